@@ -1,0 +1,17 @@
+# Compiler launcher, linker, warnings and sanitizers.
+find_program(CCACHE ccache)
+if(CCACHE)
+  # Precompiled headers need pch_defines and time_macros; base_dir lets checkouts in other folders share hits.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(BALLISTA_SANITIZE)
+  add_compile_options(-fsanitize=${BALLISTA_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${BALLISTA_SANITIZE})
+endif()

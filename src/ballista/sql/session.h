@@ -1,0 +1,96 @@
+// SQL to plans: sessions over one shared catalog, on a DuckDB instance that only plans.
+//
+// Model: a `SqlEngine` owns the planning instance. Its catalog (external tables, views,
+// macros, small local tables) is shared by all sessions; temporary objects and settings
+// belong to a `SqlSession`. A statement is compiled to what has to be done about it: a
+// plan for the cluster, rows that are already known (SHOW, DESCRIBE, SET, DDL, catalog
+// queries), or a change of a local table fed by a plan.
+#pragma once
+
+#include <arrow/result.h>
+#include <arrow/table.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ballista/plan.pb.h"
+
+namespace ballista::sql {
+
+struct Statement {
+  enum class Kind {
+    kQuery,       // `plan` gives the result
+    kRows,        // `rows` is the result; nothing to run
+    kInsertRows,  // run `plan`, give its rows to `consume`, whose table is the result
+    kExplain,     // explain `plan`
+    kExplainAnalyze,
+  };
+  Kind kind = Kind::kRows;
+  // Of the result that the client sees.
+  std::shared_ptr<arrow::Schema> schema;
+  plan::Plan plan;
+  std::shared_ptr<arrow::Table> rows;
+  // kInsertRows: appends the rows of `plan` to the local table; gives the rows to show (a
+  // count).
+  std::function<arrow::Result<std::shared_ptr<arrow::Table>>(
+      const std::shared_ptr<arrow::Table>&)>
+      consume;
+  // SELECT-like (the client asked for rows) or an update (it wants a count).
+  bool is_query = true;
+  // For people: "SELECT", "CREATE VIEW", ...
+  std::string type;
+};
+
+// One client's session. Calls are serialised inside: one statement at a time.
+class SqlSession {
+ public:
+  virtual ~SqlSession() = default;
+  virtual const std::string& id() const = 0;
+
+  // Compiles one statement (trailing semicolon allowed). DDL, SET and the like take
+  // effect here. `parameters`: values of $1, $2, ... for a prepared statement. Errors:
+  // UserError with the position in `sql` where known.
+  virtual arrow::Result<Statement> Compile(
+      const std::string& sql, const std::vector<plan::Value>& parameters = {}) = 0;
+
+  // What a prepared statement gives and takes, without running it. Nothing takes effect.
+  struct Description {
+    std::shared_ptr<arrow::Schema> schema;
+    std::shared_ptr<arrow::Schema> parameters;
+    bool is_query = true;
+  };
+  virtual arrow::Result<Description> Describe(const std::string& sql) = 0;
+
+  // The value of a `ballista.*` option, or of an engine setting. Errors: UserError for an
+  // unknown one.
+  virtual arrow::Result<std::string> GetOption(const std::string& name) = 0;
+  virtual arrow::Status SetOption(const std::string& name, const std::string& value) = 0;
+};
+
+struct SqlEngineOptions {
+  // Of the planning instance; it never runs a query over user data.
+  uint64_t memory_limit = 1ULL << 30;
+};
+
+class SqlEngine {
+ public:
+  virtual ~SqlEngine() = default;
+
+  static arrow::Result<std::unique_ptr<SqlEngine>> Make(const SqlEngineOptions& options);
+
+  // Thread-safe. The session keeps the engine's state alive.
+  virtual arrow::Result<std::shared_ptr<SqlSession>> OpenSession(
+      const std::string& id) = 0;
+
+  // Splits a text into statements; comments and empty statements are dropped. Errors:
+  // UserError (SYNTAX).
+  virtual arrow::Result<std::vector<std::string>> SplitStatements(
+      const std::string& sql) = 0;
+};
+
+}  // namespace ballista::sql

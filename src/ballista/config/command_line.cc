@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "ballista/base/nearest_name.h"
+#include "ballista/base/version.h"
+#include "ballista/config/sources.h"
+
+namespace ballista::config {
+namespace {
+
+using arrow::Status;
+
+// What --help shows in the place of a value.
+std::string Placeholder(const OptionSpec& spec) {
+  switch (spec.type) {
+    case OptionType::kNumber:
+      return spec.name.ends_with("port") ? "PORT" : "N";
+    case OptionType::kBytes:
+      return "SIZE";
+    case OptionType::kDuration:
+      return "TIME";
+    case OptionType::kEnum:
+      return fmt::format("{}", fmt::join(spec.values, "|"));
+    case OptionType::kPath:
+      return "PATH";
+    case OptionType::kString:
+      return spec.name.ends_with("host") ? "HOST" : "TEXT";
+    case OptionType::kBool:
+      break;
+  }
+  return "";
+}
+
+std::string DefaultText(const OptionSpec& spec) {
+  return spec.default_text.empty() ? spec.default_value : spec.default_text;
+}
+
+CLI::Option* Declare(const OptionSpec& spec, CLI::App* app) {
+  const std::string flag = "--" + spec.name;
+  if (spec.type == OptionType::kBool) return app->add_flag(flag)->description(spec.doc);
+  auto* option = app->add_option(flag)->description(spec.doc);
+  option->type_name(Placeholder(spec))->default_str(DefaultText(spec));
+  // One value an occurrence; that there is one occurrence alone is checked below, for a
+  // message of our own.
+  option->type_size(1)->expected(1);
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  return option;
+}
+
+Status UnknownArgument(const ProgramSpec& program, const std::string& argument) {
+  if (!argument.starts_with('-') || argument == "-" || argument == "--") {
+    return Status::Invalid(fmt::format(
+        "command line: unexpected argument \"{}\"; {} takes options alone, see --help",
+        argument, program.name));
+  }
+  const std::string flag = argument.substr(0, argument.find('='));
+  std::vector<std::string> known = {"--help", "--version"};
+  for (const auto& spec : program.options) known.push_back("--" + spec.name);
+  return Status::Invalid(
+      fmt::format("command line: unknown option {}; the nearest known one is {}", flag,
+                  NearestName(flag, known)));
+}
+
+std::string Footer(const ProgramSpec& program) {
+  return fmt::format(
+      "Each option is also a key of a TOML file (--scheduler-port as scheduler_port) and "
+      "an\nenvironment variable ({}...). Later ones win: {}, environment,\n"
+      "--config-file, command line.",
+      program.environment_prefix(), program.default_file());
+}
+
+// The option's text; nothing where it was not given.
+arrow::Result<std::vector<std::string>> Given(const OptionSpec& spec,
+                                              const CLI::Option& option) {
+  if (option.count() == 0) return std::vector<std::string>{};
+  if (option.count() > 1) {
+    return Status::Invalid(
+        fmt::format("command line: --{} is given more than once", spec.name));
+  }
+  return std::vector<std::string>{option.results().front()};
+}
+
+}  // namespace
+
+arrow::Result<CommandLine> ReadCommandLine(const ProgramSpec& program,
+                                           const std::vector<std::string>& arguments) {
+  CLI::App app(program.about, program.name);
+  const std::string version = fmt::format("Ballista v{} {}", kVersion, program.title);
+  app.set_help_flag("-h,--help", "Shows this text and ends.");
+  app.set_version_flag("--version", version, "Shows the version and ends.");
+  app.footer(Footer(program));
+  app.allow_extras();
+  std::vector<CLI::Option*> options;
+  for (const auto& spec : program.options) options.push_back(Declare(spec, &app));
+
+  CommandLine out;
+  try {
+    // CLI11 takes the arguments last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    out.message = app.help();
+    return out;
+  } catch (const CLI::CallForVersion&) {
+    out.message = version + "\n";
+    return out;
+  } catch (const CLI::ArgumentMismatch& error) {
+    // Its text begins with the option's name.
+    const std::string text = error.what();
+    return Status::Invalid(
+        fmt::format("command line: {} needs a value", text.substr(0, text.find(':'))));
+  } catch (const CLI::ParseError& error) {
+    return Status::Invalid(fmt::format("command line: {}", error.what()));
+  }
+  const auto unknown = app.remaining();
+  if (!unknown.empty()) return UnknownArgument(program, unknown.front());
+  for (size_t i = 0; i < options.size(); ++i) {
+    const auto& spec = program.options[i];
+    ARROW_ASSIGN_OR_RAISE(const auto given, Given(spec, *options[i]));
+    for (const auto& text : given) {
+      out.values[spec.name] = {text, "command line", "--" + spec.name};
+    }
+  }
+  return out;
+}
+
+}  // namespace ballista::config

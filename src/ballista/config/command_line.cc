@@ -71,6 +71,33 @@ std::string Footer(const ProgramSpec& program) {
       program.environment_prefix(), program.default_file());
 }
 
+// `--option=value` as two arguments, so that an empty value and one that looks like an
+// option arrive whole. Flags stay as they are.
+arrow::Result<std::vector<std::string>> SplitValues(
+    const ProgramSpec& program, const std::vector<std::string>& arguments) {
+  const auto known = [&](const std::string& argument) -> const OptionSpec* {
+    const auto name = argument.substr(0, argument.find('='));
+    return name.starts_with("--") ? program.Find(name.substr(2)) : nullptr;
+  };
+  std::vector<std::string> split;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const auto* spec = known(arguments[i]);
+    const size_t equals = arguments[i].find('=');
+    if (spec == nullptr || spec->type == OptionType::kBool) {
+      split.push_back(arguments[i]);
+    } else if (equals != std::string::npos) {
+      split.insert(split.end(),
+                   {arguments[i].substr(0, equals), arguments[i].substr(equals + 1)});
+    } else if (i + 1 == arguments.size() || known(arguments[i + 1]) != nullptr) {
+      return Status::Invalid(fmt::format("command line: {} needs a value", arguments[i]));
+    } else {
+      split.insert(split.end(), {arguments[i], arguments[i + 1]});
+      ++i;
+    }
+  }
+  return split;
+}
+
 // The option's text; nothing where it was not given.
 arrow::Result<std::vector<std::string>> Given(const OptionSpec& spec,
                                               const CLI::Option& option) {
@@ -86,6 +113,8 @@ arrow::Result<std::vector<std::string>> Given(const OptionSpec& spec,
 
 arrow::Result<CommandLine> ReadCommandLine(const ProgramSpec& program,
                                            const std::vector<std::string>& arguments) {
+  ARROW_ASSIGN_OR_RAISE(auto split, SplitValues(program, arguments));
+  std::reverse(split.begin(), split.end());
   CLI::App app(program.about, program.name);
   const std::string version = fmt::format("Ballista v{} {}", kVersion, program.title);
   app.set_help_flag("-h,--help", "Shows this text and ends.");
@@ -98,18 +127,13 @@ arrow::Result<CommandLine> ReadCommandLine(const ProgramSpec& program,
   CommandLine out;
   try {
     // CLI11 takes the arguments last first.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    app.parse(std::move(split));
   } catch (const CLI::CallForHelp&) {
     out.message = app.help();
     return out;
   } catch (const CLI::CallForVersion&) {
     out.message = version + "\n";
     return out;
-  } catch (const CLI::ArgumentMismatch& error) {
-    // Its text begins with the option's name.
-    const std::string text = error.what();
-    return Status::Invalid(
-        fmt::format("command line: {} needs a value", text.substr(0, text.find(':'))));
   } catch (const CLI::ParseError& error) {
     return Status::Invalid(fmt::format("command line: {}", error.what()));
   }

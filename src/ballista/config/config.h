@@ -42,4 +42,9 @@ arrow::Result<Parsed<Config>> Parse(const Input& input) {
   return parsed;
 }
 
+// The configuration of the scheduler inside an `executor --local`: defaults, but for what
+// the executor's options say of it. Neither scheduler.toml nor BALLISTA_SCHEDULER_*
+// count. Error: Invalid, where the machine is too small for the defaults.
+arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& executor);
+
 }  // namespace ballista::config

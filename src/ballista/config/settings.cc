@@ -23,6 +23,20 @@ Status BadValue(const std::string& option, const std::string& source,
       fmt::format("{}: bad value \"{}\"{}: {}", source, text, whose, reason));
 }
 
+// Messages quote what was given, which may hold any byte.
+std::string OneLine(const std::string& message) {
+  std::string line;
+  for (const char c : message) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      line += fmt::format("\\x{:02x}", byte);
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
 // Whether the file of the lowest level is there. One that is there and cannot be read is
 // an error later on, and not ignored.
 bool Exists(const std::string& path) {
@@ -154,7 +168,9 @@ class Resolver {
 };
 
 arrow::Result<Resolution> Resolve(const ProgramSpec& program, const Input& input) {
-  return Resolver(program, input).Run();
+  auto resolution = Resolver(program, input).Run();
+  if (resolution.ok()) return resolution;
+  return resolution.status().WithMessage(OneLine(resolution.status().message()));
 }
 
 Input ProcessInput(int argc, const char* const* argv, const char* const* environment) {

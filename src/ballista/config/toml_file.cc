@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
+#include <sstream>
 
 #include "ballista/base/nearest_name.h"
 #include "ballista/config/sources.h"
@@ -16,17 +17,22 @@ namespace {
 
 using arrow::Status;
 
+Status Unreadable(const std::string& path, int error) {
+  return Status::IOError(
+      fmt::format("config file {}: cannot be read: {}", path, std::strerror(error)));
+}
+
 arrow::Result<std::string> ReadAll(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return Unreadable(path, EISDIR);
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file),
-                   std::istreambuf_iterator<char>()};
-  // A folder opens, and its first read fails.
-  if (!file.is_open() || file.bad() || errno == EISDIR) {
-    return Status::IOError(fmt::format("config file {}: cannot be read: {}", path,
-                                       std::strerror(errno != 0 ? errno : EIO)));
-  }
-  return text;
+  std::ostringstream text;
+  if (!file.is_open()) return Unreadable(path, errno);
+  // An empty file gives nothing to copy, which also sets the other stream's fail bit.
+  text << file.rdbuf();
+  if (file.bad()) return Unreadable(path, EIO);
+  return text.str();
 }
 
 std::string At(const std::string& path, const toml::source_region& where) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <sstream>
 
 #include "ballista/base/nearest_name.h"
 #include "ballista/base/version.h"
@@ -33,15 +34,42 @@ std::string Placeholder(const OptionSpec& spec) {
   return "";
 }
 
-std::string DefaultText(const OptionSpec& spec) {
-  return spec.default_text.empty() ? spec.default_value : spec.default_text;
+// Text in lines of at most `width` bytes, broken between words.
+std::string Wrap(const std::string& text, size_t width) {
+  std::istringstream words(text);
+  std::string out;
+  size_t column = 0;
+  for (std::string word; words >> word;) {
+    const bool breaks = column > 0 && column + 1 + word.size() > width;
+    if (column > 0) out += breaks ? '\n' : ' ';
+    column = breaks || column == 0 ? word.size() : column + 1 + word.size();
+    out += word;
+  }
+  return out;
+}
+
+std::string Description(const OptionSpec& spec) {
+  std::string text = spec.doc;
+  if (spec.type != OptionType::kBool) {
+    text += " Default: " +
+            (spec.default_text.empty() ? spec.default_value : spec.default_text);
+    if (spec.default_text.empty() && !spec.share_of.empty()) {
+      text += spec.share_of == "machine" ? " of the available memory"
+                                         : " of " + spec.share_of;
+    }
+    text += ".";
+  }
+  constexpr size_t kWidth = 60;
+  return Wrap(text, kWidth);
 }
 
 CLI::Option* Declare(const OptionSpec& spec, CLI::App* app) {
   const std::string flag = "--" + spec.name;
-  if (spec.type == OptionType::kBool) return app->add_flag(flag)->description(spec.doc);
-  auto* option = app->add_option(flag)->description(spec.doc);
-  option->type_name(Placeholder(spec))->default_str(DefaultText(spec));
+  const auto description = Description(spec);
+  if (spec.type == OptionType::kBool)
+    return app->add_flag(flag)->description(description);
+  auto* option = app->add_option(flag)->description(description);
+  option->type_name(Placeholder(spec));
   // One value an occurrence; that there is one occurrence alone is checked below, for a
   // message of our own.
   option->type_size(1)->expected(1);
@@ -65,9 +93,9 @@ Status UnknownArgument(const ProgramSpec& program, const std::string& argument) 
 
 std::string Footer(const ProgramSpec& program) {
   return fmt::format(
-      "Each option is also a key of a TOML file (--scheduler-port as scheduler_port) and "
-      "an\nenvironment variable ({}...). Later ones win: {}, environment,\n"
-      "--config-file, command line.",
+      "Each option is also a key of a TOML file, with underscores, and an environment\n"
+      "variable ({}...). Later ones win: {},\n"
+      "environment, --config-file, command line.",
       program.environment_prefix(), program.default_file());
 }
 

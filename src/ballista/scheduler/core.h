@@ -35,8 +35,11 @@ struct CoreOptions {
   // A finished job that is neither read nor released for this long is dropped, with
   // JobFailed.
   Time result_ttl = std::chrono::hours(1);
-  // A task whose inputs could not be fetched this often fails the job.
+  // A task whose inputs could not be fetched more often than this fails the job.
   uint32_t max_fetch_failures = 8;
+  // A task that was running on more executors than this when they were lost fails the
+  // job: it may be what kills them.
+  uint32_t max_executor_losses = 8;
   // Jobs at once, finished and unreleased ones included; the next one fails with
   // ResourcesExhausted (QUEUE).
   size_t max_jobs = 10000;

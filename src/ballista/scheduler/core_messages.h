@@ -53,6 +53,7 @@ struct ExecutorRegistered {
   std::vector<std::string> held_jobs;  // jobs of which it keeps data or tasks
 };
 
+// Executors are to be told to register when SchedulerCore::HasExecutor says no.
 struct ExecutorHeartbeat {
   std::string executor_id;
   std::string incarnation;
@@ -124,7 +125,8 @@ struct TaskFailed {
 };
 
 // A LaunchTasks effect could not be delivered (or it is not known whether it was): each
-// task counts as failed once, and runs elsewhere.
+// task counts as failed once, and runs elsewhere. The executor gets no other task until
+// it is heard of again (heartbeat, registration).
 struct LaunchFailed {
   std::string executor_id;
   std::string incarnation;

@@ -88,7 +88,8 @@ class SchedulerCore::Impl {
   arrow::Status CountFailure(const RunningTask& running, const arrow::Status& status);
   arrow::Status InputLost(const RunningTask& running, const arrow::Status& status);
   void LoseInputsAt(JobState* job, uint32_t stage, ExecutorIndex executor);
-  // The task is not running any more: gives back its slot. Its state is the caller's.
+  // The task is not running any more: gives back its slot. What it is next, is
+  // the caller's to say.
   void Stop(JobState* job, uint32_t stage, TaskState* task);
   // The task is to run once more.
   void Requeue(JobState* job, uint32_t stage, uint32_t index);

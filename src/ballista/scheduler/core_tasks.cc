@@ -180,6 +180,7 @@ void SchedulerCore::Impl::LoseInputsAt(JobState* job, uint32_t stage,
 }
 
 void SchedulerCore::Impl::Stop(JobState* job, uint32_t stage, TaskState* task) {
+  task->state = TaskState::kStopped;
   executors_.ReleaseSlot(task->executor);
   fair_.TaskEnded(&job->fair);
   --job->stages[stage].running;

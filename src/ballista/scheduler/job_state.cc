@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ballista/base/status.h"
@@ -155,7 +157,7 @@ StageStatistics Summarize(const job::Stage& stage, const StageState& state) {
 namespace {
 
 arrow::Status Bad(uint32_t stage, const std::string& what) {
-  return InternalStatus("the job graph's stage " + std::to_string(stage) + " " + what);
+  return InternalStatus(fmt::format("the job graph's stage {} {}", stage, what));
 }
 
 // Producers of one input are alike; those of all PARTITIONED inputs that hash have the
@@ -199,7 +201,7 @@ arrow::Status CheckGraph(const job::JobGraph& graph) {
   }
   for (uint32_t id = 0; id < static_cast<uint32_t>(graph.stages_size()); ++id) {
     const job::Stage& stage = graph.stages(id);
-    if (stage.id() != id) return Bad(id, "is numbered " + std::to_string(stage.id()));
+    if (stage.id() != id) return Bad(id, fmt::format("is numbered {}", stage.id()));
     if (stage.parallelism() != job::SINGLE_TASK &&
         stage.parallelism() != job::MANY_TASKS) {
       return Bad(id, "does not say how many tasks it has");

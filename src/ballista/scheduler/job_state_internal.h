@@ -25,6 +25,7 @@ struct TaskState {
     kPending,
     kRunning,
     kFinished,  // its output exists
+    kStopped,   // between running and whatever comes next, within one event
     kLost,      // it finished, its output is gone and nobody needs it
   };
   State state = kPending;

@@ -33,12 +33,9 @@ class EchoServer : public arrow::flight::FlightServerBase {
           response.set_scheduler_id(context.peer());
           return response;
         });
-    router_.Add<control::CancelJobRequest, control::HeartbeatResponse>(
-        "fail",
-        [](const control::CancelJobRequest& request)
-            -> arrow::Result<control::HeartbeatResponse> {
-          return DecodeStatus(request.job_id());
-        });
+    router_.AddRaw("fail", "",
+                   [](const arrow::flight::ServerCallContext&, std::string_view body)
+                       -> arrow::Result<std::string> { return DecodeStatus(body); });
     router_.Add<control::CancelJobRequest, control::HeartbeatResponse>(
         "sleep", [](const control::CancelJobRequest&) {
           std::this_thread::sleep_for(milliseconds(1500));
@@ -79,10 +76,7 @@ class FlightTest : public ::testing::Test {
   void TearDown() override { ASSERT_TRUE(server_.Shutdown().ok()); }
 
   arrow::Status Fail(const arrow::Status& status) {
-    control::CancelJobRequest request;
-    request.set_job_id(EncodeStatus(status));
-    return Call<control::HeartbeatResponse>(client_.get(), "fail", request, seconds(10))
-        .status();
+    return CallRaw(client_.get(), "fail", EncodeStatus(status), seconds(10)).status();
   }
 
   EchoServer server_;

@@ -1,7 +1,7 @@
 // `tpch benchmark`: runs TPC-H queries on a cluster and takes their times.
 #pragma once
 
-#include <arrow/status.h>
+#include <arrow/result.h>
 
 #include <cstdint>
 #include <string>

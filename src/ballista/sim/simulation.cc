@@ -39,7 +39,7 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   options.seed = seed;
   options.executors = random.Between(1, 24);
   options.max_slots = random.Between(1, 4);
-  options.jobs = random.Between(1, 12);
+  options.jobs = random.Between(1, 25);
   options.replan = random.Chance(0.3);
   if (seed % 50 == 0) {
     options.executors = 1000;
@@ -53,9 +53,13 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   options.message_repeated = random.Chance(0.5) ? 0.1 : 0;
   options.message_slow = random.Chance(0.5) ? 0.05 : 0;
   options.task_fails = random.Chance(0.7) ? 0.03 : 0;
-  options.fetch_fails = random.Chance(0.5) ? 0.003 : 0;
+  options.fetch_fails = random.Chance(0.5) ? 0.01 : 0;
   options.launch_lost = random.Chance(0.5) ? 0.02 : 0;
-  if (random.Chance(0.7)) options.fault_interval = random.Delay(seconds(3), seconds(60));
+  // One task gathers from all of the wide job's.
+  if (options.wide_job_tasks > 0) options.fetch_fails /= options.wide_job_tasks;
+  if (random.Chance(0.7)) {
+    options.fault_interval = random.Delay(milliseconds(300), seconds(30));
+  }
   return options;
 }
 
@@ -241,25 +245,35 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   const std::string& message = failed.status.message();
   auto says = [&](const char* what) { return message.find(what) != std::string::npos; };
   const ErrorDetail* detail = GetErrorDetail(failed.status);
+  const char* cause = "another cause";
   bool allowed = false;
   if (detail != nullptr && detail->has_user()) {
+    cause = "user error";
     allowed = job.user_error_thrown;
   } else if (detail != nullptr && detail->has_cancelled()) {
+    cause = "cancelled";
     allowed = job.cancelled;
   } else if (says("no executor has taken tasks")) {
+    cause = "no executor";
     allowed = core_.NumUsableExecutors() == 0;
   } else if (says("of at most")) {
+    cause = "a task failed too often";
     const uint32_t limit = job.retry ? job.max_attempts : 1;
     for (const auto& [task, count] : job.failures) allowed = allowed || count >= limit;
   } else if (says("could not read its input")) {
+    cause = "inputs could not be fetched";
     allowed = job.fetch_failures > (job.retry ? kMaxFetchFailures : 0);
   } else if (says("part of the result is gone")) {
+    cause = "the result was lost";
     allowed = job.finished && report_.executors_lost > 0;
   } else if (says("was running when")) {
+    cause = "executors were lost too often";
     allowed = report_.executors_lost > (job.retry ? kMaxExecutorLosses : 0);
   } else if (says("nothing is run twice")) {
+    cause = "a loss where nothing is run twice";
     allowed = !job.retry && report_.executors_lost + job.fetch_failures > 0;
   }
+  ++report_.failures[cause];
   if (!allowed) Violation(fmt::format("{} failed without cause: {}", job.id, message));
 }
 

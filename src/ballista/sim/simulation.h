@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ struct SimulationReport {
   std::vector<std::string> violations;  // empty: all is well
   uint32_t jobs_finished = 0;
   uint32_t jobs_failed = 0;
+  std::map<std::string, uint32_t> failures;  // jobs that failed, by cause
   uint64_t tasks_launched = 0;
   uint64_t executors_lost = 0;
   uint64_t steps = 0;

@@ -21,8 +21,11 @@ int main(int argc, char** argv) {
         s, report.jobs_finished, report.jobs_failed, report.tasks_launched,
         report.executors_lost, static_cast<double>(report.virtual_time.count()) / 1e6,
         report.steps, report.trace);
+    for (const auto& [reason, jobs] : report.failures) {
+      fmt::print("  {} failed: {}\n", jobs, reason);
+    }
     for (const std::string& violation : report.violations) {
-      fmt::print("  {}\n", violation);
+      fmt::print("  VIOLATION {}\n", violation);
       failed = true;
     }
   }

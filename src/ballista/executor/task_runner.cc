@@ -241,7 +241,7 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
     range.set_attempt(definition.id().attempt());
     range.set_last_partition(1);
     ARROW_ASSIGN_OR_RAISE(auto reader,
-                          store_->Open(definition.id().job_id(), {range}));
+                          store_->Read(definition.id().job_id(), {range}));
     ARROW_ASSIGN_OR_RAISE(*finished.mutable_inline_result(),
                           SerializeOutput(reader.get()));
     finished.set_has_inline_result(true);

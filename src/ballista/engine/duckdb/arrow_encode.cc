@@ -54,7 +54,9 @@ void Gather(const uint8_t* source, const uint32_t* rows, int64_t count, int widt
   }
 }
 
-inline int64_t RowAt(const uint32_t* rows, int64_t i) { return rows ? rows[i] : i; }
+inline int64_t RowAt(const uint32_t* rows, int64_t i) {
+  return rows ? rows[i] : i;
+}
 
 arrow::Result<BufferPtr> EncodeBits(const uint8_t* source, const uint32_t* rows,
                                     int64_t count) {
@@ -154,10 +156,9 @@ arrow::Result<BufferPtr> EncodeValidity(const uint8_t* valid, const uint32_t* ro
   return bitmap;
 }
 
-arrow::Result<ArrayDataPtr> EncodeFixed(const duckdb::LogicalType& type,
-                                        const std::shared_ptr<arrow::DataType>& arrow_type,
-                                        const uint8_t* source, const uint8_t* valid,
-                                        const uint32_t* rows, int64_t count) {
+arrow::Result<ArrayDataPtr> EncodeFixed(
+    const duckdb::LogicalType& type, const std::shared_ptr<arrow::DataType>& arrow_type,
+    const uint8_t* source, const uint8_t* valid, const uint32_t* rows, int64_t count) {
   if (type.InternalType() == PhysicalType::INTERVAL) {
     return EncodeIntervals(arrow_type, source, valid, rows, count);
   }
@@ -207,8 +208,9 @@ arrow::Result<ArrayDataPtr> EncodeStrings(
   }
   int64_t nulls = 0;
   ARROW_ASSIGN_OR_RAISE(auto validity, EncodeValidity(valid, rows, count, &nulls));
-  return arrow::ArrayData::Make(
-      arrow_type, count, {validity, offsets, arrow::SliceBuffer(padded, 0, bytes)}, nulls);
+  return arrow::ArrayData::Make(arrow_type, count,
+                                {validity, offsets, arrow::SliceBuffer(padded, 0, bytes)},
+                                nulls);
 }
 
 namespace {
@@ -263,14 +265,15 @@ arrow::Result<ArrayDataPtr> EncodeStruct(
     const std::shared_ptr<arrow::DataType>& arrow_type, Vector& vector,
     uint64_t source_count, const PhysicalRows& rows, int64_t count) {
   int64_t nulls = 0;
-  ARROW_ASSIGN_OR_RAISE(auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(),
-                                                      count, &nulls));
+  ARROW_ASSIGN_OR_RAISE(
+      auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(), count, &nulls));
   auto data = arrow::ArrayData::Make(arrow_type, count, {validity}, nulls);
   auto& entries = duckdb::StructVector::GetEntries(vector);
   for (size_t i = 0; i < entries.size(); ++i) {
     const auto& field = arrow_type->field(static_cast<int>(i));
-    ARROW_ASSIGN_OR_RAISE(auto child, EncodeVector(field->type(), *entries[i],
-                                                   source_count, rows.rows.data(), count));
+    ARROW_ASSIGN_OR_RAISE(
+        auto child,
+        EncodeVector(field->type(), *entries[i], source_count, rows.rows.data(), count));
     data->child_data.push_back(std::move(child));
   }
   return data;
@@ -297,21 +300,21 @@ arrow::Result<ArrayDataPtr> EncodeList(const std::shared_ptr<arrow::DataType>& a
     offset[i + 1] = static_cast<int32_t>(elements.size());
   }
   int64_t nulls = 0;
-  ARROW_ASSIGN_OR_RAISE(auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(),
-                                                      count, &nulls));
+  ARROW_ASSIGN_OR_RAISE(
+      auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(), count, &nulls));
   auto data = arrow::ArrayData::Make(arrow_type, count, {validity, offsets}, nulls);
   ARROW_ASSIGN_OR_RAISE(
-      auto child, EncodeVector(arrow_type->field(0)->type(),
-                               duckdb::ListVector::GetEntry(vector),
-                               duckdb::ListVector::GetListSize(vector), elements.data(),
-                               static_cast<int64_t>(elements.size())));
+      auto child,
+      EncodeVector(arrow_type->field(0)->type(), duckdb::ListVector::GetEntry(vector),
+                   duckdb::ListVector::GetListSize(vector), elements.data(),
+                   static_cast<int64_t>(elements.size())));
   data->child_data.push_back(std::move(child));
   return data;
 }
 
-arrow::Result<ArrayDataPtr> EncodeArray(const std::shared_ptr<arrow::DataType>& arrow_type,
-                                        Vector& vector, uint64_t source_count,
-                                        const PhysicalRows& rows, int64_t count) {
+arrow::Result<ArrayDataPtr> EncodeArray(
+    const std::shared_ptr<arrow::DataType>& arrow_type, Vector& vector,
+    uint64_t source_count, const PhysicalRows& rows, int64_t count) {
   const auto size = duckdb::ArrayType::GetSize(vector.GetType());
   std::vector<uint32_t> elements;
   elements.reserve(static_cast<size_t>(count) * size);
@@ -321,14 +324,13 @@ arrow::Result<ArrayDataPtr> EncodeArray(const std::shared_ptr<arrow::DataType>& 
     }
   }
   int64_t nulls = 0;
-  ARROW_ASSIGN_OR_RAISE(auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(),
-                                                      count, &nulls));
+  ARROW_ASSIGN_OR_RAISE(
+      auto validity, EncodeValidity(ValidBytes(rows), rows.rows.data(), count, &nulls));
   auto data = arrow::ArrayData::Make(arrow_type, count, {validity}, nulls);
   ARROW_ASSIGN_OR_RAISE(
-      auto child,
-      EncodeVector(arrow_type->field(0)->type(), duckdb::ArrayVector::GetEntry(vector),
-                   source_count * size, elements.data(),
-                   static_cast<int64_t>(elements.size())));
+      auto child, EncodeVector(arrow_type->field(0)->type(),
+                               duckdb::ArrayVector::GetEntry(vector), source_count * size,
+                               elements.data(), static_cast<int64_t>(elements.size())));
   data->child_data.push_back(std::move(child));
   return data;
 }

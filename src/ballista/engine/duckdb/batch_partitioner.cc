@@ -38,8 +38,8 @@ arrow::Status BatchPartitioner::Append(duckdb::DataChunk& chunk) {
   for (uint32_t column : variable_columns_) {
     bytes += StringBytes(chunk.data[column], chunk.size());
   }
-  if (rows_ > 0 && (rows_ + chunk.size() > batch_rows_ ||
-                    bytes_ + bytes > options_.batch_bytes)) {
+  if (rows_ > 0 &&
+      (rows_ + chunk.size() > batch_rows_ || bytes_ + bytes > options_.batch_bytes)) {
     ARROW_RETURN_NOT_OK(Flush());
   }
   if (bytes > options_.batch_bytes) return AppendLarge(chunk);

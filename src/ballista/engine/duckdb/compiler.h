@@ -39,6 +39,14 @@ struct FragmentSources {
 arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>> CompileFragment(
     const plan::Node& root, const FragmentSources& sources);
 
+// The same for the input of a Write, as a plain SELECT, whose columns can be renamed.
+arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>> CompileWriteInput(
+    const plan::Node& root, const FragmentSources& sources);
+
+// SELECT * over files, with a scan's options.
+arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>> CompileReadAll(
+    const plan::Scan& scan, const std::vector<std::string>& files);
+
 // The table function reading registered rows.
 inline constexpr const char* kInputFunction = "ballista_input";
 

@@ -107,6 +107,10 @@ class NodeCompiler {
 
 // Gives the select list its names c0, c1, ...
 void NameColumns(duckdb::SelectNode* select);
+// Selects c0 to c<columns - 1> of `table`.
+void SelectAll(duckdb::SelectNode* select, const std::string& table, int columns);
+// The call that reads `files`, called f, with the scan's options (source_compiler.cc).
+TablePtr ReadFiles(const plan::Scan& scan, const std::vector<std::string>& files);
 duckdb::unique_ptr<duckdb::SelectStatement> AsStatement(QueryPtr query);
 
 }  // namespace ballista::engine::compile

@@ -20,9 +20,9 @@ arrow::Status Apply(const plan::Setting& setting, duckdb::Connection* connection
       duckdb::SetScope::AUTOMATIC);
   auto result = connection->Query(std::move(statement));
   if (!result->HasError()) return arrow::Status::OK();
-  return UserErrorStatus(UserError::BINDER, "the setting " + setting.name() + " = '" +
-                                                setting.value() +
-                                                "': " + result->GetErrorObject().RawMessage());
+  return UserErrorStatus(UserError::BINDER,
+                         "the setting " + setting.name() + " = '" + setting.value() +
+                             "': " + result->GetErrorObject().RawMessage());
 }
 
 }  // namespace

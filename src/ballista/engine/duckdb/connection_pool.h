@@ -1,6 +1,6 @@
-// Connections to one DuckDB instance, kept by the session settings that they have, so that
-// a short task pays neither for a connection nor for its settings. Private to the engine.
-// Thread-safe.
+// Connections to one DuckDB instance, kept by the session settings that they have, so
+// that a short task pays neither for a connection nor for its settings. Private to the
+// engine. Thread-safe.
 #pragma once
 
 #include <arrow/result.h>
@@ -33,8 +33,7 @@ class ConnectionPool {
 
   duckdb::DuckDB* const database_;
   std::mutex mutex_;
-  std::unordered_map<std::string, std::vector<std::unique_ptr<duckdb::Connection>>>
-      idle_;
+  std::unordered_map<std::string, std::vector<std::unique_ptr<duckdb::Connection>>> idle_;
   size_t num_idle_ = 0;
 };
 

@@ -17,10 +17,10 @@
 namespace ballista::engine {
 
 struct DuckDbEngineOptions {
-  int threads = 0;               // 0: one for each core
-  uint64_t memory_limit = 0;     // bytes; 0: 80 % of the machine's
-  std::string temp_directory;    // where it spills; empty: it does not
-  uint64_t max_temp_bytes = 0;   // of spilled data; 0: what is free
+  int threads = 0;                      // 0: one for each core
+  uint64_t memory_limit = 0;            // bytes; 0: 80 % of the machine's
+  std::string temp_directory;           // where it spills; empty: it does not
+  uint64_t max_temp_bytes = 0;          // of spilled data; 0: what is free
   std::vector<std::string> extensions;  // paths of .duckdb_extension files to load
 };
 

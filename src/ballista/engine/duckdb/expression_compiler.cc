@@ -236,7 +236,9 @@ ExprPtr CompileWindow(const plan::Expression& expression, const Columns& columns
   return CastTo(std::move(window), expression.type());
 }
 
-std::string LambdaParameter(uint32_t id) { return "lambda_" + std::to_string(id); }
+std::string LambdaParameter(uint32_t id) {
+  return "lambda_" + std::to_string(id);
+}
 
 ExprPtr CompileLambda(const plan::Expression& expression, const Columns& columns) {
   DemandArgs(expression, 1);

@@ -69,8 +69,8 @@ duckdb::unique_ptr<duckdb::FunctionData> BindInput(
   if (data->input->exchange_layout) {
     types = data->input->types;
   } else {
-    auto status = arrow::ExportSchema(*data->input->source->schema(),
-                                      &data->schema.arrow_schema);
+    auto status =
+        arrow::ExportSchema(*data->input->source->schema(), &data->schema.arrow_schema);
     if (!status.ok()) throw duckdb::InvalidInputException(status.ToString());
     duckdb::ArrowTableFunction::PopulateArrowTableSchema(context, data->table,
                                                          data->schema.arrow_schema);
@@ -137,8 +137,7 @@ void DecodeColumns(const InputLocalState& state, int64_t count, DataChunk* outpu
       duckdb::ConstantVector::SetNull(vector, true);
       continue;
     }
-    const auto& array =
-        *state.batch->column_data(static_cast<int>(state.columns[i]));
+    const auto& array = *state.batch->column_data(static_cast<int>(state.columns[i]));
     DecodeVector(state.batch, array, state.position, count, &vector);
   }
 }
@@ -150,8 +149,8 @@ void ReadInput(ClientContext&, duckdb::TableFunctionInput& call, DataChunk& outp
   if (!state.batch || state.position >= state.batch->num_rows()) {
     if (!NextBatch(*data.input, &state)) return;
   }
-  const int64_t count = std::min<int64_t>(STANDARD_VECTOR_SIZE,
-                                          state.batch->num_rows() - state.position);
+  const int64_t count =
+      std::min<int64_t>(STANDARD_VECTOR_SIZE, state.batch->num_rows() - state.position);
   output.SetCardinality(static_cast<idx_t>(count));
   if (state.import) {
     state.import->chunk_offset = static_cast<idx_t>(state.position);
@@ -208,8 +207,8 @@ void RegisterInputFunction(duckdb::DuckDB* database,
 
 arrow::Result<std::shared_ptr<shuffle::ExchangeSource>> OpenIpcSource(
     const std::string& bytes) {
-  auto stream = std::make_shared<arrow::io::BufferReader>(
-      std::make_shared<arrow::Buffer>(bytes));
+  auto stream =
+      std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(bytes));
   ARROW_ASSIGN_OR_RAISE(auto reader, arrow::ipc::RecordBatchStreamReader::Open(stream));
   ARROW_ASSIGN_OR_RAISE(auto batches, reader->ToRecordBatches());
   return std::make_shared<BatchSource>(reader->schema(), std::move(batches));

@@ -2,8 +2,8 @@
 // exchange or of a local table.
 //
 // The id is random, made by the engine for one running task, and is looked up here; no
-// pointer passes through SQL, so user SQL that calls the function with a number of its own
-// gets an error and nothing else. Private to the engine. Thread-safe.
+// pointer passes through SQL, so user SQL that calls the function with a number of its
+// own gets an error and nothing else. Private to the engine. Thread-safe.
 #pragma once
 
 #include <arrow/record_batch.h>

@@ -12,8 +12,7 @@ namespace {
 constexpr const char* kMarkColumn = "__mark_index_column";
 
 bool IsGroupedMark(const plan::Join& join) {
-  return join.type() == plan::Join::MARK &&
-         join.mark_kind() == plan::Join::MARK_GROUPED;
+  return join.type() == plan::Join::MARK && join.mark_kind() == plan::Join::MARK_GROUPED;
 }
 
 // Appends `key` as a column of `input`; gives the reference to it.
@@ -105,8 +104,7 @@ duckdb::JoinType JoinTypeOf(plan::Join::Type type) {
 
 ExprPtr Condition(const plan::JoinCondition& condition) {
   return make_uniq<duckdb::ComparisonExpression>(
-      ComparisonType(condition.op()),
-      CompileExpression(condition.left(), ColumnsOf("l")),
+      ComparisonType(condition.op()), CompileExpression(condition.left(), ColumnsOf("l")),
       CompileExpression(condition.right(), ColumnsOf("r")));
 }
 

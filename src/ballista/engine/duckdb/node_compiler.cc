@@ -16,17 +16,19 @@ duckdb::unique_ptr<duckdb::SelectStatement> AsStatement(QueryPtr query) {
   return statement;
 }
 
+void SelectAll(duckdb::SelectNode* select, const std::string& table, int columns) {
+  for (int i = 0; i < columns; ++i) select->select_list.push_back(Column(table, i));
+}
+
 namespace {
 
-std::string SharedName(uint32_t id) { return "s" + std::to_string(id); }
+std::string SharedName(uint32_t id) {
+  return "s" + std::to_string(id);
+}
 
 const plan::Node& Input(const plan::Node& node, int i) {
   if (i >= node.inputs_size()) Fail("a node lacks an input");
   return node.inputs(i);
-}
-
-void SelectAll(duckdb::SelectNode* select, const std::string& table, int columns) {
-  for (int i = 0; i < columns; ++i) select->select_list.push_back(Column(table, i));
 }
 
 ExprPtr Count(uint64_t rows) {
@@ -348,16 +350,44 @@ QueryPtr NodeCompiler::Compile(const plan::Node& node) {
 
 namespace ballista::engine {
 
-arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>> CompileFragment(
-    const plan::Node& root, const FragmentSources& sources) {
+namespace {
+
+using StatementResult = arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>>;
+
+StatementResult CatchErrors(const std::function<compile::QueryPtr()>& compile) {
   try {
-    compile::NodeCompiler compiler(sources);
-    return compile::AsStatement(compiler.Compile(root));
+    return compile::AsStatement(compile());
   } catch (const compile::CompileError& error) {
     return error.status();
   } catch (const std::exception& error) {
     return InternalStatus(std::string("the plan cannot be compiled: ") + error.what());
   }
+}
+
+}  // namespace
+
+StatementResult CompileFragment(const plan::Node& root, const FragmentSources& sources) {
+  return CatchErrors([&] { return compile::NodeCompiler(sources).Compile(root); });
+}
+
+StatementResult CompileWriteInput(const plan::Node& root,
+                                  const FragmentSources& sources) {
+  return CatchErrors([&]() -> compile::QueryPtr {
+    auto select = duckdb::make_uniq<duckdb::SelectNode>();
+    select->from_table = compile::NodeCompiler(sources).Reference(root, "t");
+    compile::SelectAll(select.get(), "t", root.types_size());
+    return select;
+  });
+}
+
+StatementResult CompileReadAll(const plan::Scan& scan,
+                               const std::vector<std::string>& files) {
+  return CatchErrors([&]() -> compile::QueryPtr {
+    auto select = duckdb::make_uniq<duckdb::SelectNode>();
+    select->from_table = compile::ReadFiles(scan, files);
+    select->select_list.push_back(duckdb::make_uniq<duckdb::StarExpression>());
+    return select;
+  });
 }
 
 }  // namespace ballista::engine

@@ -73,8 +73,8 @@ class ResultWriter : public RowWriter {
                std::shared_ptr<arrow::Schema> schema)
       : target_(target),
         properties_(context.GetClientProperties()),
-        extensions_(duckdb::ArrowTypeExtensionData::GetExtensionTypes(context,
-                                                                      target.types)),
+        extensions_(
+            duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, target.types)),
         schema_(std::move(schema)) {}
 
   arrow::Status Append(DataChunk& chunk) override {
@@ -167,8 +167,7 @@ class OutputCollector : public duckdb::PhysicalResultCollector {
   duckdb::SinkResultType Sink(ExecutionContext&, DataChunk& chunk,
                               duckdb::OperatorSinkInput& input) const override {
     target_.task->ThrowIfCancelled();
-    Check(target_,
-          input.local_state.Cast<CollectorLocalState>().writer->Append(chunk));
+    Check(target_, input.local_state.Cast<CollectorLocalState>().writer->Append(chunk));
     return duckdb::SinkResultType::NEED_MORE_INPUT;
   }
 
@@ -181,9 +180,9 @@ class OutputCollector : public duckdb::PhysicalResultCollector {
   duckdb::unique_ptr<duckdb::QueryResult> GetResult(
       duckdb::GlobalSinkState& state) const override {
     auto& context = *state.Cast<CollectorGlobalState>().context;
-    return make_uniq<duckdb::MaterializedQueryResult>(
-        statement_type, properties, names, CreateCollection(context),
-        context.GetClientProperties());
+    return make_uniq<duckdb::MaterializedQueryResult>(statement_type, properties, names,
+                                                      CreateCollection(context),
+                                                      context.GetClientProperties());
   }
 
  private:

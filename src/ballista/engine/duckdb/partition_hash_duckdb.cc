@@ -10,8 +10,7 @@
 
 // One copy of a loop for each generation of vector instructions, chosen when the program
 // is loaded. Sanitizers cannot instrument the choosing.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define VECTOR_CLONES \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -74,7 +73,9 @@ uint64_t Canonical(double v) {
   return std::bit_cast<uint64_t>(v);
 }
 
-uint64_t Canonical(float v) { return Canonical(static_cast<double>(v)); }
+uint64_t Canonical(float v) {
+  return Canonical(static_cast<double>(v));
+}
 
 uint64_t Canonical(const duckdb::string_t& v) {
   return XXH3_64bits(v.GetData(), v.GetSize());
@@ -111,7 +112,8 @@ void Fill(const UnifiedVectorFormat& format, idx_t count, uint64_t* values,
           Function canonical) {
   const auto* data = UnifiedVectorFormat::GetData<T>(format);
   if (format.validity.AllValid()) {
-    for (idx_t i = 0; i < count; ++i) values[i] = canonical(data[format.sel->get_index(i)]);
+    for (idx_t i = 0; i < count; ++i)
+      values[i] = canonical(data[format.sel->get_index(i)]);
     return;
   }
   for (idx_t i = 0; i < count; ++i) {

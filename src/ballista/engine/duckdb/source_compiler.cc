@@ -31,7 +31,9 @@ duckdb::unique_ptr<duckdb::TableFunctionRef> CallTableFunction(
   return table;
 }
 
-ExprPtr Null(const plan::Type& type) { return CastTo(Constant(duckdb::Value()), type); }
+ExprPtr Null(const plan::Type& type) {
+  return CastTo(Constant(duckdb::Value()), type);
+}
 
 // A plan's path names one file: what a glob would read into it is escaped.
 std::string EscapeGlob(const std::string& path) {
@@ -68,30 +70,6 @@ bool HasOption(const plan::Scan& scan, const std::string& option) {
                      [&](const auto& named) { return named.name() == option; });
 }
 
-// The call that reads `files`, with the plan's options.
-duckdb::unique_ptr<duckdb::TableFunctionRef> ReadFiles(
-    const plan::Scan& scan, const std::vector<std::string>& files) {
-  auto options = scan.options();
-  // The types of partition columns would be guessed anew from this task's paths alone; as
-  // text they are cast to the plan's types.
-  if (IsTrue(scan, "hive_partitioning") && !HasOption(scan, "hive_types") &&
-      !HasOption(scan, "hive_types_autocast")) {
-    auto* option = options.Add();
-    option->set_name("hive_types_autocast");
-    *option->mutable_value()->mutable_type() = plan::MakeType(plan::Type::BOOLEAN);
-    option->mutable_value()->set_boolean(false);
-  }
-  duckdb::vector<ExprPtr> args;
-  args.push_back(Constant(FileList(files)));
-  const std::string& format = scan.format();
-  if (format == "parquet") {
-    return CallTableFunction("read_parquet", std::move(args), options);
-  }
-  if (format == "csv") return CallTableFunction("read_csv", std::move(args), options);
-  if (format == "json") return CallTableFunction("read_json", std::move(args), options);
-  Fail("files of format '" + format + "'");
-}
-
 ExprPtr ScanColumnValue(const plan::ScanColumn& column, const plan::Type& type) {
   if (column.name().empty()) return Constant(duckdb::Value::BOOLEAN(true));
   ExprPtr value = make_uniq<duckdb::ColumnRefExpression>(column.name(), "f");
@@ -109,9 +87,9 @@ arrow::Status CheckUnchanged(const plan::FileSplit& split) {
   if (split.path().find("://") != std::string::npos) return arrow::Status::OK();
   struct stat info {};
   if (stat(split.path().c_str(), &info) != 0) {
-    return UserErrorStatus(UserError::RUNTIME, "the file " + split.path() +
-                                                   " cannot be read any more: " +
-                                                   std::strerror(errno));
+    return UserErrorStatus(
+        UserError::RUNTIME,
+        "the file " + split.path() + " cannot be read any more: " + std::strerror(errno));
   }
   const int64_t modified =
       static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000000 + info.st_mtim.tv_nsec;
@@ -149,6 +127,28 @@ std::vector<plan::FileSplit> MergeRanges(std::vector<plan::FileSplit> ranges) {
 }
 
 }  // namespace
+
+TablePtr ReadFiles(const plan::Scan& scan, const std::vector<std::string>& files) {
+  auto options = scan.options();
+  // The types of partition columns would be guessed anew from this task's paths alone; as
+  // text they are cast to the plan's types.
+  if (IsTrue(scan, "hive_partitioning") && !HasOption(scan, "hive_types") &&
+      !HasOption(scan, "hive_types_autocast")) {
+    auto* option = options.Add();
+    option->set_name("hive_types_autocast");
+    *option->mutable_value()->mutable_type() = plan::MakeType(plan::Type::BOOLEAN);
+    option->mutable_value()->set_boolean(false);
+  }
+  duckdb::vector<ExprPtr> args;
+  args.push_back(Constant(FileList(files)));
+  const std::string& format = scan.format();
+  if (format == "parquet") {
+    return CallTableFunction("read_parquet", std::move(args), options);
+  }
+  if (format == "csv") return CallTableFunction("read_csv", std::move(args), options);
+  if (format == "json") return CallTableFunction("read_json", std::move(args), options);
+  Fail("files of format '" + format + "'");
+}
 
 QueryPtr NodeCompiler::CompileEmpty(const plan::Node& node) {
   auto select = make_uniq<duckdb::SelectNode>();

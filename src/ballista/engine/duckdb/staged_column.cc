@@ -235,9 +235,9 @@ class StringColumn : public StagedColumn {
   }
 
   arrow::Result<ArrayDataPtr> Take(const uint32_t* rows, int64_t count) override {
-    auto result = EncodeStrings(arrow_type_,
-                                reinterpret_cast<duckdb::string_t*>(values_.data()),
-                                validity_.data(), rows, count);
+    auto result =
+        EncodeStrings(arrow_type_, reinterpret_cast<duckdb::string_t*>(values_.data()),
+                      validity_.data(), rows, count);
     validity_.Clear();
     arena_.Clear();
     rows_ = 0;

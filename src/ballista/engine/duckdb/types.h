@@ -49,7 +49,8 @@ std::shared_ptr<arrow::Schema> ExchangeSchema(
 bool SameLayout(const duckdb::LogicalType& a, const duckdb::LogicalType& b);
 
 // The schema of a result of these columns, as DuckDB exports them. `properties` is the
-// session's: its time zone is that of TIMESTAMP_TZ columns. May throw DuckDB's exceptions.
+// session's: its time zone is that of TIMESTAMP_TZ columns. May throw DuckDB's
+// exceptions.
 arrow::Result<std::shared_ptr<arrow::Schema>> ResultSchema(
     const duckdb::vector<duckdb::LogicalType>& types,
     const std::vector<std::string>& names, duckdb::ClientProperties properties);

@@ -7,6 +7,7 @@
 #include "ballista/base/version.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
+#include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
 #include "ballista/sql/session.h"
 
@@ -39,6 +40,7 @@ struct SchedulerProcess::Parts {
   SessionRegistry sessions;
   FlightSqlService service;
   flight::RunningServer server;
+  std::unique_ptr<http::HttpServer> http;
 };
 
 SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)
@@ -56,11 +58,24 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
       parts->server.Start(&parts->service, config.bind_host, config.port, "--port"));
   LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
+  if (config.http_port != 0) {
+    JobService* jobs = &parts->jobs;
+    ARROW_ASSIGN_OR_RAISE(
+        parts->http,
+        http::HttpServer::Start(config.bind_host, static_cast<int>(config.http_port),
+                                {[jobs] { return jobs->Executors(); },
+                                 [jobs] { return jobs->AllProgress(); }}));
+    LOG_INFO("scheduler", "HTTP interface listening on {}:{}", config.bind_host,
+             config.http_port);
+  }
   return std::unique_ptr<SchedulerProcess>(new SchedulerProcess(std::move(parts)));
 }
 
 int SchedulerProcess::port() const { return parts_->service.port(); }
 
-void SchedulerProcess::Stop() { parts_->server.Stop(); }
+void SchedulerProcess::Stop() {
+  parts_->http.reset();
+  parts_->server.Stop();
+}
 
 }  // namespace ballista::scheduler

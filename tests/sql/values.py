@@ -304,6 +304,9 @@ def sort_rows(rows: list[list[str]], letters: str) -> list[list[str]]:
 
 def rough_key(text: str) -> tuple[int, float, str]:
     try:
-        return (0, float(f"{float(text):.6g}"), "")
+        number = float(text)
     except ValueError:
         return (1, 0.0, text)
+    if math.isnan(number):
+        return (1, 0.0, text)
+    return (0, float(f"{number:.6g}"), "-" if text.startswith("-") else "+")

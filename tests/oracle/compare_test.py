@@ -60,7 +60,7 @@ class CompareTest(unittest.TestCase):
 
     def test_doubles_have_a_tolerance(self):
         def table(value):
-            return pa.table({"x": [value]})
+            return pa.table({"x": pa.array([value], pa.float64())})
 
         self.assertEqual(problem("SELECT x FROM t", table(1.0), table(1.0 + 1e-12)), "")
         self.assertEqual(problem("SELECT x FROM t", table(1.0), table(1.0 + 1e-7)), "")

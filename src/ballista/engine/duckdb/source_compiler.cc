@@ -224,8 +224,8 @@ QueryPtr NodeCompiler::ScanFiles(const plan::Node& node,
   select->from_table = ReadFiles(scan, files);
   for (int i = 0; i < scan.columns_size(); ++i) {
     const auto& column = scan.columns(i);
-    const bool lacks =
-        may_lack && !column.name().empty() && known.count(duckdb::StringUtil::Lower(column.name())) == 0;
+    const bool lacks = may_lack && !column.name().empty() &&
+                       known.count(duckdb::StringUtil::Lower(column.name())) == 0;
     select->select_list.push_back(lacks ? Null(node.types(i))
                                         : ScanColumnValue(column, node.types(i)));
   }

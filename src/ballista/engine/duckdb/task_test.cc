@@ -36,15 +36,15 @@ class TaskTest : public EngineTest {
 
   // Runs SQL on an engine of the test's own.
   static void Sql(const std::string& sql) {
-    static duckdb::DuckDB database(nullptr);
+    duckdb::DuckDB database(nullptr);
     duckdb::Connection connection(database);
     auto result = connection.Query(sql);
     ASSERT_FALSE(result->HasError()) << result->GetError();
   }
 
   // rows (id BIGINT, name VARCHAR), 100,000 of them in row groups of 10,000.
-  std::string MakeParquet(const std::string& name, const std::string& columns =
-                                                       "i AS id, 'n' || i AS name") {
+  std::string MakeParquet(const std::string& name,
+                          const std::string& columns = "i AS id, 'n' || i AS name") {
     const std::string path = folder_ / name;
     Sql("COPY (SELECT " + columns + " FROM range(100000) t(i)) TO '" + path +
         "' (FORMAT parquet, ROW_GROUP_SIZE 10000)");
@@ -125,7 +125,8 @@ TEST_F(TaskTest, FiltersAndProjectionsReachTheParquetReader) {
   const std::string a = MakeParquet("a.parquet", "i AS id, 'n' || i AS name, i AS other");
   Node scan = ScanNode("parquet", {{"id", kBigint}, {"name", kVarchar}});
   Node fragment = ProjectNode(
-      FilterNode(scan, Compare(plan::Comparison::EQUAL, ColumnRef(0, kBigint), Int(77777))),
+      FilterNode(scan,
+                 Compare(plan::Comparison::EQUAL, ColumnRef(0, kBigint), Int(77777))),
       {ColumnRef(1, kVarchar)});
   MemorySink sink;
   FragmentTask task = ResultTask(fragment, &sink);
@@ -298,10 +299,9 @@ TEST_F(TaskTest, WritePartitionedAndSingleFile) {
   for (const Type& type : {kBigint, plan::ListType(kVarchar), plan::ListType(kVarchar)}) {
     *node.add_types() = type;
   }
-  *node.add_inputs() =
-      ProjectNode(RangeNode(10), {ColumnRef(0, kBigint),
-                                  plan::MakeCall("%", kBigint,
-                                                 {ColumnRef(0, kBigint), Int(2)})});
+  *node.add_inputs() = ProjectNode(
+      RangeNode(10), {ColumnRef(0, kBigint),
+                      plan::MakeCall("%", kBigint, {ColumnRef(0, kBigint), Int(2)})});
   auto* write = node.mutable_write();
   write->set_path(folder_ / "out");
   write->set_format("csv");
@@ -328,8 +328,8 @@ TEST_F(TaskTest, AFailedWriteLeavesNothing) {
   for (const Type& type : {kBigint, plan::ListType(kVarchar), plan::ListType(kVarchar)}) {
     *node.add_types() = type;
   }
-  *node.add_inputs() = ProjectNode(ValuesNode({{Text("x")}}),
-                                   {CastTo(ColumnRef(0, kVarchar), kBigint)});
+  *node.add_inputs() =
+      ProjectNode(ValuesNode({{Text("x")}}), {CastTo(ColumnRef(0, kVarchar), kBigint)});
   node.mutable_write()->set_path(folder_ / "out");
   node.mutable_write()->set_format("parquet");
   node.mutable_write()->add_names("id");
@@ -367,8 +367,8 @@ TEST_F(TaskTest, ErrorsOfInputsAndSinksKeepTheirType) {
 }
 
 TEST_F(TaskTest, RuntimeErrorsAreTheUsers) {
-  const Node node = ProjectNode(ValuesNode({{Text("x")}}),
-                                {CastTo(ColumnRef(0, kVarchar), kBigint)});
+  const Node node =
+      ProjectNode(ValuesNode({{Text("x")}}), {CastTo(ColumnRef(0, kVarchar), kBigint)});
   MemorySink sink;
   auto result = Run(ResultTask(node, &sink));
   ASSERT_FALSE(result.ok());
@@ -395,11 +395,27 @@ TEST_F(TaskTest, MemoryThatRunsOutIsTyped) {
       << result.status().ToString();
 }
 
+class ThrowingSink : public MemorySink {
+ public:
+  arrow::Status Write(shuffle::PartitionedBatch) override {
+    throw duckdb::InternalException("a bug");
+  }
+};
+
+TEST_F(TaskTest, ABrokenInstanceIsReplaced) {
+  const Node rows = RangeNode(10);
+  ThrowingSink broken;
+  auto result = Run(ResultTask(rows, &broken));
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(GetErrorDetail(result.status())->has_internal());
+  EXPECT_EQ(RowsOf(rows).size(), 10U);
+}
+
 TEST_F(TaskTest, SettingsHoldForOneTask) {
   const Type zoned = MakeType(Type::TIMESTAMP_TZ);
-  const Node node = ProjectNode(
-      ValuesNode({{Text("2020-01-01 00:00:00+00")}}),
-      {CastTo(CastTo(ColumnRef(0, kVarchar), zoned), kVarchar)});
+  const Node node =
+      ProjectNode(ValuesNode({{Text("2020-01-01 00:00:00+00")}}),
+                  {CastTo(CastTo(ColumnRef(0, kVarchar), zoned), kVarchar)});
   EXPECT_EQ(RowsOf(node), Strings{"2020-01-01 00:00:00+00"});
   MemorySink sink;
   FragmentTask task = ResultTask(node, &sink);
@@ -419,7 +435,8 @@ TEST_F(TaskTest, CancelStopsALongQuerySoon) {
   cross.mutable_join()->set_type(plan::Join::INNER);
   cross.mutable_join()->add_output(0);
   const Node fragment = CountAndSum(cross);
-  for (const auto delay : {std::chrono::milliseconds(0), std::chrono::milliseconds(300)}) {
+  for (const auto delay :
+       {std::chrono::milliseconds(0), std::chrono::milliseconds(300)}) {
     MemorySink sink;
     const FragmentTask task = ResultTask(fragment, &sink);
     auto interrupt = engine().MakeInterrupt();

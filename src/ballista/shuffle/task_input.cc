@@ -318,6 +318,18 @@ arrow::Status CheckReferences(const job::TaskDefinition& task,
   return arrow::Status::OK();
 }
 
+arrow::Status CheckLocalRows(const Part& part) {
+  int64_t announced = 0;
+  for (const auto& output : part.outputs) {
+    announced += static_cast<int64_t>(output.rows());
+  }
+  if (part.local->num_rows() == announced) return arrow::Status::OK();
+  return InternalStatus(
+      fmt::format("a task's input has {} rows here where {} were "
+                  "announced",
+                  part.local->num_rows(), announced));
+}
+
 // The outputs that have to be read: those with rows; without any, and nothing else to
 // tell the schema, one that is empty.
 std::vector<job::TaskOutputRef> Needed(const job::TaskInput& input, bool need_schema) {
@@ -371,6 +383,7 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
     if (part.executor.executor_id() == context.executor_id) {
       ARROW_ASSIGN_OR_RAISE(
           part.local, context.store->Read(task.id().job_id(), fetcher->Ranges(part)));
+      ARROW_RETURN_NOT_OK(CheckLocalRows(part));
       ARROW_RETURN_NOT_OK(fetcher->queue().SetSchema(part.local->schema()));
       if (!options.in_order) {
         local = std::move(part.local);
@@ -378,6 +391,12 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
       }
     }
     streamed.push_back(std::move(part));
+  }
+  if (!options.in_order && !streamed.empty()) {
+    // The tasks of a stage start together: each begins at another executor.
+    std::rotate(streamed.begin(),
+                streamed.begin() + task.id().task_index() % streamed.size(),
+                streamed.end());
   }
   const int threads =
       options.in_order

@@ -357,7 +357,7 @@ std::vector<Part> MakeParts(const job::TaskDefinition& task,
       parts.emplace_back().executor =
           task.executors(static_cast<int>(outputs[i].executor()));
     }
-    parts.back().outputs.push_back(std::move(outputs[i]));
+    parts.back().outputs.push_back(outputs[i]);
   }
   return parts;
 }

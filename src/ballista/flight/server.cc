@@ -15,7 +15,8 @@
 namespace ballista::flight {
 namespace {
 
-// gRPC lets several servers share a port; a second scheduler on it must be an error. So the port is tried first.
+// gRPC lets several servers share a port; a second scheduler on it must be an error. So
+// the port is tried first.
 arrow::Status CheckPortIsFree(const std::string& host, uint32_t port,
                               const std::string& option) {
   if (port == 0) return arrow::Status::OK();
@@ -41,8 +42,8 @@ arrow::Status CheckPortIsFree(const std::string& host, uint32_t port,
   close(fd);
   if (bound) return arrow::Status::OK();
   return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
-                                std::strerror(reason),
-                                "; choose another port with ", option);
+                                std::strerror(reason), "; choose another port with ",
+                                option);
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ arrow::Status RunningServer::Start(arrow::flight::FlightServerBase* server,
   const auto status = server->Init(arrow::flight::FlightServerOptions(location));
   if (!status.ok()) {
     return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
-                                  status.message(), "; choose another port with ", option);
+                                  status.message(), "; choose another port with ",
+                                  option);
   }
   server_ = server;
   thread_ = std::thread([server] {

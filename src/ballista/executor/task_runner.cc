@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
 
@@ -22,7 +23,6 @@ struct TaskRunner::Task {
   bool running = false;
   bool cancelled = false;
 
-  std::string Name() const {
   // Unique among all attempts of all jobs.
   std::string Name() const {
     const auto& id = definition.id();
@@ -205,7 +205,7 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   }
   ARROW_ASSIGN_OR_RAISE(auto output,
                         store_->CreateOutput(definition.id(), stage.output()));
-  ARROW_ASSIGN_OR_RAISE(auto sources, sources_(definition));
+  ARROW_ASSIGN_OR_RAISE(auto sources, sources_(stage, definition));
   engine::FragmentTask fragment;
   fragment.fragment = &stage.fragment();
   for (const auto& setting : stage.settings()) {

@@ -393,6 +393,17 @@ TEST_F(TaskInputTest, RowsOfAnySize) {
   EXPECT_TRUE((*read)[0]->Equals(*batch));
 }
 
+TEST_F(TaskInputTest, BatchesTooLargeForOneMessageAreSplit) {
+  DataServer a("a");
+  const auto batch = IdBatch(0, 600, 1 << 20);
+  WriteOutput(a.store(), MakeTaskId("job", 0, 0), 1, {batch});
+  AddOutput(AddExecutor(&a), 0, 0, 600);
+  auto source = Make();
+  const auto read = ReadAll(source.get()).ValueOrDie();
+  EXPECT_EQ(read.size(), 2u);
+  EXPECT_EQ(Ids(read), ExpectedIds(1, 600, 1, 0, 1));
+}
+
 TEST_F(TaskInputTest, DictionariesThatDiffer) {
   DataServer a("a");
   const auto type = arrow::dictionary(arrow::uint8(), arrow::utf8());
@@ -525,6 +536,7 @@ class PeerProcess {
     ::waitpid(pid_, nullptr, 0);
     pid_ = 0;
   }
+  void Signal(int signal) const { ::kill(pid_, signal); }
   uint32_t port() const { return port_; }
 
  private:
@@ -539,6 +551,21 @@ TEST_F(TaskInputTest, FetchesFromAnotherProcess) {
   auto source = Make(/*in_order=*/true);
   EXPECT_EQ(Ids(ReadAll(source.get()).ValueOrDie()),
             ExpectedIds(kPeerBatches, kPeerRows, 1, 0, 1));
+}
+
+TEST_F(TaskInputTest, APeerThatFreezesIsAFetchFailure) {
+  PeerProcess peer;
+  AddOutput(AddExecutor("peer", peer.port()), 0, 0, kPeerBatches * kPeerRows);
+  { EXPECT_NE(Make()->Next().ValueOrDie(), nullptr); }
+  peer.Signal(SIGSTOP);  // the connection stays
+  context_.stall_timeout = milliseconds(300);
+  auto source = Make();
+  const auto failure = source->Next();
+  const auto* what = AsFetchFailed(failure.status());
+  ASSERT_NE(what, nullptr) << failure.status().ToString();
+  EXPECT_EQ(what->executor_id(), "peer");
+  EXPECT_NE(failure.status().message().find("no answer in 300 ms"), std::string::npos);
+  peer.Kill();
 }
 
 TEST_F(TaskInputTest, APeerThatDiesInTheMiddleIsAFetchFailure) {

@@ -9,6 +9,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/shuffle/output_reader.h"
 
 namespace ballista::executor {
 
@@ -22,9 +23,11 @@ struct TaskRunner::Task {
   bool cancelled = false;
 
   std::string Name() const {
+  // Unique among all attempts of all jobs.
+  std::string Name() const {
     const auto& id = definition.id();
-    return id.job_id() + "/" + std::to_string(id.stage_id()) + "/" +
-           std::to_string(id.task_index()) + "." + std::to_string(id.attempt());
+    return id.job_id() + "-" + std::to_string(id.stage_id()) + "-" +
+           std::to_string(id.task_index()) + "-" + std::to_string(id.attempt());
   }
 };
 
@@ -168,7 +171,7 @@ void TaskRunner::RunTask(Task* task) {
 namespace {
 
 // The whole of a committed output as one IPC stream.
-arrow::Result<std::string> SerializeOutput(arrow::RecordBatchReader* reader) {
+arrow::Result<std::string> SerializeOutput(shuffle::OutputReader* reader) {
   ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::BufferOutputStream::Create());
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         arrow::ipc::MakeStreamWriter(stream, reader->schema()));

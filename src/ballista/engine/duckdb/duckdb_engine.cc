@@ -104,6 +104,7 @@ arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
     duckdb::Connection connection(*state->database);
     ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL max_expression_depth = " +
                                                  std::to_string(kMaxExpressionDepth)));
+    ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL TimeZone = 'UTC'"));
     for (const auto& extension : options.extensions) {
       ARROW_RETURN_NOT_OK(
           RunText(&connection,

@@ -8,6 +8,7 @@
 //     --show            print the logical plan and the graph
 //     --stats           print rows, bytes and time of each stage
 //     --broadcast N, --partitions N, --memory N: as PlannerOptions
+//     --sql             print the statement of each fragment
 //     --lines           each line of a file is a statement
 #include <arrow/api.h>
 
@@ -38,6 +39,7 @@ struct Options {
   bool show = false;
   bool stats = false;
   bool lines = false;
+  bool sql = false;
   std::vector<std::string> files;
 };
 
@@ -65,6 +67,8 @@ Options ParseOptions(int argc, char** argv) {
       options.show = true;
     } else if (arg == "--stats") {
       options.stats = true;
+    } else if (arg == "--sql") {
+      options.sql = true;
     } else if (arg == "--lines") {
       options.lines = true;
     } else {
@@ -222,6 +226,12 @@ class Runner {
     const auto graph = planner::PlanJob(plan, options_.planner);
     if (!graph.ok()) return graph.status().ToString();
     if (options_.show) std::cout << plan::ToString(*graph);
+    if (options_.sql) {
+      for (const auto& stage : graph->stages()) {
+        std::cout << stage.id() << ": "
+                  << engine_->Describe(stage.fragment()).ValueOr("?") << "\n";
+      }
+    }
     if (options_.plan_only) return "";
     const auto run = testing::RunJob(*graph, engine_.get(), options_.planner.executors);
     if (!run.ok()) return run.status().ToString();

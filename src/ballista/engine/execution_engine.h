@@ -31,6 +31,9 @@ struct FragmentTask {
   // Names of the output columns, for a result; else empty (c0, c1, ...).
   std::vector<std::string> names;
   shuffle::OutputSink* sink = nullptr;
+  // Unique among all attempts of all jobs, fit for a file name: job-stage-task-attempt.
+  // Files that a Write makes carry it.
+  std::string task_name;
   // Operator metrics are collected (EXPLAIN ANALYZE); costs a little.
   bool collect_metrics = false;
 };

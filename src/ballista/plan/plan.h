@@ -88,7 +88,11 @@ std::string ToString(const job::JobGraph& graph);
 // ---- Arrow
 // How a column of a type travels in Arrow between processes: docs/plan-ir.md, "Types in
 // Arrow".
-arrow::Result<std::shared_ptr<arrow::DataType>> ToArrowType(const Type& type);
+// `time_zone` is that of TIMESTAMP_TZ columns.
+arrow::Result<std::shared_ptr<arrow::DataType>> ToArrowType(
+    const Type& type, const std::string& time_zone = "UTC");
+// The schema of a result: the root's types under `Plan.names`; every column nullable.
+arrow::Result<std::shared_ptr<arrow::Schema>> ResultSchema(const Plan& plan);
 
 // Bytes of one row of these types in Arrow, guessed (strings: 24 bytes of data each).
 double EstimatedRowBytes(const google::protobuf::RepeatedPtrField<Type>& types);

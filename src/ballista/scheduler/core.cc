@@ -98,6 +98,10 @@ std::vector<control::ExecutorMetadata> SchedulerCore::Executors() const {
   return result;
 }
 
+size_t SchedulerCore::NumExecutors() const {
+  return impl_->executors().by_id().size();
+}
+
 size_t SchedulerCore::NumUsableExecutors() const {
   return impl_->executors().num_usable();
 }

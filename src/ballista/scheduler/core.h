@@ -72,6 +72,7 @@ class SchedulerCore {
   bool HasExecutor(const std::string& executor_id, const std::string& incarnation) const;
   // By id.
   std::vector<control::ExecutorMetadata> Executors() const;
+  size_t NumExecutors() const;
   // Executors that can be given tasks now or when a slot frees (not draining, with
   // slots).
   size_t NumUsableExecutors() const;

@@ -1,0 +1,41 @@
+# make          builds a release into build/
+# make test     sets up, builds, runs all tests
+# make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
+# make lint     checks format and static analysis
+# make bench    measures against single-process DuckDB, side by side
+BUILD ?= build
+CMAKE_FLAGS ?=
+JOBS ?= $(shell nproc)
+
+.PHONY: all setup build test demo lint bench format clean docs
+
+all: build
+
+setup:
+	@bash scripts/setup
+
+$(BUILD)/build.ninja: | setup
+	@cmake -G Ninja -B $(BUILD) -S . $(CMAKE_FLAGS) > $(BUILD)-configure.log 2>&1 || \
+	  { cat $(BUILD)-configure.log; exit 1; }
+	@mv $(BUILD)-configure.log $(BUILD)/configure.log
+
+build: setup $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS)
+
+test: build
+	@BUILD=$(BUILD) bash scripts/run-tests
+
+demo: build
+	@BUILD=$(BUILD) bash scripts/demo
+
+lint: setup $(BUILD)/build.ninja
+	@BUILD=$(BUILD) bash scripts/lint
+
+format: setup
+	@git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+bench: build
+	@.deps/venv/bin/python benchmarks/run.py --build $(BUILD)
+
+clean:
+	rm -rf $(BUILD)

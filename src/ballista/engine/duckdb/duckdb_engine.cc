@@ -1,0 +1,119 @@
+#include "ballista/engine/duckdb/duckdb_engine.h"
+
+#include "ballista/base/status.h"
+#include "ballista/engine/duckdb/task_runner.h"
+
+namespace ballista::engine {
+namespace {
+
+// The compiler wraps calls in casts, so that an expression is up to twice as deep as the
+// statement that the scheduler accepted with DuckDB's own limit of 1000.
+constexpr uint64_t kMaxExpressionDepth = 2500;
+
+class Engine : public DuckDbEngine {
+ public:
+  explicit Engine(std::unique_ptr<EngineState> state) : state_(std::move(state)) {}
+
+  std::shared_ptr<Interrupt> MakeInterrupt() override {
+    return std::make_shared<TaskInterrupt>();
+  }
+
+  arrow::Result<job::TaskMetrics> Run(
+      const FragmentTask& task, const std::shared_ptr<Interrupt>& interrupt) override {
+    try {
+      TaskRunner runner(state_.get(), task, static_cast<TaskInterrupt*>(interrupt.get()));
+      return runner.Run();
+    } catch (const std::exception& e) {
+      return InternalStatus(std::string("the engine failed: ") +
+                            duckdb::ErrorData(e).Message());
+    }
+  }
+
+  arrow::Result<std::string> Describe(const plan::Node& fragment) override {
+    if (fragment.has_statement()) return fragment.statement().sql();
+    try {
+      const bool write = fragment.has_write() && fragment.inputs_size() == 1;
+      ARROW_ASSIGN_OR_RAISE(auto statement,
+                            CompileFragment(write ? fragment.inputs(0) : fragment, {}));
+      if (!write) return statement->ToString();
+      return "COPY (" + statement->ToString() + ") TO '" + fragment.write().path() + "'";
+    } catch (const std::exception& e) {
+      return InternalStatus(std::string("the fragment has no text: ") + e.what());
+    }
+  }
+
+ private:
+  const std::unique_ptr<EngineState> state_;
+};
+
+arrow::Status SetOption(duckdb::DBConfig* config, const std::string& name,
+                        duckdb::Value value) {
+  try {
+    config->SetOptionByName(name, value);
+    return arrow::Status::OK();
+  } catch (const std::exception& e) {
+    return arrow::Status::Invalid("DuckDB refuses ", name, " = ", value.ToString(), ": ",
+                                  duckdb::ErrorData(e).RawMessage());
+  }
+}
+
+arrow::Status FillConfig(const DuckDbEngineOptions& options, duckdb::DBConfig* config) {
+  using duckdb::Value;
+  ARROW_RETURN_NOT_OK(
+      SetOption(config, "preserve_insertion_order", Value::BOOLEAN(false)));
+  ARROW_RETURN_NOT_OK(
+      SetOption(config, "autoinstall_known_extensions", Value::BOOLEAN(false)));
+  ARROW_RETURN_NOT_OK(
+      SetOption(config, "autoload_known_extensions", Value::BOOLEAN(false)));
+  ARROW_RETURN_NOT_OK(SetOption(config, "allow_unsigned_extensions",
+                                Value::BOOLEAN(!options.extensions.empty())));
+  ARROW_RETURN_NOT_OK(SetOption(config, "temp_directory", Value(options.temp_directory)));
+  if (options.threads > 0) {
+    ARROW_RETURN_NOT_OK(SetOption(config, "threads", Value::BIGINT(options.threads)));
+  }
+  if (options.memory_limit > 0) {
+    ARROW_RETURN_NOT_OK(SetOption(config, "memory_limit",
+                                  Value(std::to_string(options.memory_limit) + "B")));
+  }
+  if (options.max_temp_bytes > 0) {
+    ARROW_RETURN_NOT_OK(SetOption(config, "max_temp_directory_size",
+                                  Value(std::to_string(options.max_temp_bytes) + "B")));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status RunText(duckdb::Connection* connection, const std::string& sql) {
+  auto result = connection->Query(sql);
+  if (!result->HasError()) return arrow::Status::OK();
+  return arrow::Status::IOError(result->GetErrorObject().RawMessage());
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
+    const DuckDbEngineOptions& options) {
+  try {
+    duckdb::DBConfig config;
+    ARROW_RETURN_NOT_OK(FillConfig(options, &config));
+    auto state = std::make_unique<EngineState>();
+    state->database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+    state->inputs = duckdb::make_shared_ptr<InputRegistry>();
+    state->connections = std::make_unique<ConnectionPool>(state->database.get());
+    state->memory_limit = options.memory_limit;
+    RegisterInputFunction(state->database.get(), state->inputs);
+    duckdb::Connection connection(*state->database);
+    ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL max_expression_depth = " +
+                                                 std::to_string(kMaxExpressionDepth)));
+    for (const auto& extension : options.extensions) {
+      ARROW_RETURN_NOT_OK(
+          RunText(&connection,
+                  "LOAD '" + duckdb::StringUtil::Replace(extension, "'", "''") + "'"));
+    }
+    return std::make_unique<Engine>(std::move(state));
+  } catch (const std::exception& e) {
+    return arrow::Status::Invalid("DuckDB cannot be started: ",
+                                  duckdb::ErrorData(e).RawMessage());
+  }
+}
+
+}  // namespace ballista::engine

@@ -1,0 +1,241 @@
+#include "ballista/engine/duckdb/task_runner.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+
+#include "ballista/base/status.h"
+#include "ballista/engine/duckdb/metrics.h"
+#include "ballista/engine/duckdb/types.h"
+
+namespace ballista::engine {
+namespace {
+
+// CPU time of the whole process: DuckDB's threads serve all tasks alike.
+uint64_t ProcessCpuMicros() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto micros = [](const timeval& time) {
+    return static_cast<uint64_t>(time.tv_sec) * 1000000 +
+           static_cast<uint64_t>(time.tv_usec);
+  };
+  return micros(usage.ru_utime) + micros(usage.ru_stime);
+}
+
+uint64_t SplitRows(const std::vector<job::ScanSplits>& scans) {
+  uint64_t rows = 0;
+  for (const auto& scan : scans) {
+    for (const auto& split : scan.splits()) {
+      rows += split.row_count() > 0 ? split.row_count() : split.total_rows();
+    }
+  }
+  return rows;
+}
+
+bool HasExchangeLayout(const arrow::Schema& schema,
+                       const duckdb::vector<duckdb::LogicalType>& types) {
+  if (schema.num_fields() != static_cast<int>(types.size())) return false;
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (!schema.field(static_cast<int>(i))->type()->Equals(*ExchangeType(types[i]))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string QuoteIdentifier(const std::string& name) {
+  return duckdb::KeywordHelper::WriteOptionallyQuoted(name);
+}
+
+TaskRunner::~TaskRunner() {
+  for (uint64_t id : registered_) engine_.inputs->Remove(id);
+}
+
+arrow::Result<job::TaskMetrics> TaskRunner::Run() {
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t cpu_start = ProcessCpuMicros();
+  ARROW_RETURN_NOT_OK(CheckOutput());
+  const plan::Node& node = *task_.fragment;
+  ARROW_ASSIGN_OR_RAISE(target_.types, ToLogicalTypes(node.types()));
+  target_.sink = task_.sink;
+  target_.output = task_.output;
+  target_.names = task_.names;
+  target_.task = &state_;
+  errors_.memory_limit = engine_.memory_limit;
+  ARROW_ASSIGN_OR_RAISE(connection_, engine_.connections->Take(task_.settings));
+  job::TaskMetrics metrics;
+  {
+    TaskInterrupt::Scope scope(interrupt_, &state_, task_.inputs, connection_.get());
+    SetProfiling(connection_.get(), task_.collect_metrics);
+    if (node.has_statement()) {
+      ARROW_RETURN_NOT_OK(RunWholeStatement(node));
+    } else if (node.has_write()) {
+      ARROW_RETURN_NOT_OK(RunWrite(node));
+    } else {
+      ARROW_RETURN_NOT_OK(RunFragment(node));
+    }
+    if (task_.collect_metrics) AddOperatorMetrics(connection_.get(), &metrics);
+  }
+  if (reusable_) engine_.connections->Give(task_.settings, std::move(connection_));
+  metrics.set_elapsed_us(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                std::chrono::steady_clock::now() - start)
+                                .count()));
+  metrics.set_cpu_us(ProcessCpuMicros() - cpu_start);
+  metrics.set_input_rows(state_.input_rows);
+  metrics.set_input_bytes(state_.input_bytes);
+  metrics.set_output_rows(state_.output_rows);
+  metrics.set_output_bytes(state_.output_bytes);
+  metrics.set_scan_rows(SplitRows(task_.scans));
+  return metrics;
+}
+
+arrow::Status TaskRunner::CheckOutput() const {
+  const auto& output = task_.output;
+  if (task_.fragment == nullptr || task_.sink == nullptr) {
+    return InternalStatus("a task without fragment or sink");
+  }
+  if (output.kind() != job::Output::HASH) {
+    if (output.kind() == job::Output::UNPARTITIONED) return arrow::Status::OK();
+    return InternalStatus("a task's output has no kind");
+  }
+  if (output.partitions() < 1 || output.partitions() > 65535 || output.is_result()) {
+    return InternalStatus("a task's output cannot have " +
+                          std::to_string(output.partitions()) + " partitions");
+  }
+  for (uint32_t key : output.keys()) {
+    if (key >= static_cast<uint32_t>(task_.fragment->types_size())) {
+      return InternalStatus("a task's output is partitioned by a column that it lacks");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status TaskRunner::RunFragment(const plan::Node& node) {
+  ARROW_ASSIGN_OR_RAISE(auto statement, CompileFragment(node, Sources()));
+  return ExecuteIntoSink(std::move(statement));
+}
+
+FragmentSources TaskRunner::Sources() {
+  FragmentSources sources;
+  sources.scans = &task_.scans;
+  sources.register_input = [this](const plan::Node& node) { return RegisterInput(node); };
+  sources.file_columns = [this](const plan::Scan& scan,
+                                const std::vector<std::string>& files)
+      -> arrow::Result<std::vector<std::string>> {
+    ARROW_ASSIGN_OR_RAISE(auto statement, CompileReadAll(scan, files));
+    auto prepared = connection_->Prepare(std::move(statement));
+    if (prepared->HasError()) return ToStatus(prepared->GetErrorObject());
+    return std::vector<std::string>(prepared->GetNames().begin(),
+                                    prepared->GetNames().end());
+  };
+  return sources;
+}
+
+uint64_t TaskRunner::Register(RegisteredInput input) {
+  input.task = &state_;
+  registered_.push_back(
+      engine_.inputs->Add(std::make_shared<RegisteredInput>(std::move(input))));
+  return registered_.back();
+}
+
+arrow::Result<uint64_t> TaskRunner::RegisterLocalTable(const plan::LocalTable& table) {
+  RegisteredInput input;
+  auto source = OpenIpcSource(table.arrow_ipc());
+  if (!source.ok()) {
+    return InternalStatus("the rows of the local table " + table.name() +
+                          " cannot be read: " + source.status().message());
+  }
+  input.owned = std::move(source).ValueUnsafe();
+  input.source = input.owned.get();
+  input.exchange_layout = false;
+  return Register(std::move(input));
+}
+
+arrow::Result<uint64_t> TaskRunner::RegisterInput(const plan::Node& node) {
+  if (node.has_local_table()) return RegisterLocalTable(node.local_table());
+  RegisteredInput input;
+  const uint32_t position = node.exchange_read().input();
+  if (position >= task_.inputs.size() || task_.inputs[position] == nullptr) {
+    return InternalStatus("the fragment reads input " + std::to_string(position) +
+                          " of " + std::to_string(task_.inputs.size()));
+  }
+  input.source = task_.inputs[position];
+  ARROW_ASSIGN_OR_RAISE(input.types, ToLogicalTypes(node.types()));
+  const auto schema = input.source->schema();
+  if (!HasExchangeLayout(*schema, input.types)) {
+    return InternalStatus("input " + std::to_string(position) +
+                          " has other columns than the plan says: " + schema->ToString());
+  }
+  return Register(std::move(input));
+}
+
+arrow::Status TaskRunner::ToStatus(const duckdb::ErrorData& error) const {
+  if (state_.cancelled) {
+    return CancelledStatus("the task was cancelled", Cancelled::UNKNOWN);
+  }
+  const auto kept = state_.status();
+  return kept.ok() ? FromDuckDbError(error, errors_) : kept;
+}
+
+arrow::Result<duckdb::unique_ptr<duckdb::QueryResult>> TaskRunner::Execute(
+    duckdb::unique_ptr<duckdb::SQLStatement> statement) {
+  try {
+    auto copy_for_errors = [&](const duckdb::SQLStatement& s) {
+      try {
+        return s.ToString();
+      } catch (const std::exception& e) {
+        return std::string("(a statement without text: ") + e.what() + ")";
+      }
+    };
+    auto again = statement->Copy();
+    auto pending = connection_->PendingQuery(std::move(statement));
+    auto fail = [&](const duckdb::ErrorData& error) {
+      errors_.statement = copy_for_errors(*again);
+      return ToStatus(error);
+    };
+    if (pending->HasError()) return fail(pending->GetErrorObject());
+    // A Cancel before the query began is forgotten by DuckDB.
+    if (state_.cancelled) return ToStatus({});
+    auto result = pending->Execute();
+    if (result->HasError()) return fail(result->GetErrorObject());
+    return result;
+  } catch (const std::exception& e) {
+    return ToStatus(duckdb::ErrorData(e));
+  }
+}
+
+arrow::Status TaskRunner::ExecuteIntoSink(
+    duckdb::unique_ptr<duckdb::SQLStatement> statement) {
+  auto& config = duckdb::ClientConfig::GetConfig(*connection_->context);
+  config.get_result_collector = MakeOutputCollector(&target_);
+  auto result = Execute(std::move(statement));
+  config.get_result_collector = nullptr;
+  return result.status();
+}
+
+arrow::Result<duckdb::unique_ptr<duckdb::SQLStatement>> TaskRunner::ExecuteAllButLast(
+    const std::string& sql) {
+  duckdb::vector<duckdb::unique_ptr<duckdb::SQLStatement>> statements;
+  try {
+    statements = connection_->ExtractStatements(sql);
+  } catch (const std::exception& e) {
+    return ToStatus(duckdb::ErrorData(e));
+  }
+  if (statements.empty()) {
+    return UserErrorStatus(UserError::SYNTAX, "there is no statement in the text");
+  }
+  for (size_t i = 0; i + 1 < statements.size(); ++i) {
+    ARROW_RETURN_NOT_OK(Execute(std::move(statements[i])).status());
+  }
+  return std::move(statements.back());
+}
+
+arrow::Status TaskRunner::ExecuteText(const std::string& sql) {
+  ARROW_ASSIGN_OR_RAISE(auto last, ExecuteAllButLast(sql));
+  return Execute(std::move(last)).status();
+}
+
+}  // namespace ballista::engine

@@ -1,0 +1,31 @@
+// A whole executor but for its engine: shuffle store, task runner, Flight server, connection to the scheduler.
+#pragma once
+
+#include <memory>
+
+#include <arrow/result.h>
+
+#include "ballista/config/config.h"
+#include "ballista/engine/execution_engine.h"
+
+namespace ballista::executor {
+
+class ExecutorProcess {
+ public:
+  // Listens, and registers in the background, on return. Borrows the engine. `config.work_dir` exists.
+  // Errors: Invalid, half a sentence, for a port in use.
+  static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
+      const config::ExecutorConfig& config, engine::ExecutionEngine* engine);
+  ~ExecutorProcess();
+
+  int port() const;
+  // Leaves the cluster, cancels its tasks, answers no more calls. Idempotent.
+  void Stop();
+
+ private:
+  struct Parts;
+  explicit ExecutorProcess(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace ballista::executor

@@ -1,0 +1,84 @@
+// Runs the tasks that the scheduler launches: in slots, each task on a thread of its own over the shared engine,
+// its inputs fetched from their executors, its output kept in the shuffle store.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "ballista/control.pb.h"
+#include "ballista/engine/execution_engine.h"
+#include "ballista/shuffle/exchange.h"
+#include "ballista/shuffle/shuffle_store.h"
+
+namespace ballista::executor {
+
+struct TaskRunnerOptions {
+  std::string executor_id;
+  int slots = 4;
+  // A result output of up to this many bytes travels inside the task's status.
+  uint64_t inline_result_limit = 1ULL << 20;
+};
+
+// Thread-safe.
+class TaskRunner {
+ public:
+  using StatusCallback = std::function<void(control::TaskStatus)>;
+  // Opens the inputs of a task, by ExchangeRead.input.
+  using SourceFactory =
+      std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>(
+          const job::StageDefinition&, const job::TaskDefinition&)>;
+
+  // Borrows everything. `report` is called from task threads, once for each task that was not cancelled.
+  TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
+             shuffle::ShuffleStore* store, SourceFactory sources,
+             StatusCallback report);
+  // Cancels what runs and waits for it.
+  ~TaskRunner();
+
+  // Queues the tasks; those that are queued or running already are left alone.
+  // Errors: Invalid when a task's stage is not among the request's.
+  arrow::Status Launch(const control::LaunchTasksRequest& request);
+  // No status is reported for a task that was cancelled.
+  void Cancel(const std::vector<job::TaskId>& tasks);
+  // Cancels the job's tasks and waits for them, then drops its outputs.
+  void RemoveJob(const std::string& job_id);
+
+  std::vector<job::TaskId> Running() const;
+
+ private:
+  using Key = std::tuple<std::string, uint32_t, uint32_t, uint32_t>;
+  struct Task;
+
+  static Key KeyOf(const job::TaskId& id);
+  void RunSlot();
+  void RunTask(Task* task);
+  arrow::Result<control::TaskFinished> Execute(Task* task);
+  void CancelLocked(Task* task);
+
+  const TaskRunnerOptions options_;
+  engine::ExecutionEngine* const engine_;
+  shuffle::ShuffleStore* const store_;
+  const SourceFactory sources_;
+  const StatusCallback report_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  std::deque<std::shared_ptr<Task>> queue_;
+  std::map<Key, std::shared_ptr<Task>> tasks_;  // queued and running
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ballista::executor

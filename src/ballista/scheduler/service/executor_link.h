@@ -1,0 +1,52 @@
+// The scheduler's connection to one executor: requests go out in order, from one thread of its own, so that an
+// executor never sees the removal of a job before the launch of its tasks.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+
+#include "ballista/control.pb.h"
+#include "ballista/flight/client_pool.h"
+
+namespace ballista::scheduler {
+
+using OutboundRequest = std::variant<control::LaunchTasksRequest, control::CancelTasksRequest,
+                                     control::RemoveJobsRequest>;
+
+// Thread-safe. The destructor drops what was not sent yet and waits for the call under way (bounded by its
+// deadline).
+class ExecutorLink {
+ public:
+  // Called from the link's thread when a request could not be delivered. A lost launch is worth an event; an
+  // executor that cannot be reached at all is lost.
+  using FailureCallback =
+      std::function<void(const OutboundRequest& request, const arrow::Status& status)>;
+
+  ExecutorLink(control::ExecutorMetadata executor, flight::ClientPool* clients,
+               FailureCallback on_failure);
+  ~ExecutorLink();
+
+  void Send(OutboundRequest request);
+
+ private:
+  void Run();
+  arrow::Status Deliver(const OutboundRequest& request);
+
+  const control::ExecutorMetadata executor_;
+  flight::ClientPool* const clients_;
+  const FailureCallback on_failure_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<OutboundRequest> queue_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace ballista::scheduler

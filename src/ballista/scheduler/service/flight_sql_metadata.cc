@@ -1,0 +1,296 @@
+#include "ballista/scheduler/service/flight_sql_metadata.h"
+
+#include <map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <arrow/array/builder_binary.h>
+#include <arrow/array/builder_nested.h>
+#include <arrow/array/builder_primitive.h>
+#include <arrow/array/builder_union.h>
+#include <arrow/chunked_array.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/scalar.h>
+#include <arrow/util/config.h>
+
+#include "ballista/base/status.h"
+#include "ballista/base/version.h"
+#include "ballista/flight_sql.pb.h"
+
+namespace ballista::scheduler {
+namespace {
+
+namespace sqlp = arrow::flight::protocol::sql;
+using arrow::field;
+using arrow::int32;
+using arrow::utf8;
+using SchemaPtr = std::shared_ptr<arrow::Schema>;
+using TablePtr = std::shared_ptr<arrow::Table>;
+
+template <typename Message>
+std::optional<Message> Unpack(const google::protobuf::Any& any) {
+  Message message;
+  if (!any.Is<Message>() || !any.UnpackTo(&message)) return std::nullopt;
+  return message;
+}
+
+SchemaPtr CatalogsSchema() { return arrow::schema({field("catalog_name", utf8(), false)}); }
+
+SchemaPtr DbSchemasSchema() {
+  return arrow::schema(
+      {field("catalog_name", utf8()), field("db_schema_name", utf8(), false)});
+}
+
+SchemaPtr TablesSchema(bool with_schema) {
+  arrow::FieldVector fields = {
+      field("catalog_name", utf8()), field("db_schema_name", utf8()),
+      field("table_name", utf8(), false), field("table_type", utf8(), false)};
+  if (with_schema) fields.push_back(field("table_schema", arrow::binary(), false));
+  return arrow::schema(std::move(fields));
+}
+
+SchemaPtr TableTypesSchema() { return arrow::schema({field("table_type", utf8(), false)}); }
+
+SchemaPtr PrimaryKeysSchema() {
+  return arrow::schema(
+      {field("catalog_name", utf8()), field("db_schema_name", utf8()),
+       field("table_name", utf8(), false), field("column_name", utf8(), false),
+       field("key_sequence", int32(), false), field("key_name", utf8())});
+}
+
+SchemaPtr ForeignKeysSchema() {
+  return arrow::schema(
+      {field("pk_catalog_name", utf8()), field("pk_db_schema_name", utf8()),
+       field("pk_table_name", utf8(), false), field("pk_column_name", utf8(), false),
+       field("fk_catalog_name", utf8()), field("fk_db_schema_name", utf8()),
+       field("fk_table_name", utf8(), false), field("fk_column_name", utf8(), false),
+       field("key_sequence", int32(), false), field("fk_key_name", utf8()),
+       field("pk_key_name", utf8()), field("update_rule", arrow::uint8(), false),
+       field("delete_rule", arrow::uint8(), false)});
+}
+
+std::shared_ptr<arrow::DataType> SqlInfoType() {
+  return arrow::dense_union(
+      {field("string_value", utf8()), field("bool_value", arrow::boolean()),
+       field("bigint_value", arrow::int64()), field("int32_bitmask", int32()),
+       field("string_list", arrow::list(utf8())),
+       field("int32_to_int32_list_map", arrow::map(int32(), arrow::list(int32())))},
+      {0, 1, 2, 3, 4, 5});
+}
+
+SchemaPtr SqlInfoSchema() {
+  return arrow::schema(
+      {field("info_name", arrow::uint32(), false), field("value", SqlInfoType(), false)});
+}
+
+arrow::Result<TablePtr> EmptyTable(const SchemaPtr& schema) {
+  return arrow::Table::MakeEmpty(schema);
+}
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') quoted += '\'';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+// Runs a catalog query, which gives its rows at once, and gives them the specified schema.
+arrow::Result<TablePtr> CatalogQuery(sql::SqlSession* session, const std::string& sql,
+                                     const SchemaPtr& schema) {
+  ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql));
+  if (statement.kind != sql::Statement::Kind::kRows) {
+    return InternalStatus("a catalog query became a job: " + sql);
+  }
+  std::vector<std::shared_ptr<arrow::ChunkedArray>> columns;
+  for (int i = 0; i < schema->num_fields(); ++i) {
+    ARROW_ASSIGN_OR_RAISE(auto column, statement.rows->column(i)->View(schema->field(i)->type()));
+    columns.push_back(std::move(column));
+  }
+  return arrow::Table::Make(schema, std::move(columns), statement.rows->num_rows());
+}
+
+arrow::Result<TablePtr> DbSchemas(sql::SqlSession* session,
+                                  const sqlp::CommandGetDbSchemas& command) {
+  std::string sql =
+      "SELECT catalog_name::VARCHAR, schema_name::VARCHAR FROM "
+      "information_schema.schemata WHERE catalog_name NOT IN ('system', 'temp')";
+  if (command.has_catalog()) sql += " AND catalog_name = " + Quoted(command.catalog());
+  if (command.has_db_schema_filter_pattern()) {
+    sql += " AND schema_name LIKE " + Quoted(command.db_schema_filter_pattern()) +
+           " ESCAPE '\\'";
+  }
+  return CatalogQuery(session, sql + " ORDER BY 1, 2", DbSchemasSchema());
+}
+
+std::string QuotedIdentifier(const std::string& name) {
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+// The Arrow schema of a table, as an encapsulated IPC message.
+arrow::Result<std::string> TableSchemaBytes(sql::SqlSession* session,
+                                            const std::string& name) {
+  auto described = session->Describe("SELECT * FROM " + name);
+  // A table whose files are gone still lists, without columns.
+  const auto schema = described.ok() ? described->schema : arrow::schema(arrow::FieldVector{});
+  ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::ipc::SerializeSchema(*schema));
+  return buffer->ToString();
+}
+
+arrow::Result<TablePtr> Tables(sql::SqlSession* session,
+                               const sqlp::CommandGetTables& command) {
+  std::string sql =
+      "SELECT table_catalog::VARCHAR, table_schema::VARCHAR, table_name::VARCHAR, "
+      "table_type::VARCHAR FROM information_schema.tables WHERE true";
+  if (command.has_catalog()) sql += " AND table_catalog = " + Quoted(command.catalog());
+  if (command.has_db_schema_filter_pattern()) {
+    sql += " AND table_schema LIKE " + Quoted(command.db_schema_filter_pattern()) +
+           " ESCAPE '\\'";
+  }
+  if (command.has_table_name_filter_pattern()) {
+    sql += " AND table_name LIKE " + Quoted(command.table_name_filter_pattern()) +
+           " ESCAPE '\\'";
+  }
+  if (command.table_types_size() > 0) {
+    std::string types;
+    for (const auto& type : command.table_types()) {
+      types += (types.empty() ? "" : ", ") + Quoted(type);
+    }
+    sql += " AND table_type IN (" + types + ")";
+  }
+  sql += " ORDER BY 4, 1, 2, 3";
+  ARROW_ASSIGN_OR_RAISE(auto rows, CatalogQuery(session, sql, TablesSchema(false)));
+  if (!command.include_schema()) return rows;
+  arrow::BinaryBuilder schemas;
+  for (int64_t i = 0; i < rows->num_rows(); ++i) {
+    std::string name;
+    for (int column = 0; column < 3; ++column) {
+      ARROW_ASSIGN_OR_RAISE(auto part, rows->column(column)->GetScalar(i));
+      name += (column > 0 ? "." : "") + QuotedIdentifier(part->ToString());
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, TableSchemaBytes(session, name));
+    ARROW_RETURN_NOT_OK(schemas.Append(bytes));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto array, schemas.Finish());
+  return rows->AddColumn(4, TablesSchema(true)->field(4),
+                         std::make_shared<arrow::ChunkedArray>(std::move(array)));
+}
+
+using InfoValue = std::variant<std::string, bool, int64_t, int32_t>;
+
+const std::map<uint32_t, InfoValue>& AllSqlInfo() {
+  static const std::map<uint32_t, InfoValue> kInfo = {
+      {sqlp::FLIGHT_SQL_SERVER_NAME, std::string("Ballista")},
+      {sqlp::FLIGHT_SQL_SERVER_VERSION, std::string(kVersion)},
+      {sqlp::FLIGHT_SQL_SERVER_ARROW_VERSION, std::string(ARROW_VERSION_STRING)},
+      {sqlp::FLIGHT_SQL_SERVER_READ_ONLY, false},
+      {sqlp::FLIGHT_SQL_SERVER_SQL, true},
+      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT, false},
+      {sqlp::FLIGHT_SQL_SERVER_TRANSACTION, int32_t{0}},
+      {sqlp::FLIGHT_SQL_SERVER_CANCEL, true},
+      {sqlp::FLIGHT_SQL_SERVER_BULK_INGESTION, false},
+      {sqlp::SQL_DDL_CATALOG, false},
+      {sqlp::SQL_DDL_SCHEMA, true},
+      {sqlp::SQL_DDL_TABLE, true},
+      {sqlp::SQL_IDENTIFIER_CASE, int64_t{1}},  // as written, compared without case
+      {sqlp::SQL_IDENTIFIER_QUOTE_CHAR, std::string("\"")},
+      {sqlp::SQL_QUOTED_IDENTIFIER_CASE, int64_t{1}},
+      {sqlp::SQL_ALL_TABLES_ARE_SELECTABLE, true},
+      {sqlp::SQL_NULL_ORDERING, int64_t{3}},  // nulls last
+  };
+  return kInfo;
+}
+
+arrow::Status AppendInfo(uint32_t name, const InfoValue& value,
+                         arrow::UInt32Builder* names, arrow::DenseUnionBuilder* values) {
+  ARROW_RETURN_NOT_OK(names->Append(name));
+  ARROW_RETURN_NOT_OK(values->Append(static_cast<int8_t>(value.index())));
+  auto* child = values->child_builder(static_cast<int>(value.index())).get();
+  switch (value.index()) {
+    case 0:
+      return static_cast<arrow::StringBuilder*>(child)->Append(std::get<0>(value));
+    case 1:
+      return static_cast<arrow::BooleanBuilder*>(child)->Append(std::get<1>(value));
+    case 2:
+      return static_cast<arrow::Int64Builder*>(child)->Append(std::get<2>(value));
+    default:
+      return static_cast<arrow::Int32Builder*>(child)->Append(std::get<3>(value));
+  }
+}
+
+arrow::Result<TablePtr> SqlInfo(const sqlp::CommandGetSqlInfo& command) {
+  auto* pool = arrow::default_memory_pool();
+  arrow::UInt32Builder names(pool);
+  ARROW_ASSIGN_OR_RAISE(auto builder, arrow::MakeBuilder(SqlInfoType(), pool));
+  auto* values = static_cast<arrow::DenseUnionBuilder*>(builder.get());
+  if (command.info_size() == 0) {
+    for (const auto& [name, value] : AllSqlInfo()) {
+      ARROW_RETURN_NOT_OK(AppendInfo(name, value, &names, values));
+    }
+  }
+  for (const uint32_t name : command.info()) {
+    const auto known = AllSqlInfo().find(name);
+    if (known == AllSqlInfo().end()) continue;
+    ARROW_RETURN_NOT_OK(AppendInfo(name, known->second, &names, values));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto name_array, names.Finish());
+  ARROW_ASSIGN_OR_RAISE(auto value_array, values->Finish());
+  return arrow::Table::Make(SqlInfoSchema(), {name_array, value_array});
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<arrow::Schema>> MetadataSchema(
+    const google::protobuf::Any& command) {
+  if (command.Is<sqlp::CommandGetCatalogs>()) return CatalogsSchema();
+  if (command.Is<sqlp::CommandGetDbSchemas>()) return DbSchemasSchema();
+  if (const auto tables = Unpack<sqlp::CommandGetTables>(command)) {
+    return TablesSchema(tables->include_schema());
+  }
+  if (command.Is<sqlp::CommandGetTableTypes>()) return TableTypesSchema();
+  if (command.Is<sqlp::CommandGetPrimaryKeys>()) return PrimaryKeysSchema();
+  if (command.Is<sqlp::CommandGetExportedKeys>() ||
+      command.Is<sqlp::CommandGetImportedKeys>() ||
+      command.Is<sqlp::CommandGetCrossReference>()) {
+    return ForeignKeysSchema();
+  }
+  if (command.Is<sqlp::CommandGetSqlInfo>()) return SqlInfoSchema();
+  return nullptr;
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> MetadataRows(
+    sql::SqlSession* session, const google::protobuf::Any& command) {
+  if (command.Is<sqlp::CommandGetCatalogs>()) {
+    return CatalogQuery(session,
+                        "SELECT DISTINCT catalog_name::VARCHAR FROM "
+                        "information_schema.schemata WHERE catalog_name NOT IN "
+                        "('system', 'temp') ORDER BY 1",
+                        CatalogsSchema());
+  }
+  if (const auto schemas = Unpack<sqlp::CommandGetDbSchemas>(command)) {
+    return DbSchemas(session, *schemas);
+  }
+  if (const auto tables = Unpack<sqlp::CommandGetTables>(command)) {
+    return Tables(session, *tables);
+  }
+  if (command.Is<sqlp::CommandGetTableTypes>()) {
+    return CatalogQuery(session,
+                        "SELECT unnest(['BASE TABLE', 'LOCAL TEMPORARY', 'VIEW'])",
+                        TableTypesSchema());
+  }
+  if (const auto info = Unpack<sqlp::CommandGetSqlInfo>(command)) return SqlInfo(*info);
+  ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(command));
+  if (schema == nullptr) {
+    return arrow::Status::Invalid("not a metadata command: ", command.type_url());
+  }
+  return EmptyTable(schema);  // keys: there are none
+}
+
+}  // namespace ballista::scheduler

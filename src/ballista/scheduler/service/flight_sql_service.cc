@@ -1,0 +1,371 @@
+#include "ballista/scheduler/service/flight_sql_service.h"
+
+#include <utility>
+#include <variant>
+
+#include <arrow/buffer.h>
+#include <arrow/ipc/writer.h>
+#include <fmt/format.h>
+#include <google/protobuf/any.pb.h>
+
+#include "ballista/base/log.h"
+#include "ballista/base/status.h"
+#include "ballista/base/version.h"
+#include "ballista/control.pb.h"
+#include "ballista/flight/rpc.h"
+#include "ballista/flight/status_transport.h"
+#include "ballista/flight_sql.pb.h"
+#include "ballista/plan/plan.h"
+#include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/sql/session_options.h"
+
+namespace ballista::scheduler {
+namespace {
+
+namespace fl = arrow::flight;
+namespace sqlp = arrow::flight::protocol::sql;
+using google::protobuf::Any;
+
+arrow::Result<Any> ParseAny(const std::string& bytes) {
+  Any any;
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(bytes, &any));
+  return any;
+}
+
+template <typename Message>
+bool UnpackInto(const Any& any, Message* message) {
+  return any.Is<Message>() && any.UnpackTo(message);
+}
+
+// A request body that is either packed in an Any, as Flight SQL wants, or plain.
+template <typename Message>
+arrow::Result<Message> ParseBody(std::string_view body) {
+  Message message;
+  Any any;
+  if (plan::ParseMessage(body, &any).ok() && UnpackInto(any, &message)) return message;
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(body, &message));
+  return message;
+}
+
+template <typename Message>
+std::string Pack(const Message& message) {
+  Any any;
+  any.PackFrom(message);
+  return any.SerializeAsString();
+}
+
+arrow::Result<std::unique_ptr<fl::FlightInfo>> MakeInfo(
+    const arrow::Schema& schema, const fl::FlightDescriptor& descriptor,
+    std::string ticket, int64_t rows, std::string app_metadata) {
+  const fl::FlightEndpoint endpoint(fl::Ticket{std::move(ticket)}, {}, std::nullopt, "");
+  ARROW_ASSIGN_OR_RAISE(auto info, fl::FlightInfo::Make(schema, descriptor, {endpoint}, rows,
+                                                        -1, true, std::move(app_metadata)));
+  return std::make_unique<fl::FlightInfo>(std::move(info));
+}
+
+// Empty where a schema is not known.
+arrow::Result<std::string> SchemaBytes(const std::shared_ptr<arrow::Schema>& schema) {
+  if (schema == nullptr) return "";
+  ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::ipc::SerializeSchema(*schema));
+  return buffer->ToString();
+}
+
+std::string OptionText(const fl::SessionOptionValue& value) {
+  struct Visitor {
+    std::string operator()(std::monostate) const { return ""; }
+    std::string operator()(const std::string& text) const { return text; }
+    std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+    std::string operator()(int64_t number) const { return std::to_string(number); }
+    std::string operator()(double number) const { return fmt::format("{}", number); }
+    std::string operator()(const std::vector<std::string>& list) const {
+      return fmt::format("{}", fmt::join(list, ","));
+    }
+  };
+  return std::visit(Visitor{}, value);
+}
+
+// The rows of a reader; its errors go out typed.
+class ResultStream : public fl::RecordBatchStream {
+ public:
+  ResultStream(const fl::ServerCallContext* context,
+               std::shared_ptr<arrow::RecordBatchReader> reader)
+      : fl::RecordBatchStream(std::move(reader)), context_(context) {}
+
+  arrow::Result<fl::FlightPayload> Next() override {
+    auto payload = fl::RecordBatchStream::Next();
+    if (!payload.ok()) return flight::ToFlightStatus(*context_, payload.status());
+    return payload;
+  }
+
+ private:
+  const fl::ServerCallContext* const context_;  // of the call that reads this stream
+};
+
+}  // namespace
+
+FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
+                                   SessionRegistry* sessions)
+    : jobs_(jobs), queries_(queries), sessions_(sessions) {
+  AddControlActions();
+  AddSqlActions();
+}
+
+// ------------------------------------------------------------------------------- queries
+
+arrow::Status FlightSqlService::GetFlightInfo(const Context& context,
+                                              const fl::FlightDescriptor& request,
+                                              Info* info) {
+  auto made = DispatchInfo(context, request);
+  if (!made.ok()) return flight::ToFlightStatus(context, made.status());
+  *info = std::move(*made);
+  return arrow::Status::OK();
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
+    const Context& context, const fl::FlightDescriptor& request) {
+  if (request.type != fl::FlightDescriptor::CMD) {
+    return arrow::Status::NotImplemented(
+        "this server speaks Flight SQL: the descriptor must be a command, not a path");
+  }
+  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.cmd));
+  sqlp::CommandStatementQuery query;
+  if (UnpackInto(any, &query)) return QueryInfo(context, query.query(), request);
+  sqlp::CommandPreparedStatementQuery prepared;
+  if (UnpackInto(any, &prepared)) {
+    ARROW_ASSIGN_OR_RAISE(const auto sql,
+                          prepared_.Find(prepared.prepared_statement_handle()));
+    return QueryInfo(context, sql, request);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(any));
+  if (schema != nullptr) return MakeInfo(*schema, request, request.cmd, -1, "");
+  return arrow::Status::NotImplemented("the command ", any.type_url(),
+                                       " is not supported by this server");
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
+    const Context& context, const std::string& sql, const fl::FlightDescriptor& request) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto handle,
+                        queries_->Execute(session.get(), sql, {},
+                                          [&] { return context.is_cancelled(); }));
+  sqlp::TicketStatementQuery ticket;
+  ticket.set_statement_handle(handle.id);
+  return MakeInfo(*handle.schema, request, Pack(ticket), handle.rows, handle.id);
+}
+
+arrow::Status FlightSqlService::GetSchema(const Context& context,
+                                          const fl::FlightDescriptor& request,
+                                          std::unique_ptr<fl::SchemaResult>* schema) {
+  auto found = SchemaOf(context, request);
+  if (!found.ok()) return flight::ToFlightStatus(context, found.status());
+  auto result = fl::SchemaResult::Make(**found);
+  if (!result.ok()) return flight::ToFlightStatus(context, result.status());
+  *schema = std::move(*result);
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
+    const Context& context, const fl::FlightDescriptor& request) {
+  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.cmd));
+  ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(any));
+  if (schema != nullptr) return schema;
+  std::string sql;
+  sqlp::CommandStatementQuery query;
+  sqlp::CommandPreparedStatementQuery prepared;
+  if (UnpackInto(any, &query)) {
+    sql = query.query();
+  } else if (UnpackInto(any, &prepared)) {
+    ARROW_ASSIGN_OR_RAISE(sql, prepared_.Find(prepared.prepared_statement_handle()));
+  } else {
+    return arrow::Status::NotImplemented("the command ", any.type_url(),
+                                         " is not supported by this server");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(auto description, session->Describe(sql));
+  return description.schema;
+}
+
+arrow::Status FlightSqlService::DoGet(const Context& context, const fl::Ticket& request,
+                                      std::unique_ptr<fl::FlightDataStream>* stream) {
+  auto opened = DispatchGet(context, request);
+  if (!opened.ok()) return flight::ToFlightStatus(context, opened.status());
+  *stream = std::move(*opened);
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchGet(
+    const Context& context, const fl::Ticket& request) {
+  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.ticket));
+  std::shared_ptr<arrow::RecordBatchReader> reader;
+  sqlp::TicketStatementQuery ticket;
+  if (UnpackInto(any, &ticket)) {
+    ARROW_ASSIGN_OR_RAISE(reader,
+                          queries_->OpenResult(ticket.statement_handle(),
+                                               [&] { return context.is_cancelled(); }));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+    ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
+    reader = std::make_shared<arrow::TableBatchReader>(std::move(rows));
+  }
+  return std::make_unique<ResultStream>(&context, std::move(reader));
+}
+
+arrow::Status FlightSqlService::DoPut(const Context& context,
+                                      std::unique_ptr<fl::FlightMessageReader> reader,
+                                      std::unique_ptr<fl::FlightMetadataWriter> writer) {
+  const auto count = DispatchPut(context, reader->descriptor());
+  if (!count.ok()) return flight::ToFlightStatus(context, count.status());
+  sqlp::DoPutUpdateResult result;
+  result.set_record_count(*count);
+  return writer->WriteMetadata(*arrow::Buffer::FromString(result.SerializeAsString()));
+}
+
+arrow::Result<int64_t> FlightSqlService::DispatchPut(
+    const Context& context, const fl::FlightDescriptor& descriptor) {
+  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(descriptor.cmd));
+  std::string sql;
+  sqlp::CommandStatementUpdate update;
+  sqlp::CommandPreparedStatementUpdate prepared;
+  if (UnpackInto(any, &update)) {
+    sql = update.query();
+  } else if (UnpackInto(any, &prepared)) {
+    ARROW_ASSIGN_OR_RAISE(sql, prepared_.Find(prepared.prepared_statement_handle()));
+  } else {
+    return arrow::Status::NotImplemented("the upload ", any.type_url(),
+                                         " is not supported by this server");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  return queries_->ExecuteUpdate(session.get(), sql, {},
+                                 [&] { return context.is_cancelled(); });
+}
+
+// ------------------------------------------------------------------------------- actions
+
+arrow::Status FlightSqlService::DoAction(const Context& context, const fl::Action& action,
+                                         std::unique_ptr<fl::ResultStream>* result) {
+  return router_.Handle(context, action, result);
+}
+
+arrow::Status FlightSqlService::ListActions(const Context& context,
+                                            std::vector<fl::ActionType>* actions) {
+  *actions = router_.List();
+  return arrow::Status::OK();
+}
+
+void FlightSqlService::AddControlActions() {
+  using control::HeartbeatResponse;
+  router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
+      "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
+  router_.Add<control::HeartbeatRequest, HeartbeatResponse>(
+      "heartbeat", [this](const auto& r) { return jobs_->Heartbeat(r); });
+  router_.Add<control::StopExecutorRequest, HeartbeatResponse>(
+      "stop_executor", [this](const auto& r) { return jobs_->StopExecutor(r); });
+  router_.Add<control::TaskStatusRequest, control::TaskStatusResponse>(
+      "task_status", [this](const auto& r) { return jobs_->ReportTasks(r); });
+  router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
+      "job_progress",
+      [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
+        return jobs_->Progress(r.job_id());
+      });
+  router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
+      "cancel_job",
+      [this](const auto& r) -> arrow::Result<control::CancelJobRequest> {
+        queries_->Cancel(r.job_id());
+        return r;
+      });
+  router_.Add<control::ListExecutorsRequest, control::ListExecutorsResponse>(
+      "list_executors",
+      [this](const auto&) -> arrow::Result<control::ListExecutorsResponse> {
+        control::ListExecutorsResponse response;
+        for (auto& one : jobs_->Executors()) *response.add_executors() = one;
+        return response;
+      });
+}
+
+void FlightSqlService::AddSqlActions() {
+  router_.AddRaw("CreatePreparedStatement", "Prepares a statement.",
+                 [this](const Context& context, std::string_view body) {
+                   return Prepare(context, body);
+                 });
+  router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
+                 [this](const Context&, std::string_view body) { return Close(body); });
+  router_.AddRaw("CancelFlightInfo", "Cancels a query.",
+                 [this](const Context&, std::string_view body) {
+                   return CancelFlightInfo(body);
+                 });
+  router_.AddRaw("SetSessionOptions", "Sets options of the session.",
+                 [this](const Context& context, std::string_view body) {
+                   return SetSessionOptions(context, body);
+                 });
+  router_.AddRaw("GetSessionOptions", "Gives the options of the session.",
+                 [this](const Context& context, std::string_view) {
+                   return GetSessionOptions(context);
+                 });
+  router_.AddRaw("CloseSession", "Ends the session.",
+                 [this](const Context& context, std::string_view) {
+                   const bool closed = sessions_->Close(context);
+                   return fl::CloseSessionResult(closed
+                                                     ? fl::CloseSessionStatus::kClosed
+                                                     : fl::CloseSessionStatus::kNotClosable)
+                       .SerializeToString();
+                 });
+}
+
+arrow::Result<std::string> FlightSqlService::Close(std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request,
+                        ParseBody<sqlp::ActionClosePreparedStatementRequest>(body));
+  prepared_.Remove(request.prepared_statement_handle());
+  return "";
+}
+
+arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
+                                                     std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request,
+                        ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(auto description, session->Describe(request.query()));
+  sqlp::ActionCreatePreparedStatementResult result;
+  result.set_prepared_statement_handle(prepared_.Add(request.query()));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(), SchemaBytes(description.schema));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
+                        SchemaBytes(description.parameters));
+  result.set_is_update(!description.is_query);
+  return Pack(result);
+}
+
+arrow::Result<std::string> FlightSqlService::CancelFlightInfo(std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request, fl::CancelFlightInfoRequest::Deserialize(body));
+  const bool known =
+      request.info != nullptr && queries_->Cancel(request.info->app_metadata());
+  return fl::CancelFlightInfoResult(known ? fl::CancelStatus::kCancelled
+                                          : fl::CancelStatus::kNotCancellable)
+      .SerializeToString();
+}
+
+arrow::Result<std::string> FlightSqlService::SetSessionOptions(const Context& context,
+                                                               std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request, fl::SetSessionOptionsRequest::Deserialize(body));
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  fl::SetSessionOptionsResult result;
+  for (const auto& [name, value] : request.session_options) {
+    const auto status = session->SetOption(name, OptionText(value));
+    if (status.ok()) continue;
+    LOG_DEBUG("scheduler", "session option {} refused: {}", name, status.ToString());
+    const bool unknown = !session->GetOption(name).ok();
+    result.errors[name] = {unknown ? fl::SetSessionOptionErrorValue::kInvalidName
+                                   : fl::SetSessionOptionErrorValue::kInvalidValue};
+  }
+  return result.SerializeToString();
+}
+
+arrow::Result<std::string> FlightSqlService::GetSessionOptions(const Context& context) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  fl::GetSessionOptionsResult result;
+  for (const auto& spec : sql::SessionOptionSpecs()) {
+    ARROW_ASSIGN_OR_RAISE(auto value, session->GetOption(spec.name));
+    result.session_options[spec.name] = std::move(value);
+  }
+  return result.SerializeToString();
+}
+
+}  // namespace ballista::scheduler

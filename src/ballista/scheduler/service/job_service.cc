@@ -1,0 +1,372 @@
+#include "ballista/scheduler/service/job_service.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "ballista/base/ids.h"
+#include "ballista/base/log.h"
+#include "ballista/base/status.h"
+#include "ballista/base/version.h"
+#include "ballista/flight/status_transport.h"
+
+namespace ballista::scheduler {
+
+JobService::JobService(const CoreOptions& options, Replanner* replanner,
+                       flight::ClientPool* clients,
+                       std::chrono::milliseconds heartbeat_interval)
+    : id_(NewId()),
+      start_(std::chrono::steady_clock::now()),
+      heartbeat_interval_(heartbeat_interval),
+      clients_(clients),
+      core_(options, replanner),
+      timer_([this] { RunTimer(); }) {}
+
+JobService::~JobService() {
+  std::map<std::string, std::unique_ptr<ExecutorLink>> links;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    links.swap(links_);
+  }
+  timer_wake_.notify_all();
+  changed_.notify_all();
+  timer_.join();
+}
+
+Time JobService::Now() const {
+  return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now() - start_);
+}
+
+void JobService::Post(Event event) {
+  const std::lock_guard lock(mutex_);
+  PostLocked(std::move(event));
+}
+
+void JobService::PostLocked(Event event) {
+  if (stopping_) return;
+  const bool executors_may_change = !std::holds_alternative<TaskFinished>(event) &&
+                                    !std::holds_alternative<JobSubmitted>(event);
+  for (auto& effect : core_.Handle(std::move(event), Now())) {
+    Apply(std::move(effect));
+  }
+  if (core_.NextDeadline() < timer_due_ ||
+      (executors_may_change && links_.size() != core_.NumExecutors())) {
+    timer_wake_.notify_one();
+  }
+}
+
+void JobService::RunTimer() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (core_.NextDeadline() <= Now()) {
+      timer_due_ = Time::zero();
+      PostLocked(Tick{});
+    }
+    auto dead = TakeDeadLinks();
+    if (!dead.empty()) {
+      lock.unlock();
+      dead.clear();
+      lock.lock();
+      continue;
+    }
+    timer_due_ = core_.NextDeadline();
+    if (timer_due_ == kNever) {
+      timer_wake_.wait(lock);
+    } else {
+      timer_wake_.wait_until(lock, start_ + timer_due_);
+    }
+  }
+}
+
+ExecutorLink* JobService::LinkOf(const std::string& executor_id) {
+  const auto incarnation = incarnations_.find(executor_id);
+  if (incarnation == incarnations_.end()) return nullptr;
+  const auto link = links_.find(incarnation->second);
+  return link == links_.end() ? nullptr : link->second.get();
+}
+
+std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
+  std::vector<std::unique_ptr<ExecutorLink>> dead;
+  if (links_.size() == core_.NumExecutors()) return dead;
+  for (auto it = incarnations_.begin(); it != incarnations_.end();) {
+    if (core_.HasExecutor(it->first, it->second)) {
+      ++it;
+      continue;
+    }
+    it = incarnations_.erase(it);
+  }
+  std::set<std::string> alive;
+  for (const auto& [id, incarnation] : incarnations_) alive.insert(incarnation);
+  for (auto it = links_.begin(); it != links_.end();) {
+    if (alive.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    dead.push_back(std::move(it->second));
+    it = links_.erase(it);
+  }
+  return dead;
+}
+
+// ------------------------------------------------------------------------------ effects
+
+void JobService::Apply(Effect effect) {
+  std::visit([this](auto&& one) { Apply(std::forward<decltype(one)>(one)); },
+             std::move(effect));
+}
+
+void JobService::Apply(LaunchTasks effect) {
+  const auto link = links_.find(effect.incarnation);
+  if (link == links_.end()) return;
+  control::LaunchTasksRequest request;
+  request.set_wire_version(kWireVersion);
+  request.set_scheduler_id(id_);
+  request.set_executor_incarnation(effect.incarnation);
+  for (const auto& stage : effect.stages) *request.add_stages() = *stage;
+  for (auto& task : effect.tasks) *request.add_tasks() = std::move(task);
+  link->second->Send(std::move(request));
+}
+
+void JobService::Apply(CancelTasks effect) {
+  control::CancelTasksRequest request;
+  request.set_wire_version(kWireVersion);
+  for (auto& task : effect.tasks) *request.add_tasks() = std::move(task);
+  if (auto* link = LinkOf(effect.executor_id)) link->Send(std::move(request));
+}
+
+void JobService::Apply(RemoveJobs effect) {
+  control::RemoveJobsRequest request;
+  request.set_wire_version(kWireVersion);
+  for (auto& job_id : effect.job_ids) request.add_job_ids(std::move(job_id));
+  if (auto* link = LinkOf(effect.executor_id)) link->Send(std::move(request));
+}
+
+void JobService::Apply(JobFinished effect) {
+  auto outcome = outcomes_.find(effect.job_id);
+  if (outcome == outcomes_.end()) return;
+  outcome->second.ended = true;
+  outcome->second.progress = effect.progress;
+  outcome->second.result = std::move(effect);
+  changed_.notify_all();
+}
+
+void JobService::Apply(JobFailed effect) {
+  auto outcome = outcomes_.find(effect.job_id);
+  if (outcome == outcomes_.end()) return;
+  LOG_DEBUG("scheduler", "job {} failed: {}", effect.job_id, effect.status.ToString());
+  outcome->second.ended = true;
+  outcome->second.status = std::move(effect.status);
+  outcome->second.progress = std::move(effect.progress);
+  changed_.notify_all();
+}
+
+// ---------------------------------------------------------------------------- executors
+
+arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
+    const control::RegisterExecutorRequest& request) {
+  const auto& executor = request.executor();
+  if (executor.id().empty() || executor.host().empty() || executor.port() == 0 ||
+      executor.incarnation().empty()) {
+    return arrow::Status::Invalid(
+        "a register_executor request needs the executor's id, incarnation, host and port");
+  }
+  LOG_INFO("ballista::scheduler",
+           "Received register_executor request for ExecutorMetadata {{ id: \"{}\", host: "
+           "\"{}\", port: {} }}",
+           executor.id(), executor.host(), executor.port());
+  control::RegisterExecutorResponse response;
+  const std::lock_guard lock(mutex_);
+  if (!links_.contains(executor.incarnation())) {
+    links_[executor.incarnation()] = std::make_unique<ExecutorLink>(
+        executor, clients_,
+        [this, executor](const OutboundRequest& failed, const arrow::Status& status) {
+          OnSendFailure(executor, failed, status);
+        });
+  }
+  incarnations_[executor.id()] = executor.incarnation();
+  ExecutorRegistered event;
+  event.executor = executor;
+  event.running.assign(request.running().begin(), request.running().end());
+  PostLocked(std::move(event));
+  response.set_heartbeat_interval_ms(
+      static_cast<uint32_t>(heartbeat_interval_.count()));
+  response.set_scheduler_id(id_);
+  for (const auto& one : core_.Executors()) *response.add_executors() = one;
+  changed_.notify_all();
+  return response;
+}
+
+arrow::Result<control::HeartbeatResponse> JobService::Heartbeat(
+    const control::HeartbeatRequest& request) {
+  control::HeartbeatResponse response;
+  response.set_scheduler_id(id_);
+  const std::lock_guard lock(mutex_);
+  if (!core_.HasExecutor(request.executor_id(), request.incarnation())) {
+    response.set_unknown_executor(true);
+    return response;
+  }
+  PostLocked(ExecutorHeartbeat{request.executor_id(), request.incarnation()});
+  for (const auto& one : core_.Executors()) *response.add_executors() = one;
+  return response;
+}
+
+arrow::Result<control::HeartbeatResponse> JobService::StopExecutor(
+    const control::StopExecutorRequest& request) {
+  LOG_INFO("ballista::scheduler", "Executor {} leaves the cluster",
+           request.executor_id());
+  Post(ExecutorStopped{request.executor_id(), request.incarnation()});
+  return control::HeartbeatResponse();
+}
+
+arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
+    const control::TaskStatusRequest& request) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& status : request.statuses()) {
+    if (status.has_finished()) {
+      const auto& finished = status.finished();
+      TaskFinished event;
+      event.id = status.id();
+      event.executor_id = request.executor_id();
+      event.incarnation = request.incarnation();
+      event.output = finished.output();
+      event.metrics = finished.metrics();
+      if (finished.has_inline_result()) {
+        event.inline_result =
+            std::make_shared<const std::string>(finished.inline_result());
+      }
+      PostLocked(std::move(event));
+    } else {
+      const auto& failed = status.failed();
+      TaskFailed event;
+      event.id = status.id();
+      event.executor_id = request.executor_id();
+      event.incarnation = request.incarnation();
+      auto code = static_cast<arrow::StatusCode>(failed.status_code());
+      if (code == arrow::StatusCode::OK) code = arrow::StatusCode::UnknownError;
+      event.status = failed.has_detail()
+                         ? WithDetail(code, failed.message(), failed.detail())
+                         : arrow::Status(code, failed.message());
+      LOG_DEBUG("scheduler", "task {}/{}/{} attempt {} failed: {}", event.id.job_id(),
+                event.id.stage_id(), event.id.task_index(), event.id.attempt(),
+                event.status.ToString());
+      PostLocked(std::move(event));
+    }
+  }
+  return control::TaskStatusResponse();
+}
+
+std::vector<control::ExecutorMetadata> JobService::Executors() const {
+  const std::lock_guard lock(mutex_);
+  return core_.Executors();
+}
+
+bool JobService::WaitForExecutor(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, timeout,
+                           [this] { return core_.NumUsableExecutors() > 0; });
+}
+
+void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
+                               const OutboundRequest& request,
+                               const arrow::Status& status) {
+  if (const auto* launch = std::get_if<control::LaunchTasksRequest>(&request)) {
+    LaunchFailed event;
+    event.executor_id = executor.id();
+    event.incarnation = executor.incarnation();
+    for (const auto& task : launch->tasks()) event.tasks.push_back(task.id());
+    event.reason = status.ToString();
+    Post(std::move(event));
+  }
+  if (flight::IsTransient(status)) {
+    Post(ExecutorLost{executor.id(), executor.incarnation(),
+                      "it cannot be reached: " + status.message()});
+  }
+}
+
+// --------------------------------------------------------------------------------- jobs
+
+std::string JobService::Submit(const std::string& session_id, job::JobGraph graph,
+                               const JobOptions& options) {
+  JobSubmitted event;
+  event.job_id = NewId();
+  event.session_id = session_id;
+  event.graph = std::move(graph);
+  event.options = options;
+  std::string job_id = event.job_id;
+  const std::lock_guard lock(mutex_);
+  outcomes_[job_id];
+  PostLocked(std::move(event));
+  return job_id;
+}
+
+arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
+                                            const std::function<bool()>& abandoned) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto outcome = outcomes_.find(job_id);
+    if (outcome == outcomes_.end()) {
+      return arrow::Status::Invalid(
+          "there is no job ", job_id,
+          ": its result was read already, or it was released; run the query again");
+    }
+    if (outcome->second.ended) {
+      ARROW_RETURN_NOT_OK(outcome->second.status);
+      return outcome->second.result;
+    }
+    if (stopping_) {
+      return CancelledStatus("the scheduler is stopping", Cancelled::SHUTDOWN);
+    }
+    changed_.wait_for(lock, std::chrono::milliseconds(100));
+    if (abandoned && abandoned()) {
+      return CancelledStatus("nobody waits for job " + job_id + " any more",
+                             Cancelled::CLIENT);
+    }
+  }
+}
+
+void JobService::Release(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  outcomes_.erase(job_id);
+  PostLocked(JobReleased{job_id});
+}
+
+bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
+                        const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  if (!outcomes_.contains(job_id)) return false;
+  PostLocked(JobCancelled{job_id, reason, message});
+  return true;
+}
+
+void JobService::Touch(const std::string& job_id) { Post(JobResultRead{job_id}); }
+
+control::JobProgressResponse JobService::Progress(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome != outcomes_.end() && outcome->second.ended) {
+    return outcome->second.progress;
+  }
+  return core_.Progress(job_id, Now());
+}
+
+std::vector<control::JobProgressResponse> JobService::AllProgress() const {
+  std::vector<control::JobProgressResponse> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& job_id : core_.Jobs()) all.push_back(core_.Progress(job_id, Now()));
+  return all;
+}
+
+std::vector<TaskReport> JobService::Metrics(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  return core_.Metrics(job_id);
+}
+
+std::optional<job::JobGraph> JobService::Graph(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto* graph = core_.Graph(job_id);
+  if (graph == nullptr) return std::nullopt;
+  return *graph;
+}
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,114 @@
+// Runs jobs: the shell around the scheduler's core. It owns the core behind a lock, turns calls into events,
+// carries out effects (requests to executors), keeps the timer, and lets callers wait for the end of a job.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "ballista/control.pb.h"
+#include "ballista/flight/client_pool.h"
+#include "ballista/scheduler/core.h"
+#include "ballista/scheduler/service/executor_link.h"
+
+namespace ballista::scheduler {
+
+// Thread-safe.
+class JobService {
+ public:
+  JobService(const CoreOptions& options, Replanner* replanner,
+             flight::ClientPool* clients, std::chrono::milliseconds heartbeat_interval);
+  ~JobService();
+
+  // ---- executors
+  arrow::Result<control::RegisterExecutorResponse> RegisterExecutor(
+      const control::RegisterExecutorRequest& request);
+  arrow::Result<control::HeartbeatResponse> Heartbeat(
+      const control::HeartbeatRequest& request);
+  arrow::Result<control::HeartbeatResponse> StopExecutor(
+      const control::StopExecutorRequest& request);
+  arrow::Result<control::TaskStatusResponse> ReportTasks(
+      const control::TaskStatusRequest& request);
+  std::vector<control::ExecutorMetadata> Executors() const;
+
+  // Waits until an executor can take tasks. False after `timeout`.
+  bool WaitForExecutor(std::chrono::milliseconds timeout);
+
+  // ---- jobs
+  // Starts a job and gives its id.
+  std::string Submit(const std::string& session_id, job::JobGraph graph,
+                     const JobOptions& options);
+
+  // Waits for the end of the job. `abandoned` is asked now and then; once it says true the wait ends with
+  // Cancelled (the job goes on). Errors: the job's own, or Invalid for an unknown job.
+  arrow::Result<JobFinished> Wait(const std::string& job_id,
+                                  const std::function<bool()>& abandoned);
+
+  // Drops the job and everything that is kept of it; one still running is cancelled.
+  void Release(const std::string& job_id);
+  // True when there was such a job.
+  bool Cancel(const std::string& job_id, Cancelled::Reason reason,
+              const std::string& message);
+  // Puts off the removal of a result that is being read.
+  void Touch(const std::string& job_id);
+
+  control::JobProgressResponse Progress(const std::string& job_id) const;
+  std::vector<control::JobProgressResponse> AllProgress() const;
+  std::vector<TaskReport> Metrics(const std::string& job_id) const;
+  // A copy; no value for an unknown job.
+  std::optional<job::JobGraph> Graph(const std::string& job_id) const;
+
+  const std::string& id() const { return id_; }
+
+ private:
+  struct Outcome {
+    bool ended = false;
+    arrow::Status status;
+    JobFinished result;
+    control::JobProgressResponse progress;
+  };
+
+  Time Now() const;
+  // Feeds the core and carries out what it wants. Takes the lock.
+  void Post(Event event);
+  void PostLocked(Event event);
+  void Apply(Effect effect);
+  void Apply(LaunchTasks effect);
+  void Apply(CancelTasks effect);
+  void Apply(JobFinished effect);
+  void Apply(JobFailed effect);
+  void Apply(RemoveJobs effect);
+  void OnSendFailure(const control::ExecutorMetadata& executor,
+                     const OutboundRequest& request, const arrow::Status& status);
+  // The link to the executor's process of today; null where there is none.
+  ExecutorLink* LinkOf(const std::string& executor_id);
+  // Takes out the links of executors that are gone; the caller destroys them without the lock.
+  std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
+  void RunTimer();
+
+  const std::string id_;
+  const std::chrono::steady_clock::time_point start_;
+  const std::chrono::milliseconds heartbeat_interval_;
+  flight::ClientPool* const clients_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // a job ended, or an executor came
+  std::condition_variable timer_wake_;
+  SchedulerCore core_;
+  std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
+  std::map<std::string, std::string> incarnations_;             // by executor id
+  std::map<std::string, Outcome> outcomes_;                     // by job id
+  Time timer_due_ = kNever;  // when the timer wakes by itself
+  bool stopping_ = false;
+  std::thread timer_;
+};
+
+}  // namespace ballista::scheduler

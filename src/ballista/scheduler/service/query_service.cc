@@ -1,0 +1,222 @@
+#include "ballista/scheduler/service/query_service.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <arrow/array/builder_binary.h>
+#include <arrow/scalar.h>
+#include <fmt/format.h>
+
+#include "ballista/base/ids.h"
+#include "ballista/base/log.h"
+#include "ballista/base/status.h"
+#include "ballista/plan/plan.h"
+#include "ballista/scheduler/service/explain.h"
+#include "ballista/scheduler/service/result_reader.h"
+
+namespace ballista::scheduler {
+namespace {
+
+// Rows that were never fetched are dropped after this long.
+constexpr auto kKnownLimit = std::chrono::minutes(10);
+constexpr size_t kMaxKnown = 4096;
+
+arrow::Result<int64_t> IntegerOption(sql::SqlSession* session, const std::string& name) {
+  ARROW_ASSIGN_OR_RAISE(const std::string text, session->GetOption(name));
+  int64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return InternalStatus("option " + name + " is no number: " + text);
+  }
+  return value;
+}
+
+}  // namespace
+
+QueryService::QueryService(JobService* jobs, flight::ClientPool* clients)
+    : jobs_(jobs), clients_(clients) {}
+
+arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
+                                                const plan::Plan& plan) {
+  ARROW_RETURN_NOT_OK(plan::Validate(plan));
+  planner::PlannerOptions options;
+  options.executors = 0;
+  options.threads = 0;
+  for (const auto& executor : jobs_->Executors()) {
+    ++options.executors;
+    options.threads += executor.threads();
+    options.memory_per_executor =
+        options.memory_per_executor == 0
+            ? executor.memory_limit()
+            : std::min(options.memory_per_executor, executor.memory_limit());
+  }
+  options.executors = std::max(options.executors, 1U);
+  options.threads = std::max(options.threads, 1U);
+  ARROW_ASSIGN_OR_RAISE(const int64_t partitions,
+                        IntegerOption(session, "ballista.shuffle_partitions"));
+  options.shuffle_partitions = static_cast<uint32_t>(partitions);
+  ARROW_ASSIGN_OR_RAISE(options.broadcast_threshold,
+                        IntegerOption(session, "ballista.broadcast_threshold"));
+  ARROW_ASSIGN_OR_RAISE(const int64_t single,
+                        IntegerOption(session, "ballista.single_task_threshold"));
+  options.single_task_threshold = static_cast<uint64_t>(single);
+  ARROW_ASSIGN_OR_RAISE(auto graph, planner::PlanJob(plan, options));
+  ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
+  return graph;
+}
+
+arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
+                                               const plan::Plan& plan,
+                                               bool collect_metrics) {
+  ARROW_ASSIGN_OR_RAISE(auto graph, Plan(session, plan));
+  if (collect_metrics) {
+    auto* setting = graph.add_settings();
+    setting->set_name("ballista.collect_metrics");
+    setting->set_value("true");
+  }
+  JobOptions options;
+  ARROW_ASSIGN_OR_RAISE(const int64_t attempts,
+                        IntegerOption(session, "ballista.max_task_attempts"));
+  options.max_task_attempts = static_cast<uint32_t>(std::max<int64_t>(attempts, 1));
+  ARROW_ASSIGN_OR_RAISE(const int64_t single,
+                        IntegerOption(session, "ballista.single_task_threshold"));
+  if (single == 0) options.min_task_bytes = 0;
+  return jobs_->Submit(session->id(), std::move(graph), options);
+}
+
+arrow::Result<QueryHandle> QueryService::KeepRows(std::shared_ptr<arrow::Table> rows,
+                                                  bool is_query) {
+  QueryHandle handle;
+  handle.id = NewId();
+  handle.schema = rows->schema();
+  handle.rows = rows->num_rows();
+  handle.is_query = is_query;
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  for (auto it = known_.begin(); it != known_.end();) {
+    it = now - it->second.made > kKnownLimit ? known_.erase(it) : std::next(it);
+  }
+  if (known_.size() >= kMaxKnown) {
+    return ResourcesExhaustedStatus(
+        fmt::format("{} results are waiting to be read; read or cancel some", kMaxKnown),
+        ResourcesExhausted::QUEUE, kMaxKnown);
+  }
+  known_[handle.id] = Known{std::move(rows), now};
+  return handle;
+}
+
+arrow::Result<QueryHandle> QueryService::Execute(
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+  ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql, parameters));
+  switch (statement.kind) {
+    case sql::Statement::Kind::kRows:
+      return KeepRows(std::move(statement.rows), statement.is_query);
+    case sql::Statement::Kind::kInsertRows: {
+      ARROW_ASSIGN_OR_RAISE(auto rows, RunToTable(session, statement.plan, abandoned));
+      ARROW_ASSIGN_OR_RAISE(auto shown, statement.consume(rows));
+      return KeepRows(std::move(shown), statement.is_query);
+    }
+    case sql::Statement::Kind::kExplain: {
+      ARROW_ASSIGN_OR_RAISE(auto rows, Explain(session, statement.plan));
+      return KeepRows(std::move(rows), true);
+    }
+    case sql::Statement::Kind::kExplainAnalyze: {
+      ARROW_ASSIGN_OR_RAISE(auto rows,
+                            ExplainAnalyze(session, statement.plan, abandoned));
+      return KeepRows(std::move(rows), true);
+    }
+    case sql::Statement::Kind::kQuery:
+      break;
+  }
+  QueryHandle handle;
+  handle.schema = statement.schema;
+  handle.is_query = statement.is_query;
+  ARROW_ASSIGN_OR_RAISE(handle.id, Start(session, statement.plan, false));
+  return handle;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenJob(
+    const std::string& job_id, const std::function<bool()>& abandoned) {
+  auto finished = jobs_->Wait(job_id, abandoned);
+  if (!finished.ok()) {
+    jobs_->Release(job_id);
+    return finished.status();
+  }
+  auto reader = OpenResultReader(
+      std::move(*finished), clients_, [this, job_id] { jobs_->Touch(job_id); },
+      [this, job_id] { jobs_->Release(job_id); });
+  return reader;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResult(
+    const std::string& query_id, const std::function<bool()>& abandoned) {
+  std::shared_ptr<arrow::Table> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_.find(query_id);
+    if (known != known_.end()) {
+      rows = std::move(known->second.rows);
+      known_.erase(known);
+    }
+  }
+  if (rows == nullptr) return OpenJob(query_id, abandoned);
+  return std::make_shared<arrow::TableBatchReader>(std::move(rows));
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunToTable(
+    sql::SqlSession* session, const plan::Plan& plan,
+    const std::function<bool()>& abandoned) {
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, plan, false));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
+  return reader->ToTable();
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> QueryService::Explain(
+    sql::SqlSession* session, const plan::Plan& plan) {
+  ARROW_ASSIGN_OR_RAISE(const auto graph, Plan(session, plan));
+  return ExplainTable("distributed_plan", plan::ToString(graph));
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
+    sql::SqlSession* session, const plan::Plan& plan,
+    const std::function<bool()>& abandoned) {
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, plan, true));
+  auto finished = jobs_->Wait(job_id, abandoned);
+  if (!finished.ok()) {
+    jobs_->Release(job_id);
+    return finished.status();
+  }
+  const auto graph = jobs_->Graph(job_id);
+  const auto reports = jobs_->Metrics(job_id);
+  const auto progress = jobs_->Progress(job_id);
+  jobs_->Release(job_id);
+  if (!graph.has_value()) {
+    return InternalStatus("job " + job_id + " finished and has no graph");
+  }
+  return ExplainTable("analyzed_plan", AnalyzedPlan(*graph, reports, progress));
+}
+
+arrow::Result<int64_t> QueryService::ExecuteUpdate(
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+  ARROW_ASSIGN_OR_RAISE(const auto handle, Execute(session, sql, parameters, abandoned));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenResult(handle.id, abandoned));
+  ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
+  if (handle.is_query || rows->num_columns() != 1 || rows->num_rows() != 1) return -1;
+  ARROW_ASSIGN_OR_RAISE(auto count, rows->column(0)->GetScalar(0));
+  if (count->type->id() != arrow::Type::INT64 || !count->is_valid) return -1;
+  return static_cast<const arrow::Int64Scalar&>(*count).value;
+}
+
+bool QueryService::Cancel(const std::string& query_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (known_.erase(query_id) > 0) return true;
+  }
+  return jobs_->Cancel(query_id, Cancelled::CLIENT, "the client cancelled the query");
+}
+
+}  // namespace ballista::scheduler

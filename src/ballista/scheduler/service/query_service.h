@@ -1,0 +1,84 @@
+// From SQL text to a result that can be streamed: compiles a statement in its session, plans and starts its job,
+// and opens the result when a client comes for it.
+//
+// A query is known by its id (of its job, where it has one). Its result can be opened once; whatever is kept of
+// it goes when the stream ends, or when nobody came for it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+#include <arrow/table.h>
+
+#include "ballista/flight/client_pool.h"
+#include "ballista/planner/distributed_planner.h"
+#include "ballista/scheduler/service/job_service.h"
+#include "ballista/sql/session.h"
+
+namespace ballista::scheduler {
+
+struct QueryHandle {
+  std::string id;
+  std::shared_ptr<arrow::Schema> schema;
+  int64_t rows = -1;  // where known already
+  bool is_query = true;
+};
+
+// Thread-safe.
+class QueryService {
+ public:
+  QueryService(JobService* jobs, flight::ClientPool* clients);
+
+  // Compiles and starts a statement. Queries go on in the background; DDL and changes of local tables have
+  // taken effect when this returns. `abandoned`: the client has gone.
+  arrow::Result<QueryHandle> Execute(sql::SqlSession* session, const std::string& sql,
+                                     const std::vector<plan::Value>& parameters,
+                                     const std::function<bool()>& abandoned);
+
+  // The rows of a query: waits for its job. The reader owns what is kept of the query and drops it at its end.
+  // Errors: the job's own; Invalid for an id that is not known (any more).
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResult(
+      const std::string& query_id, const std::function<bool()>& abandoned);
+
+  // Runs the statement to its end and gives the count of an update, -1 where there is none.
+  arrow::Result<int64_t> ExecuteUpdate(sql::SqlSession* session, const std::string& sql,
+                                       const std::vector<plan::Value>& parameters,
+                                       const std::function<bool()>& abandoned);
+
+  // False when there is no such query (any more).
+  bool Cancel(const std::string& query_id);
+
+ private:
+  struct Known {
+    std::shared_ptr<arrow::Table> rows;
+    std::chrono::steady_clock::time_point made;
+  };
+
+  arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
+  arrow::Result<QueryHandle> KeepRows(std::shared_ptr<arrow::Table> rows, bool is_query);
+  arrow::Result<std::string> Start(sql::SqlSession* session, const plan::Plan& plan,
+                                   bool collect_metrics);
+  arrow::Result<std::shared_ptr<arrow::Table>> RunToTable(
+      sql::SqlSession* session, const plan::Plan& plan,
+      const std::function<bool()>& abandoned);
+  arrow::Result<std::shared_ptr<arrow::Table>> Explain(sql::SqlSession* session,
+                                                       const plan::Plan& plan);
+  arrow::Result<std::shared_ptr<arrow::Table>> ExplainAnalyze(
+      sql::SqlSession* session, const plan::Plan& plan,
+      const std::function<bool()>& abandoned);
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJob(
+      const std::string& job_id, const std::function<bool()>& abandoned);
+
+  JobService* const jobs_;
+  flight::ClientPool* const clients_;
+  std::mutex mutex_;
+  std::map<std::string, Known> known_;  // results without a job, not yet read
+};
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,82 @@
+#include "ballista/scheduler/service/scheduler_process.h"
+
+#include <thread>
+#include <utility>
+
+#include "ballista/base/log.h"
+#include "ballista/base/version.h"
+#include "ballista/flight/client_pool.h"
+#include "ballista/flight/server.h"
+#include "ballista/http/http_server.h"
+#include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/sql/session.h"
+
+namespace ballista::scheduler {
+namespace {
+
+constexpr size_t kMaxSessions = 10000;
+constexpr auto kSessionIdleLimit = std::chrono::hours(1);
+
+}  // namespace
+
+struct SchedulerProcess::Parts {
+  Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine)
+      : sql(std::move(engine)),
+        jobs(MakeOptions(config), nullptr, &clients, config.heartbeat_interval),
+        queries(&jobs, &clients),
+        sessions(sql.get(), kMaxSessions, kSessionIdleLimit),
+        service(&jobs, &queries, &sessions) {}
+
+  static CoreOptions MakeOptions(const config::SchedulerConfig& config) {
+    CoreOptions options;
+    options.executor_timeout = std::chrono::duration_cast<Time>(config.executor_timeout);
+    return options;
+  }
+
+  std::unique_ptr<sql::SqlEngine> sql;
+  flight::ClientPool clients;
+  JobService jobs;
+  QueryService queries;
+  SessionRegistry sessions;
+  FlightSqlService service;
+  flight::RunningServer server;
+  std::unique_ptr<http::HttpServer> http;
+};
+
+SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)
+    : parts_(std::move(parts)) {}
+
+SchedulerProcess::~SchedulerProcess() { Stop(); }
+
+arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
+    const config::SchedulerConfig& config, const Refuse& refuse) {
+  sql::SqlEngineOptions options;
+  options.memory_limit = config.memory_limit;
+  ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
+  auto parts = std::make_unique<Parts>(config, std::move(engine));
+  const auto started = parts->server.Start(&parts->service, config.bind_host, config.port);
+  if (!started.ok()) return refuse("port", started.message());
+  LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
+           config.bind_host, parts->service.port());
+  if (config.http_port != 0) {
+    JobService* jobs = &parts->jobs;
+    auto http = http::HttpServer::Start(config.bind_host,
+                                        static_cast<int>(config.http_port),
+                                        {[jobs] { return jobs->Executors(); },
+                                         [jobs] { return jobs->AllProgress(); }});
+    if (!http.ok()) return refuse("http-port", http.status().message());
+    parts->http = std::move(*http);
+    LOG_INFO("scheduler", "HTTP interface listening on {}:{}", config.bind_host,
+             config.http_port);
+  }
+  return std::unique_ptr<SchedulerProcess>(new SchedulerProcess(std::move(parts)));
+}
+
+int SchedulerProcess::port() const { return parts_->service.port(); }
+
+void SchedulerProcess::Stop() {
+  parts_->http.reset();
+  parts_->server.Stop();
+}
+
+}  // namespace ballista::scheduler

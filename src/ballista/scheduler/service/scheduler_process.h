@@ -1,0 +1,37 @@
+// A whole scheduler: planning engine, job service, Flight server. Used by the scheduler program, and by an
+// executor that runs one in its own process (--local).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <arrow/result.h>
+
+#include "ballista/config/config.h"
+
+namespace ballista::scheduler {
+
+class SchedulerProcess {
+ public:
+  // Makes the error for an option whose value turned out bad (config::Settings::Refuse).
+  using Refuse =
+      std::function<arrow::Status(const std::string& option, std::string_view reason)>;
+
+  // Listens on return. Errors: what `refuse` makes for a port in use.
+  static arrow::Result<std::unique_ptr<SchedulerProcess>> Start(
+      const config::SchedulerConfig& config, const Refuse& refuse);
+  ~SchedulerProcess();
+
+  int port() const;
+  // Answers no more calls; calls under way are ended. Idempotent.
+  void Stop();
+
+ private:
+  struct Parts;
+  explicit SchedulerProcess(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace ballista::scheduler

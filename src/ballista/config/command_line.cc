@@ -66,8 +66,9 @@ std::string Description(const OptionSpec& spec) {
 CLI::Option* Declare(const OptionSpec& spec, CLI::App* app) {
   const std::string flag = "--" + spec.name;
   const auto description = Description(spec);
-  if (spec.type == OptionType::kBool)
+  if (spec.type == OptionType::kBool) {
     return app->add_flag(flag)->description(description);
+  }
   auto* option = app->add_option(flag)->description(description);
   option->type_name(Placeholder(spec));
   // One value an occurrence; that there is one occurrence alone is checked below, for a

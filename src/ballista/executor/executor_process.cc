@@ -12,10 +12,27 @@
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
+#include "ballista/shuffle/memory_budget.h"
 #include "ballista/shuffle/shuffle_store.h"
+#include "ballista/shuffle/task_input.h"
 
 namespace ballista::executor {
 namespace {
+
+// Bytes fetched from other executors and not consumed yet, by all tasks together.
+constexpr int64_t kFetchBudget = int64_t{64} << 20;
+
+arrow::Compression::type CompressionOf(const config::ExecutorConfig& config) {
+  switch (config.shuffle_compression) {
+    case config::ExecutorConfig::ShuffleCompression::kLz4:
+      return arrow::Compression::LZ4_FRAME;
+    case config::ExecutorConfig::ShuffleCompression::kZstd:
+      return arrow::Compression::ZSTD;
+    case config::ExecutorConfig::ShuffleCompression::kNone:
+      break;
+  }
+  return arrow::Compression::UNCOMPRESSED;
+}
 
 control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
   control::ExecutorMetadata self;
@@ -36,27 +53,49 @@ struct ExecutorProcess::Parts {
   Parts(const config::ExecutorConfig& config, engine::ExecutionEngine* engine,
         std::unique_ptr<shuffle::ShuffleStore> opened)
       : self(Describe(config)),
+        clients(std::make_shared<flight::ClientPool>()),
         store(std::move(opened)),
         link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
-             &clients, [this] { return runner.Running(); }),
+             clients.get(), [this] { return runner.Running(); }),
         runner({.executor_id = self.id(),
                 .slots = static_cast<int>(config.concurrent_tasks)},
                engine, store.get(),
-               [this](const job::TaskDefinition& task) { return OpenInputs(task); },
+               [this](const job::StageDefinition& stage,
+                      const job::TaskDefinition& task) { return OpenInputs(stage, task); },
                [this](control::TaskStatus status) { link.Report(std::move(status)); }),
-        service(&runner, store.get(), self.incarnation()) {}
+        service(&runner, store.get(), self.incarnation()) {
+    fetch.executor_id = self.id();
+    fetch.store = store.get();
+    fetch.clients = clients;
+    fetch.budget = std::make_shared<shuffle::MemoryBudget>(kFetchBudget);
+  }
 
   arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>> OpenInputs(
-      const job::TaskDefinition& task);
+      const job::StageDefinition& stage, const job::TaskDefinition& task);
 
   const control::ExecutorMetadata self;
-  flight::ClientPool clients;
-  std::unique_ptr<shuffle::ShuffleStore> store;
+  const std::shared_ptr<flight::ClientPool> clients;
+  const std::unique_ptr<shuffle::ShuffleStore> store;
+  shuffle::FetchContext fetch;
   SchedulerLink link;
   TaskRunner runner;
   ExecutorService service;
   flight::RunningServer server;
 };
+
+arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>
+ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
+                                   const job::TaskDefinition& task) {
+  std::vector<std::shared_ptr<shuffle::ExchangeSource>> sources;
+  for (int i = 0; i < task.inputs_size(); ++i) {
+    shuffle::TaskInputOptions options;
+    options.in_order = stage.inputs(i).mode() == job::StageInput::MERGE;
+    ARROW_ASSIGN_OR_RAISE(
+        auto source, shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
 
 ExecutorProcess::ExecutorProcess(std::unique_ptr<Parts> parts)
     : parts_(std::move(parts)) {}
@@ -68,12 +107,11 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   shuffle::StoreOptions options;
   options.work_dir = config.work_dir;
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
-  ARROW_ASSIGN_OR_RAISE(options.compression,
-                        shuffle::ParseCompression(config.shuffle_compression));
+  options.compression = CompressionOf(config);
   ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
   auto parts = std::make_unique<Parts>(config, engine, std::move(store));
   ARROW_RETURN_NOT_OK(
-      parts->server.Start(&parts->service, config.bind_host, config.port, "--port"));
+      parts->server.Start(&parts->service, config.bind_host, config.port));
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   parts->link.Start();

@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "ballista/base/status.h"
-#include "ballista/flight/data_service.h"
-#include "ballista/flight/status_transport.h"
+#include "ballista/shuffle/data_service.h"
 
 namespace ballista::executor {
 
@@ -43,7 +42,7 @@ arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
 arrow::Status ExecutorService::DoGet(const fl::ServerCallContext& context,
                                      const fl::Ticket& request,
                                      std::unique_ptr<fl::FlightDataStream>* stream) {
-  return flight::ServeOutputs(context, store_, request, stream);
+  return shuffle::ServeFetch(store_, context, request, stream);
 }
 
 arrow::Status ExecutorService::DoAction(const fl::ServerCallContext& context,

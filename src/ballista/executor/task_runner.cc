@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
 
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/shuffle/output_reader.h"
 
 namespace ballista::executor {
 
@@ -21,10 +23,11 @@ struct TaskRunner::Task {
   bool running = false;
   bool cancelled = false;
 
+  // Unique among all attempts of all jobs.
   std::string Name() const {
     const auto& id = definition.id();
-    return id.job_id() + "/" + std::to_string(id.stage_id()) + "/" +
-           std::to_string(id.task_index()) + "." + std::to_string(id.attempt());
+    return id.job_id() + "-" + std::to_string(id.stage_id()) + "-" +
+           std::to_string(id.task_index()) + "-" + std::to_string(id.attempt());
   }
 };
 
@@ -168,7 +171,7 @@ void TaskRunner::RunTask(Task* task) {
 namespace {
 
 // The whole of a committed output as one IPC stream.
-arrow::Result<std::string> SerializeOutput(arrow::RecordBatchReader* reader) {
+arrow::Result<std::string> SerializeOutput(shuffle::OutputReader* reader) {
   ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::BufferOutputStream::Create());
   ARROW_ASSIGN_OR_RAISE(auto writer,
                         arrow::ipc::MakeStreamWriter(stream, reader->schema()));
@@ -202,7 +205,7 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   }
   ARROW_ASSIGN_OR_RAISE(auto output,
                         store_->CreateOutput(definition.id(), stage.output()));
-  ARROW_ASSIGN_OR_RAISE(auto sources, sources_(definition));
+  ARROW_ASSIGN_OR_RAISE(auto sources, sources_(stage, definition));
   engine::FragmentTask fragment;
   fragment.fragment = &stage.fragment();
   for (const auto& setting : stage.settings()) {

@@ -37,7 +37,7 @@ class TaskRunner {
   // Opens the inputs of a task, by ExchangeRead.input.
   using SourceFactory =
       std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>(
-          const job::TaskDefinition&)>;
+          const job::StageDefinition&, const job::TaskDefinition&)>;
 
   // Borrows everything. `report` is called from task threads, once for each task that was not cancelled.
   TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,

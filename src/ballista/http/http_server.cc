@@ -78,8 +78,7 @@ arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& 
     SendList(shown->jobs(), &response);
   });
   if (!server.bind_to_port(host.c_str(), port)) {
-    return arrow::Status::Invalid("cannot listen on ", host, ":", port,
-                                  " for HTTP; choose another port with --http-port");
+    return arrow::Status::Invalid("cannot listen on ", host, ":", port, " for HTTP");
   }
   parts->thread = std::thread([&server] { server.listen_after_bind(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(parts)));

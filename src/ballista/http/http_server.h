@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include <arrow/status.h>
+#include <arrow/result.h>
 
 #include "ballista/control.pb.h"
 

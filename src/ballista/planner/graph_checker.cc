@@ -81,10 +81,10 @@ bool IsVolatileNode(const Node& node) {
 // Aggregates whose results over parts of the rows give the result over all of them.
 bool AddsUp(const std::string& name) {
   static const std::set<std::string> kNames = {
-      "sum",     "count",    "count_star", "count_if",  "countif",      "min",
-      "max",     "bool_and", "bool_or",    "bit_and",   "bit_or",       "bit_xor",
-      "first",   "last",     "arbitrary",  "any_value", "arg_min",      "arg_max",
-      "argmin",  "argmax",   "min_by",     "max_by",    "arg_min_null", "arg_max_null"};
+      "sum",    "count",    "count_star", "count_if",  "countif",      "min",
+      "max",    "bool_and", "bool_or",    "bit_and",   "bit_or",       "bit_xor",
+      "first",  "last",     "arbitrary",  "any_value", "arg_min",      "arg_max",
+      "argmin", "argmax",   "min_by",     "max_by",    "arg_min_null", "arg_max_null"};
   return kNames.contains(name);
 }
 

@@ -109,6 +109,14 @@ uint64_t BatchBytes(const arrow::RecordBatch& batch) {
   return bytes[0];
 }
 
+bool SameTypes(const arrow::Schema& a, const arrow::Schema& b) {
+  if (a.num_fields() != b.num_fields()) return false;
+  for (int i = 0; i < a.num_fields(); ++i) {
+    if (!a.field(i)->type()->Equals(*b.field(i)->type())) return false;
+  }
+  return true;
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> CompactViews(
     std::shared_ptr<arrow::RecordBatch> batch) {
   for (int i = 0; i < batch->num_columns(); ++i) {
@@ -118,12 +126,6 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> CompactViews(
     ARROW_ASSIGN_OR_RAISE(batch, batch->SetColumn(i, batch->schema()->field(i), compact));
   }
   return batch;
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> Join(
-    const std::vector<std::shared_ptr<arrow::RecordBatch>>& pieces) {
-  if (pieces.size() == 1) return pieces[0];
-  return arrow::ConcatenateRecordBatches(pieces);
 }
 
 }  // namespace ballista::shuffle

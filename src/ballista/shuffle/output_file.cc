@@ -66,9 +66,9 @@ arrow::Status ReadAt(int descriptor, const std::string& path, uint8_t* data,
     const ssize_t got = ::pread(descriptor, data, static_cast<size_t>(length), offset);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      return arrow::Status::IOError("reading the shuffle file ", path, " at ", offset,
-                                    " failed: ",
-                                    got == 0 ? "it is too short" : std::strerror(errno));
+      return arrow::Status::IOError(
+          "reading the shuffle file ", path, " at ", offset,
+          " failed: ", got == 0 ? "it is too short" : std::strerror(errno));
     }
     data += got;
     length -= got;
@@ -149,8 +149,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> OutputFile::Read(
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   if (has_dictionaries_) {
-    ARROW_ASSIGN_OR_RAISE(
-        auto stream, arrow::ipc::RecordBatchStreamReader::Open(&reader, options));
+    ARROW_ASSIGN_OR_RAISE(auto stream,
+                          arrow::ipc::RecordBatchStreamReader::Open(&reader, options));
     return stream->Next();
   }
   const arrow::ipc::DictionaryMemo no_dictionaries;

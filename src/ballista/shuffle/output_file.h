@@ -3,8 +3,8 @@
 //
 // The index (where each piece is) is the caller's. The file is unlinked when Remove is
 // called; readers that hold the OutputFile go on reading until they drop it. Thread-safe.
-// Errors of writing: ResourcesExhausted (DISK) where the disk is full, else IOError; after
-// an error the pieces already written stay readable.
+// Errors of writing: ResourcesExhausted (DISK) where the disk is full, else IOError;
+// after an error the pieces already written stay readable.
 #pragma once
 
 #include <arrow/ipc/options.h>

@@ -40,6 +40,8 @@
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/common/types/uuid.hpp"
 #include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/function/scalar_macro_function.hpp"
+#include "duckdb/function/table_macro_function.hpp"
 #include "duckdb/function/function_binder.hpp"
 #include "duckdb/function/lambda_functions.hpp"
 #include "duckdb/function/table/arrow.hpp"

@@ -25,8 +25,6 @@ struct PendingTable {
 struct Translation {
   plan::Node root;
   std::vector<PendingTable> tables;
-  bool reads_files = false;
-  bool reads_catalog = false;  // functions that show the planning instance's own state
 };
 
 // One instance translates one plan, inside a transaction of `context`. Throws Unsupported

@@ -3,11 +3,10 @@
 // A LogicalGet gives `projection_ids` over `column_ids` (none: all of them), and holds
 // filters on source columns. Here: the source with all its columns, a Filter over it, a
 // Project on top; an executor's engine pushes both down again.
-#include <set>
-
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
 #include "ballista/sql/plan_translator.h"
+#include "ballista/sql/query_planner.h"
 #include "ballista/sql/scan_options.h"
 #include "ballista/sql/unsupported_internal.h"
 #include "ballista/sql/value_conversion.h"
@@ -18,23 +17,6 @@ namespace {
 using duckdb::ColumnIndex;
 using duckdb::LogicalTypeId;
 using duckdb::TableFilterType;
-
-// Table functions that an executor can call as well as the planning instance. All others
-// tell of the planning instance itself, and run there.
-bool RunsAnywhere(const std::string& function) {
-  static const std::set<std::string> names = {
-      "range",          "generate_series",
-      "unnest",         "repeat",
-      "repeat_row",     "json_each",
-      "json_tree",      "read_text",
-      "read_blob",      "glob",
-      "parquet_schema", "parquet_metadata",
-      "summary",        "parquet_file_metadata",
-      "test_all_types", "parquet_kv_metadata",
-      "sniff_csv",      "test_vector_types",
-  };
-  return names.count(function) > 0;
-}
 
 struct SourceColumn {
   std::string name;  // empty: no column, the value is TRUE
@@ -177,7 +159,6 @@ plan::Node PlanTranslator::FileScan(duckdb::LogicalGet& op,
                                     const duckdb::MultiFileBindData& data) {
   const auto format = FileFormatOf(op.function.name);
   if (format.empty()) throw Unsupported("the file function " + op.function.name);
-  result_.reads_files = true;
   plan::Node node;
   auto* scan = node.mutable_scan();
   scan->set_format(format);
@@ -242,7 +223,6 @@ plan::Node PlanTranslator::PlannerScan(duckdb::LogicalGet& op) {
                   Quoted(table->ParentCatalog().GetName()) + "." +
                   Quoted(table->ParentSchema().name) + "." + Quoted(table->name);
   } else {
-    result_.reads_catalog = true;
     std::string aliases;
     for (size_t i = 0; i < op.names.size(); ++i) {
       aliases += (i == 0 ? "" : ", ") + name_of(i);
@@ -352,7 +332,6 @@ plan::Node PlanTranslator::TranslateGet(duckdb::LogicalGet& op) {
     scan = FileScan(op, *files);
   } else if (RunsAnywhere(op.function.name)) {
     scan = FunctionScan(op);
-    if (files) result_.reads_files = true;
   } else if (op.children.empty()) {
     scan = PlannerScan(op);
   } else {

@@ -11,6 +11,8 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+# g++ 12 warns of these in its own string header, where there is nothing wrong.
+add_compile_options(-Wno-restrict -Wno-stringop-overflow)
 if(BALLISTA_SANITIZE)
   add_compile_options(-fsanitize=${BALLISTA_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${BALLISTA_SANITIZE})

@@ -3,8 +3,11 @@
 
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "ballista/base/log.h"
+#include "ballista/base/machine_resources.h"
 #include "ballista/base/signals.h"
 #include "ballista/config/config.h"
 #include "ballista/config/work_dir.h"
@@ -17,27 +20,36 @@ namespace {
 
 arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   auto config = parsed.config;
-  ARROW_RETURN_NOT_OK(log::ConfigureFromEnvironment(config.log_format == "json"));
+  ARROW_RETURN_NOT_OK(log::ConfigureFromEnvironment(
+      config.log_format == config::ExecutorConfig::LogFormat::kJson));
   ARROW_ASSIGN_OR_RAISE(auto signals, StopSignals::Catch());
   ARROW_ASSIGN_OR_RAISE(const auto work_dir, config::WorkDir::Open(parsed.settings));
   config.work_dir = work_dir.path().string();
+  if (config.threads == 0) config.threads = AvailableCores();
   LOG_INFO("executor", "Running with config: {}", config::ToString(config));
 
   std::unique_ptr<scheduler::SchedulerProcess> scheduler;
   if (config.local) {
     ARROW_ASSIGN_OR_RAISE(const auto scheduler_config,
                           config::LocalSchedulerConfig(config));
-    ARROW_ASSIGN_OR_RAISE(scheduler, scheduler::SchedulerProcess::Start(scheduler_config));
+    ARROW_ASSIGN_OR_RAISE(
+        scheduler, scheduler::SchedulerProcess::Start(
+                       scheduler_config, [&](const std::string&, std::string_view reason) {
+                         return parsed.settings.Refuse("scheduler-port", reason);
+                       }));
     config.scheduler_host = "127.0.0.1";
   }
 
   engine::DuckDbEngineOptions options;
-  options.threads = config.threads;
+  options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit - config.shuffle_memory_limit;
   options.temp_directory = config.work_dir + "/spill";
   ARROW_ASSIGN_OR_RAISE(auto engine, engine::DuckDbEngine::Make(options));
-  ARROW_ASSIGN_OR_RAISE(auto executor,
-                        executor::ExecutorProcess::Start(config, engine.get()));
+  auto started = executor::ExecutorProcess::Start(config, engine.get());
+  if (started.status().IsInvalid()) {
+    return parsed.settings.Refuse("port", started.status().message());
+  }
+  ARROW_ASSIGN_OR_RAISE(auto executor, std::move(started));
   signals.Wait();
   LOG_INFO("executor", "Stopping");
   executor->Stop();

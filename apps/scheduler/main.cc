@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
+#include <string_view>
 
 #include "ballista/base/log.h"
 #include "ballista/base/signals.h"
@@ -12,9 +14,15 @@ namespace ballista {
 namespace {
 
 arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
-  ARROW_RETURN_NOT_OK(log::ConfigureFromEnvironment(parsed.config.log_format == "json"));
+  ARROW_RETURN_NOT_OK(log::ConfigureFromEnvironment(
+      parsed.config.log_format == config::SchedulerConfig::LogFormat::kJson));
   ARROW_ASSIGN_OR_RAISE(auto signals, StopSignals::Catch());
-  ARROW_ASSIGN_OR_RAISE(auto scheduler, scheduler::SchedulerProcess::Start(parsed.config));
+  ARROW_ASSIGN_OR_RAISE(
+      auto scheduler,
+      scheduler::SchedulerProcess::Start(
+          parsed.config, [&](const std::string& option, std::string_view reason) {
+            return parsed.settings.Refuse(option, reason);
+          }));
   signals.Wait();
   LOG_INFO("scheduler", "Stopping");
   scheduler->Stop();

@@ -5,8 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <string>
+
+#include "ballista/base/nearest_name.h"
 
 namespace ballista::log {
 namespace {
@@ -66,6 +69,22 @@ bool ParseLevel(std::string_view name, Level* level) {
     }
   }
   return false;
+}
+
+arrow::Status ConfigureFromEnvironment(bool json) {
+  Options options;
+  options.json = json;
+  const char* name = std::getenv("BALLISTA_LOG");
+  if (name != nullptr && *name != '\0' && !ParseLevel(name, &options.level)) {
+    const auto nearest =
+        NearestName(name, {"trace", "debug", "info", "warn", "error", "off"});
+    return arrow::Status::Invalid(fmt::format(
+        "environment variable BALLISTA_LOG: bad value \"{}\": expected trace, debug, "
+        "info, warn, error or off; the nearest is \"{}\"",
+        name, nearest));
+  }
+  Configure(options);
+  return arrow::Status::OK();
 }
 
 bool Enabled(Level level) {

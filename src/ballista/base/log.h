@@ -8,6 +8,7 @@
 // format string.
 #pragma once
 
+#include <arrow/status.h>
 #include <fmt/format.h>
 
 #include <string>
@@ -27,6 +28,10 @@ void Configure(const Options& options);
 
 // Reads a level's name ("info"). False for an unknown one.
 bool ParseLevel(std::string_view name, Level* level);
+
+// Configure with the level that BALLISTA_LOG names (info where it is not set or empty).
+// Error: Invalid, one sentence, for a value that is no level.
+arrow::Status ConfigureFromEnvironment(bool json);
 
 bool Enabled(Level level);
 void Write(Level level, std::string_view target, std::string_view message);

@@ -12,8 +12,8 @@ namespace ballista::executor {
 
 class ExecutorProcess {
  public:
-  // Listens and registers in the background on return. Borrows the engine. `config.work_dir` exists.
-  // Errors: Invalid with one sentence for a port in use.
+  // Listens, and registers in the background, on return. Borrows the engine. `config.work_dir` exists.
+  // Errors: Invalid, half a sentence, for a port in use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
       const config::ExecutorConfig& config, engine::ExecutionEngine* engine);
   ~ExecutorProcess();

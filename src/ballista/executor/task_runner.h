@@ -18,8 +18,7 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/engine/execution_engine.h"
-#include "ballista/flight/client_pool.h"
-#include "ballista/shuffle/fetch.h"
+#include "ballista/shuffle/exchange.h"
 #include "ballista/shuffle/shuffle_store.h"
 
 namespace ballista::executor {
@@ -35,10 +34,14 @@ struct TaskRunnerOptions {
 class TaskRunner {
  public:
   using StatusCallback = std::function<void(control::TaskStatus)>;
+  // Opens the inputs of a task, by ExchangeRead.input.
+  using SourceFactory =
+      std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>(
+          const job::StageDefinition&, const job::TaskDefinition&)>;
 
   // Borrows everything. `report` is called from task threads, once for each task that was not cancelled.
   TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
-             shuffle::ShuffleStore* store, shuffle::Fetcher* fetcher,
+             shuffle::ShuffleStore* store, SourceFactory sources,
              StatusCallback report);
   // Cancels what runs and waits for it.
   ~TaskRunner();
@@ -66,7 +69,7 @@ class TaskRunner {
   const TaskRunnerOptions options_;
   engine::ExecutionEngine* const engine_;
   shuffle::ShuffleStore* const store_;
-  shuffle::Fetcher* const fetcher_;
+  const SourceFactory sources_;
   const StatusCallback report_;
 
   mutable std::mutex mutex_;

@@ -16,8 +16,7 @@ namespace ballista::flight {
 namespace {
 
 // gRPC lets several servers share a port; a second scheduler on it must be an error. So the port is tried first.
-arrow::Status CheckPortIsFree(const std::string& host, uint32_t port,
-                              const std::string& option) {
+arrow::Status CheckPortIsFree(const std::string& host, uint32_t port) {
   if (port == 0) return arrow::Status::OK();
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -28,8 +27,7 @@ arrow::Status CheckPortIsFree(const std::string& host, uint32_t port,
       getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (error != 0) {
     return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
-                                  gai_strerror(error),
-                                  "; give an address of this machine with --bind-host");
+                                  gai_strerror(error));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
   const int fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
@@ -41,21 +39,19 @@ arrow::Status CheckPortIsFree(const std::string& host, uint32_t port,
   close(fd);
   if (bound) return arrow::Status::OK();
   return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
-                                std::strerror(reason),
-                                "; choose another port with ", option);
+                                std::strerror(reason));
 }
 
 }  // namespace
 
 arrow::Status RunningServer::Start(arrow::flight::FlightServerBase* server,
-                                   const std::string& host, uint32_t port,
-                                   const std::string& option) {
-  ARROW_RETURN_NOT_OK(CheckPortIsFree(host, port, option));
+                                   const std::string& host, uint32_t port) {
+  ARROW_RETURN_NOT_OK(CheckPortIsFree(host, port));
   ARROW_ASSIGN_OR_RAISE(auto location, MakeLocation(host, port));
   const auto status = server->Init(arrow::flight::FlightServerOptions(location));
   if (!status.ok()) {
     return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
-                                  status.message(), "; choose another port with ", option);
+                                  status.message());
   }
   server_ = server;
   thread_ = std::thread([server] {

@@ -15,11 +15,11 @@ class RunningServer {
   RunningServer() = default;
   ~RunningServer() { Stop(); }
 
-  // Listens on return; calls are served until Stop. `option` names the option that chose the port, for the error
-  // message. Borrows the server.
-  // Errors: Invalid, one sentence, for a port in use or an address that is none of this machine's.
+  // Listens on return; calls are served until Stop. Borrows the server.
+  // Errors: Invalid, half a sentence that goes on from the address, for a port in use or an address that is none
+  // of this machine's.
   arrow::Status Start(arrow::flight::FlightServerBase* server, const std::string& host,
-                      uint32_t port, const std::string& option);
+                      uint32_t port);
 
   // Ends the calls under way and waits for the thread. Idempotent.
   void Stop();

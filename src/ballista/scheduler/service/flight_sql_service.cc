@@ -17,6 +17,7 @@
 #include "ballista/flight_sql.pb.h"
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/sql/session_options.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -360,8 +361,10 @@ arrow::Result<std::string> FlightSqlService::SetSessionOptions(const Context& co
 arrow::Result<std::string> FlightSqlService::GetSessionOptions(const Context& context) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   fl::GetSessionOptionsResult result;
-  ARROW_ASSIGN_OR_RAISE(const auto options, session->ListOptions());
-  for (const auto& [name, value] : options) result.session_options[name] = value;
+  for (const auto& spec : sql::SessionOptionSpecs()) {
+    ARROW_ASSIGN_OR_RAISE(auto value, session->GetOption(spec.name));
+    result.session_options[spec.name] = std::move(value);
+  }
   return result.SerializeToString();
 }
 

@@ -350,6 +350,13 @@ control::JobProgressResponse JobService::Progress(const std::string& job_id) con
   return core_.Progress(job_id, Now());
 }
 
+std::vector<control::JobProgressResponse> JobService::AllProgress() const {
+  std::vector<control::JobProgressResponse> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& job_id : core_.Jobs()) all.push_back(core_.Progress(job_id, Now()));
+  return all;
+}
+
 std::vector<TaskReport> JobService::Metrics(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
   return core_.Metrics(job_id);

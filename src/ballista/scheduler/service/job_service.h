@@ -61,6 +61,7 @@ class JobService {
   void Touch(const std::string& job_id);
 
   control::JobProgressResponse Progress(const std::string& job_id) const;
+  std::vector<control::JobProgressResponse> AllProgress() const;
   std::vector<TaskReport> Metrics(const std::string& job_id) const;
   // A copy; no value for an unknown job.
   std::optional<job::JobGraph> Graph(const std::string& job_id) const;

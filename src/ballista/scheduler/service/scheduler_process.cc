@@ -7,6 +7,7 @@
 #include "ballista/base/version.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
+#include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
 #include "ballista/sql/session.h"
 
@@ -39,6 +40,7 @@ struct SchedulerProcess::Parts {
   SessionRegistry sessions;
   FlightSqlService service;
   flight::RunningServer server;
+  std::unique_ptr<http::HttpServer> http;
 };
 
 SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)
@@ -47,20 +49,34 @@ SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)
 SchedulerProcess::~SchedulerProcess() { Stop(); }
 
 arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
-    const config::SchedulerConfig& config) {
+    const config::SchedulerConfig& config, const Refuse& refuse) {
   sql::SqlEngineOptions options;
   options.memory_limit = config.memory_limit;
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   auto parts = std::make_unique<Parts>(config, std::move(engine));
-  ARROW_RETURN_NOT_OK(
-      parts->server.Start(&parts->service, config.bind_host, config.port, "--port"));
+  const auto started = parts->server.Start(&parts->service, config.bind_host, config.port);
+  if (!started.ok()) return refuse("port", started.message());
   LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
+  if (config.http_port != 0) {
+    JobService* jobs = &parts->jobs;
+    auto http = http::HttpServer::Start(config.bind_host,
+                                        static_cast<int>(config.http_port),
+                                        {[jobs] { return jobs->Executors(); },
+                                         [jobs] { return jobs->AllProgress(); }});
+    if (!http.ok()) return refuse("http-port", http.status().message());
+    parts->http = std::move(*http);
+    LOG_INFO("scheduler", "HTTP interface listening on {}:{}", config.bind_host,
+             config.http_port);
+  }
   return std::unique_ptr<SchedulerProcess>(new SchedulerProcess(std::move(parts)));
 }
 
 int SchedulerProcess::port() const { return parts_->service.port(); }
 
-void SchedulerProcess::Stop() { parts_->server.Stop(); }
+void SchedulerProcess::Stop() {
+  parts_->http.reset();
+  parts_->server.Stop();
+}
 
 }  // namespace ballista::scheduler

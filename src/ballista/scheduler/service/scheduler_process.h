@@ -2,9 +2,10 @@
 // executor that runs one in its own process (--local).
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <arrow/result.h>
 
@@ -14,9 +15,13 @@ namespace ballista::scheduler {
 
 class SchedulerProcess {
  public:
-  // Listens on return. Errors: Invalid with one sentence for a port in use.
+  // Makes the error for an option whose value turned out bad (config::Settings::Refuse).
+  using Refuse =
+      std::function<arrow::Status(const std::string& option, std::string_view reason)>;
+
+  // Listens on return. Errors: what `refuse` makes for a port in use.
   static arrow::Result<std::unique_ptr<SchedulerProcess>> Start(
-      const config::SchedulerConfig& config);
+      const config::SchedulerConfig& config, const Refuse& refuse);
   ~SchedulerProcess();
 
   int port() const;

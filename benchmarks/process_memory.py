@@ -1,0 +1,56 @@
+"""Resident memory of groups of processes, sampled while they work."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+INTERVAL = 0.01
+
+
+def resident(pid: int) -> int:
+    """Bytes; 0 for a process that is gone."""
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def proportional(pid: int) -> int:
+    """Resident bytes where a page that n processes share counts as 1/n; costly on a large process."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+class Sampler:
+    """Peak of the sum of the processes' resident memory between `start` and `stop`."""
+
+    def __init__(self, pids: list[int]):
+        self.pids = pids
+        self.peak = 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self) -> "Sampler":
+        self.sample()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.ended.set()
+        self.thread.join()
+        self.sample()
+
+    def run(self) -> None:
+        while not self.ended.wait(INTERVAL):
+            self.sample()
+
+    def sample(self) -> None:
+        self.peak = max(self.peak, sum(resident(pid) for pid in self.pids))

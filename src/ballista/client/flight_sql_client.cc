@@ -1,0 +1,458 @@
+#include "ballista/client/flight_sql_client.h"
+
+#include <arrow/array/data.h>
+#include <arrow/buffer.h>
+#include <arrow/flight/client.h>
+#include <arrow/flight/client_cookie_middleware.h>
+#include <arrow/flight/types_async.h>
+#include <arrow/ipc/dictionary.h>
+#include <fmt/format.h>
+#include <google/protobuf/any.pb.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "ballista/base/status.h"
+#include "ballista/client/server_error.h"
+#include "ballista/flight_sql.pb.h"
+
+namespace ballista::client {
+namespace {
+
+namespace flight = arrow::flight;
+namespace flight_sql = arrow::flight::protocol::sql;
+
+// Read ahead by a Query: enough to hide the wire, little enough to hold the server back.
+constexpr size_t kReadAheadBatches = 4;
+constexpr size_t kReadAheadBytes = size_t{64} << 20;
+// After a cancellation, for the reading thread to see it, before it is left to itself.
+constexpr std::chrono::seconds kStopDeadline{5};
+
+flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
+  google::protobuf::Any any;
+  any.PackFrom(command);
+  return flight::FlightDescriptor::Command(any.SerializeAsString());
+}
+
+arrow::Status Cancelled() {
+  return CancelledStatus("the query was cancelled", ballista::Cancelled::CLIENT);
+}
+
+size_t BatchBytes(const arrow::RecordBatch& batch) {
+  size_t bytes = 0;
+  for (const auto& column : batch.column_data()) {
+    for (const auto& buffer : column->buffers) {
+      if (buffer != nullptr) bytes += static_cast<size_t>(buffer->size());
+    }
+  }
+  return bytes;
+}
+
+// One GetFlightInfo under way, which unlike the blocking call can be cancelled.
+class InfoListener : public flight::AsyncListener<flight::FlightInfo> {
+ public:
+  void OnNext(flight::FlightInfo info) override {
+    std::lock_guard lock(mutex_);
+    info_ = std::make_unique<flight::FlightInfo>(std::move(info));
+  }
+
+  void OnFinish(arrow::Status status) override {
+    std::lock_guard lock(mutex_);
+    status_ = std::move(status);
+    finished_ = true;
+    changed_.notify_all();
+  }
+
+  arrow::Result<std::unique_ptr<flight::FlightInfo>> Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return finished_; });
+    if (!status_.ok()) return FromServerError(status_);
+    if (info_ == nullptr) return InternalStatus("the server sent no FlightInfo");
+    return std::move(info_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool finished_ = false;
+  arrow::Status status_;
+  std::unique_ptr<flight::FlightInfo> info_;
+};
+
+arrow::Result<std::unique_ptr<flight::FlightClient>> OpenFlight(
+    const flight::Location& location,
+    std::shared_ptr<flight::ClientMiddlewareFactory> cookies) {
+  auto options = flight::FlightClientOptions::Defaults();
+  if (cookies != nullptr) options.middleware.push_back(std::move(cookies));
+  return flight::FlightClient::Connect(location, options);
+}
+
+}  // namespace
+
+// The connections: one to the scheduler, and one to each other server that holds results.
+class FlightSqlClient::Impl {
+ public:
+  static arrow::Result<std::shared_ptr<Impl>> Make(const ClientOptions& options) {
+    auto impl = std::make_shared<Impl>();
+    impl->options_ = options;
+    ARROW_ASSIGN_OR_RAISE(impl->location_,
+                          flight::Location::ForGrpcTcp(options.host, options.port));
+    ARROW_ASSIGN_OR_RAISE(impl->scheduler_,
+                          OpenFlight(impl->location_, flight::GetCookieFactory()));
+    return impl;
+  }
+
+  flight::FlightClient& scheduler() { return *scheduler_; }
+
+  flight::FlightCallOptions ShortCall() const {
+    flight::FlightCallOptions call;
+    call.timeout = std::chrono::duration<double>(options_.timeout);
+    return call;
+  }
+
+  // The one result of an action.
+  arrow::Result<std::string> Call(const std::string& action, const std::string& body) {
+    auto results =
+        scheduler_->DoAction(ShortCall(), {action, arrow::Buffer::FromString(body)});
+    if (!results.ok()) return FromServerError(results.status());
+    auto result = (*results)->Next();
+    if (!result.ok()) return FromServerError(result.status());
+    if (*result == nullptr) {
+      return InternalStatus(fmt::format("the server did not answer {}", action));
+    }
+    return (*result)->body->ToString();
+  }
+
+  // The server of an endpoint: the first of its locations that can be opened.
+  arrow::Result<flight::FlightClient*> ClientOf(const flight::Location& location) {
+    if (location == location_ || location == flight::Location::ReuseConnection()) {
+      return scheduler_.get();
+    }
+    std::lock_guard lock(mutex_);
+    auto& client = executors_[location.ToString()];
+    if (client == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(client, OpenFlight(location, nullptr));
+    }
+    return client.get();
+  }
+
+ private:
+  ClientOptions options_;
+  flight::Location location_;
+  std::unique_ptr<flight::FlightClient> scheduler_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<flight::FlightClient>> executors_;
+};
+
+// Shared by a Query and its reading thread, which may outlive it for a moment.
+class Query::State {
+ public:
+  State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string sql)
+      : connections_(std::move(connections)), sql_(std::move(sql)) {}
+
+  // The reading thread.
+  void Run() {
+    arrow::Status status = Read();
+    std::lock_guard lock(mutex_);
+    status_ = cancelled_ ? Cancelled() : std::move(status);
+    done_ = true;
+    changed_.notify_all();
+  }
+
+  arrow::Result<std::shared_ptr<arrow::Schema>> Schema() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return schema_ != nullptr || done_ || cancelled_; });
+    if (cancelled_) return Cancelled();
+    if (schema_ != nullptr) return schema_;
+    ARROW_RETURN_NOT_OK(status_);
+    return arrow::schema({});
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !batches_.empty() || done_ || cancelled_; });
+    if (cancelled_) return Cancelled();
+    if (batches_.empty()) {
+      ARROW_RETURN_NOT_OK(status_);
+      return nullptr;
+    }
+    auto batch = std::move(batches_.front());
+    batches_.pop_front();
+    queued_bytes_ -= BatchBytes(*batch);
+    changed_.notify_all();
+    return batch;
+  }
+
+  void Cancel() {
+    std::shared_ptr<flight::FlightStreamReader> reader;
+    std::shared_ptr<InfoListener> listener;
+    std::shared_ptr<flight::FlightInfo> info;
+    {
+      std::lock_guard lock(mutex_);
+      if (cancelled_ || done_) return;
+      cancelled_ = true;
+      reader = reader_;
+      listener = listener_;
+      info = info_;
+      changed_.notify_all();
+    }
+    if (info == nullptr) {
+      if (listener != nullptr) listener->TryCancel();
+      return;
+    }
+    // The server is told before the stream is dropped, and by a thread of its own:
+    // whoever cancels does not wait.
+    std::thread([connections = connections_, info, reader] {
+      flight::CancelFlightInfoRequest request(
+          std::make_unique<flight::FlightInfo>(*info));
+      // Whatever the answer, the stream ends here.
+      (void)connections->scheduler().CancelFlightInfo(connections->ShortCall(), request);
+      if (reader != nullptr) reader->Cancel();
+    }).detach();
+  }
+
+  // False where the reading thread has not ended in time.
+  bool WaitForEnd(std::chrono::milliseconds deadline) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, deadline, [this] { return done_; });
+  }
+
+  std::string job_id() const {
+    std::lock_guard lock(mutex_);
+    return info_ == nullptr ? std::string() : info_->app_metadata();
+  }
+
+  int64_t total_rows() const {
+    std::lock_guard lock(mutex_);
+    return info_ == nullptr ? -1 : info_->total_records();
+  }
+
+ private:
+  bool cancelled() const {
+    std::lock_guard lock(mutex_);
+    return cancelled_;
+  }
+
+  arrow::Status Read() {
+    ARROW_RETURN_NOT_OK(ReadInfo());
+    for (const auto& endpoint : info_->endpoints()) {
+      ARROW_RETURN_NOT_OK(ReadEndpoint(endpoint));
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ReadInfo() {
+    flight_sql::CommandStatementQuery command;
+    command.set_query(sql_);
+    auto listener = std::make_shared<InfoListener>();
+    {
+      std::lock_guard lock(mutex_);
+      if (cancelled_) return Cancelled();
+      connections_->scheduler().GetFlightInfoAsync({}, PackCommand(command), listener);
+      listener_ = listener;
+    }
+    auto result = listener->Wait();
+    std::lock_guard lock(mutex_);
+    listener_ = nullptr;
+    ARROW_RETURN_NOT_OK(result.status());
+    info_ = *std::move(result);
+    if (!info_->serialized_schema().empty()) {
+      arrow::ipc::DictionaryMemo memo;
+      ARROW_ASSIGN_OR_RAISE(schema_, info_->GetSchema(&memo));
+    }
+    changed_.notify_all();
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ReadEndpoint(const flight::FlightEndpoint& endpoint) {
+    ARROW_ASSIGN_OR_RAISE(auto reader, OpenEndpoint(endpoint));
+    {
+      std::lock_guard lock(mutex_);
+      if (cancelled_) {
+        reader->Cancel();
+        return Cancelled();
+      }
+      reader_ = reader;
+    }
+    arrow::Status status = ReadStream(reader.get());
+    std::lock_guard lock(mutex_);
+    reader_ = nullptr;
+    return status;
+  }
+
+  arrow::Result<std::shared_ptr<flight::FlightStreamReader>> OpenEndpoint(
+      const flight::FlightEndpoint& endpoint) {
+    std::vector<flight::Location> locations = endpoint.locations;
+    if (locations.empty()) locations.push_back(flight::Location::ReuseConnection());
+    arrow::Status failure;
+    for (const auto& location : locations) {
+      auto client = connections_->ClientOf(location);
+      if (!client.ok()) {
+        failure = client.status();
+        continue;
+      }
+      auto reader = (*client)->DoGet(endpoint.ticket);
+      if (reader.ok()) return std::shared_ptr(*std::move(reader));
+      failure = FromServerError(reader.status());
+      // Only where nobody answers may another location do better.
+      if (!IsUnreachable(reader.status())) return failure;
+      failure = failure.WithMessage("cannot read the result at ", location.ToString(),
+                                    ": ", failure.message());
+    }
+    return failure;
+  }
+
+  arrow::Status ReadStream(flight::FlightStreamReader* reader) {
+    auto schema = reader->GetSchema();
+    if (!schema.ok()) return FromServerError(schema.status());
+    {
+      std::lock_guard lock(mutex_);
+      if (schema_ == nullptr) schema_ = *schema;
+      changed_.notify_all();
+    }
+    while (true) {
+      auto chunk = reader->Next();
+      if (!chunk.ok()) return FromServerError(chunk.status());
+      if (chunk->data == nullptr) {
+        if (chunk->app_metadata != nullptr) continue;
+        return arrow::Status::OK();
+      }
+      ARROW_RETURN_NOT_OK(Enqueue(std::move(chunk->data)));
+    }
+  }
+
+  arrow::Status Enqueue(std::shared_ptr<arrow::RecordBatch> batch) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] {
+      return cancelled_ ||
+             (batches_.size() < kReadAheadBatches && queued_bytes_ < kReadAheadBytes);
+    });
+    if (cancelled_) return Cancelled();
+    queued_bytes_ += BatchBytes(*batch);
+    batches_.push_back(std::move(batch));
+    changed_.notify_all();
+    return arrow::Status::OK();
+  }
+
+  const std::shared_ptr<FlightSqlClient::Impl> connections_;
+  const std::string sql_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<InfoListener> listener_;              // while GetFlightInfo runs
+  std::shared_ptr<flight::FlightInfo> info_;            // then never changes
+  std::shared_ptr<flight::FlightStreamReader> reader_;  // of the endpoint being read
+  std::shared_ptr<arrow::Schema> schema_;
+  std::deque<std::shared_ptr<arrow::RecordBatch>> batches_;
+  size_t queued_bytes_ = 0;
+  bool cancelled_ = false;
+  bool done_ = false;
+  arrow::Status status_;
+};
+
+Query::Query(std::shared_ptr<State> state) : state_(std::move(state)) {
+  std::thread([state = state_] { state->Run(); }).detach();
+}
+
+Query::~Query() {
+  state_->Cancel();
+  // A reading thread that hangs in a call of Flight's keeps the state for itself.
+  (void)state_->WaitForEnd(kStopDeadline);
+}
+
+arrow::Result<std::shared_ptr<arrow::Schema>> Query::Schema() {
+  return state_->Schema();
+}
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Query::Next() {
+  return state_->Next();
+}
+void Query::Cancel() {
+  state_->Cancel();
+}
+std::string Query::job_id() const {
+  return state_->job_id();
+}
+int64_t Query::total_rows() const {
+  return state_->total_rows();
+}
+
+FlightSqlClient::FlightSqlClient(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FlightSqlClient::~FlightSqlClient() = default;
+
+arrow::Result<std::unique_ptr<FlightSqlClient>> FlightSqlClient::Connect(
+    const ClientOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(auto impl, Impl::Make(options));
+  // Flight connects at the first call. Which answer comes does not matter here: one does.
+  auto actions = impl->scheduler().ListActions(impl->ShortCall());
+  if (!actions.ok() && IsUnreachable(actions.status())) {
+    return arrow::Status::IOError(
+        fmt::format("cannot reach the scheduler at {0}:{1}: start one with `scheduler "
+                    "--port {1}`, or name another with --host and --port",
+                    options.host, options.port));
+  }
+  return std::unique_ptr<FlightSqlClient>(new FlightSqlClient(std::move(impl)));
+}
+
+std::unique_ptr<Query> FlightSqlClient::Start(std::string sql) {
+  auto state = std::make_shared<Query::State>(impl_, std::move(sql));
+  return std::unique_ptr<Query>(new Query(std::move(state)));
+}
+
+arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
+  flight_sql::CommandStatementUpdate command;
+  command.set_query(sql);
+  auto put = impl_->scheduler().DoPut({}, PackCommand(command), arrow::schema({}));
+  if (!put.ok()) return FromServerError(put.status());
+  auto status = put->writer->DoneWriting();
+  std::shared_ptr<arrow::Buffer> answer;
+  // An error of the statement comes with the answer; that of the half-closed stream would
+  // only say that the server has hung up.
+  auto read = put->reader->ReadMetadata(&answer);
+  auto close = put->writer->Close();
+  for (const auto& outcome : {close, read, status}) {
+    if (!outcome.ok()) return FromServerError(outcome);
+  }
+  flight_sql::DoPutUpdateResult result;
+  if (answer == nullptr ||
+      !result.ParseFromArray(answer->data(), static_cast<int>(answer->size()))) {
+    return InternalStatus("the server's answer to an update is no DoPutUpdateResult");
+  }
+  return result.record_count();
+}
+
+arrow::Result<control::JobProgressResponse> FlightSqlClient::Progress(
+    const std::string& job_id) {
+  control::JobProgressRequest request;
+  request.set_job_id(job_id);
+  ARROW_ASSIGN_OR_RAISE(auto body,
+                        impl_->Call("job_progress", request.SerializeAsString()));
+  control::JobProgressResponse response;
+  if (!response.ParseFromString(body)) {
+    return InternalStatus("the server's answer is no JobProgressResponse");
+  }
+  return response;
+}
+
+arrow::Result<std::vector<control::ExecutorMetadata>> FlightSqlClient::ListExecutors() {
+  ARROW_ASSIGN_OR_RAISE(
+      auto body,
+      impl_->Call("list_executors", control::ListExecutorsRequest().SerializeAsString()));
+  control::ListExecutorsResponse response;
+  if (!response.ParseFromString(body)) {
+    return InternalStatus("the server's answer is no ListExecutorsResponse");
+  }
+  return std::vector<control::ExecutorMetadata>(response.executors().begin(),
+                                                response.executors().end());
+}
+
+arrow::Status FlightSqlClient::CloseSession() {
+  auto closed = impl_->scheduler().CloseSession(impl_->ShortCall(), {});
+  return closed.ok() ? arrow::Status::OK() : FromServerError(closed.status());
+}
+
+}  // namespace ballista::client

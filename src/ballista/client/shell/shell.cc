@@ -1,0 +1,120 @@
+#include "ballista/client/shell/shell.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "ballista/client/flight_sql_client.h"
+#include "ballista/client/shell/interrupt.h"
+#include "ballista/client/shell/repl.h"
+#include "ballista/client/shell/shell_options.h"
+#include "ballista/client/shell/statement_runner.h"
+
+namespace ballista::shell {
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kUsageError = 2;
+constexpr int kInterrupted = 130;
+
+int Fail(const arrow::Status& status, int exit_code) {
+  fmt::print(stderr, "Error: {}\n", status.message());
+  return exit_code;
+}
+
+arrow::Result<std::string> ReadScript(const std::string& path) {
+  if (path == "-") {
+    return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (!file || file.bad()) {
+    return arrow::Status::IOError(fmt::format("cannot read the file '{}'", path));
+  }
+  return text;
+}
+
+arrow::Result<std::unique_ptr<Output>> OpenOutput(const ShellOptions& options) {
+  if (!options.output.empty()) return Output::File(options.output);
+  return Output::StandardOutput();
+}
+
+int ExitCode(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kDone:
+    case Outcome::kOutputClosed:
+      return 0;
+    case Outcome::kInterrupted:
+      return kInterrupted;
+    case Outcome::kFailed:
+      break;
+  }
+  return kFailure;
+}
+
+// -c and -f in their order, or standard input.
+int RunScripts(const ShellOptions& options, StatementRunner* runner) {
+  auto scripts = options.scripts;
+  if (scripts.empty()) scripts.push_back({true, "-"});
+  for (const auto& script : scripts) {
+    std::string text = script.value;
+    if (script.is_file) {
+      auto read = ReadScript(script.value);
+      if (!read.ok()) return Fail(read.status(), kFailure);
+      text = *std::move(read);
+    }
+    const bool named = script.is_file && script.value != "-";
+    const Outcome outcome = runner->RunScript(text, named ? script.value : "");
+    if (outcome != Outcome::kDone) return ExitCode(outcome);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int RunShell(int argc, const char* const* argv) {
+  ShellOptions options;
+  int exit_code = 0;
+  if (!ParseShellOptions(argc, argv, &options, &exit_code)) return exit_code;
+  const bool interactive = options.scripts.empty() && isatty(STDIN_FILENO) != 0;
+  if (IsBinary(options.format) && options.output.empty() && isatty(STDOUT_FILENO) != 0) {
+    return Fail(
+        arrow::Status::Invalid(fmt::format(
+            "--format {} needs --output FILE on a terminal", FormatName(options.format))),
+        kUsageError);
+  }
+  std::setlocale(LC_CTYPE, "");
+  // A reader that goes away is an error of the write, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  Interrupt::Install();
+
+  client::ClientOptions client_options;
+  client_options.host = options.host;
+  client_options.port = options.port;
+  auto client = client::FlightSqlClient::Connect(client_options);
+  if (!client.ok()) return Fail(client.status(), kFailure);
+  auto output = OpenOutput(options);
+  if (!output.ok()) return Fail(output.status(), kFailure);
+  RunnerOptions runner_options{options.format, options.timing, options.progress,
+                               options.max_rows};
+  StatementRunner runner(client->get(), runner_options, *std::move(output));
+
+  exit_code = interactive ? RunRepl(options, client->get(), &runner)
+                          : RunScripts(options, &runner);
+  const auto closed = runner.Close();
+  if (exit_code == 0 && !closed.ok() && !interactive) {
+    exit_code = Fail(closed, kFailure);
+  }
+  // The session may be gone, or never have been there; nothing is lost.
+  (void)(*client)->CloseSession();
+  return exit_code;
+}
+
+}  // namespace ballista::shell

@@ -1,0 +1,33 @@
+// The command line of `ballista`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ballista/client/shell/result_writer.h"
+
+namespace ballista::shell {
+
+struct ShellOptions {
+  std::string host = "localhost";
+  uint16_t port = 50050;
+  // -c and -f in the order given.
+  struct Script {
+    bool is_file = false;
+    std::string value;
+  };
+  std::vector<Script> scripts;
+  Format format = Format::kTable;
+  std::string output;  // a file; empty for standard output
+  bool timing = false;
+  bool progress = true;
+  int64_t max_rows = 1000;  // of a table on a terminal; 0 for all
+};
+
+// Reads the arguments and BALLISTA_HOST and BALLISTA_PORT. Returns true to go on; false
+// to end at once with `exit_code`, help or a usage error having been printed.
+bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
+                       int* exit_code);
+
+}  // namespace ballista::shell

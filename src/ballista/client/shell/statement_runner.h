@@ -1,0 +1,89 @@
+// Runs statements and writes what they give: rows, counts, times, errors.
+#pragma once
+
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ballista/client/flight_sql_client.h"
+#include "ballista/client/shell/error_text.h"
+#include "ballista/client/shell/result_writer.h"
+
+namespace ballista::shell {
+
+// Where results go: standard output or a file.
+class Output {
+ public:
+  static arrow::Result<std::unique_ptr<Output>> StandardOutput();
+  static arrow::Result<std::unique_ptr<Output>> File(const std::string& path);
+
+  arrow::io::OutputStream* stream() { return stream_.get(); }
+  bool is_terminal() const { return is_terminal_; }
+  bool is_file() const { return is_file_; }
+  // Of the terminal; 0 where it is none.
+  int width() const;
+
+  // Results of a format that allows one only.
+  bool holds_result = false;
+
+  // Writes out and closes. To be called once.
+  arrow::Status Close();
+
+ private:
+  std::shared_ptr<arrow::io::OutputStream> stream_;
+  bool is_terminal_ = false;
+  bool is_file_ = false;
+};
+
+enum class Outcome {
+  kDone,
+  kFailed,        // said so on standard error
+  kInterrupted,   // by Ctrl-C
+  kOutputClosed,  // nobody reads the output any more
+};
+
+struct RunnerOptions {
+  Format format = Format::kTable;
+  bool timing = false;
+  bool progress = true;
+  int64_t max_rows = 1000;
+};
+
+// Not thread-safe. The client outlives it.
+class StatementRunner {
+ public:
+  StatementRunner(client::FlightSqlClient* client, const RunnerOptions& options,
+                  std::unique_ptr<Output> output);
+
+  // One statement.
+  Outcome Run(const StatementSource& source);
+
+  // The statements of a script, up to the first that is not done. `file` for the
+  // messages.
+  Outcome RunScript(std::string_view script, std::string_view file);
+
+  // Prints rows that the shell itself has.
+  arrow::Status Print(const arrow::RecordBatch& batch);
+
+  RunnerOptions& options() { return options_; }
+  // Closes the old one.
+  arrow::Status SetOutput(std::unique_ptr<Output> output);
+  arrow::Status Close() { return output_->Close(); }
+
+ private:
+  struct Progress;
+  arrow::Status Stream(client::Query* query, const StatementSource& source,
+                       Progress* progress);
+  std::unique_ptr<ResultWriter> MakeWriter(const StatementSource& source);
+  arrow::Status WriteFooter(const Progress& progress);
+
+  client::FlightSqlClient* const client_;
+  RunnerOptions options_;
+  std::unique_ptr<Output> output_;
+};
+
+}  // namespace ballista::shell

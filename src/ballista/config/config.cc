@@ -1,0 +1,19 @@
+#include "ballista/config/config.h"
+
+#include "ballista/base/machine_resources.h"
+
+namespace ballista::config {
+
+arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& executor) {
+  Input input;
+  // An empty file, so that the scheduler's own is not read.
+  input.default_file = "/dev/null";
+  input.available_memory = AvailableMemory();
+  input.arguments = {"--bind-host=" + executor.bind_host,
+                     "--port=" + std::to_string(executor.scheduler_port),
+                     "--log-format=" + std::string(ToString(executor.log_format))};
+  ARROW_ASSIGN_OR_RAISE(auto parsed, Parse<SchedulerConfig>(input));
+  return parsed.config;
+}
+
+}  // namespace ballista::config

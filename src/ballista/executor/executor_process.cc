@@ -1,0 +1,128 @@
+#include "ballista/executor/executor_process.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ballista/base/ids.h"
+#include "ballista/base/log.h"
+#include "ballista/base/status.h"
+#include "ballista/base/version.h"
+#include "ballista/executor/executor_service.h"
+#include "ballista/executor/scheduler_link.h"
+#include "ballista/executor/task_runner.h"
+#include "ballista/flight/client_pool.h"
+#include "ballista/flight/server.h"
+#include "ballista/shuffle/memory_budget.h"
+#include "ballista/shuffle/shuffle_store.h"
+#include "ballista/shuffle/task_input.h"
+
+namespace ballista::executor {
+namespace {
+
+// Bytes fetched from other executors and not consumed yet, by all tasks together.
+constexpr int64_t kFetchBudget = int64_t{64} << 20;
+
+arrow::Compression::type CompressionOf(const config::ExecutorConfig& config) {
+  switch (config.shuffle_compression) {
+    case config::ExecutorConfig::ShuffleCompression::kLz4:
+      return arrow::Compression::LZ4_FRAME;
+    case config::ExecutorConfig::ShuffleCompression::kZstd:
+      return arrow::Compression::ZSTD;
+    case config::ExecutorConfig::ShuffleCompression::kNone:
+      break;
+  }
+  return arrow::Compression::UNCOMPRESSED;
+}
+
+control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
+  control::ExecutorMetadata self;
+  self.set_id(NewId());
+  self.set_incarnation(NewId());
+  self.set_host(config.external_host);
+  self.set_port(config.port);
+  self.set_task_slots(config.concurrent_tasks);
+  self.set_threads(config.threads);
+  self.set_memory_limit(config.memory_limit);
+  self.set_version(kVersion);
+  return self;
+}
+
+}  // namespace
+
+struct ExecutorProcess::Parts {
+  Parts(const config::ExecutorConfig& config, engine::ExecutionEngine* engine,
+        std::unique_ptr<shuffle::ShuffleStore> opened)
+      : self(Describe(config)),
+        clients(std::make_shared<flight::ClientPool>()),
+        store(std::move(opened)),
+        link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
+             clients.get(), [this] { return runner.Running(); }),
+        runner({.executor_id = self.id(),
+                .slots = static_cast<int>(config.concurrent_tasks)},
+               engine, store.get(),
+               [this](const job::StageDefinition& stage,
+                      const job::TaskDefinition& task) { return OpenInputs(stage, task); },
+               [this](control::TaskStatus status) { link.Report(std::move(status)); }),
+        service(&runner, store.get(), self.incarnation()) {
+    fetch.executor_id = self.id();
+    fetch.store = store.get();
+    fetch.clients = clients;
+    fetch.budget = std::make_shared<shuffle::MemoryBudget>(kFetchBudget);
+  }
+
+  arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>> OpenInputs(
+      const job::StageDefinition& stage, const job::TaskDefinition& task);
+
+  const control::ExecutorMetadata self;
+  const std::shared_ptr<flight::ClientPool> clients;
+  const std::unique_ptr<shuffle::ShuffleStore> store;
+  shuffle::FetchContext fetch;
+  SchedulerLink link;
+  TaskRunner runner;
+  ExecutorService service;
+  flight::RunningServer server;
+};
+
+arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>
+ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
+                                   const job::TaskDefinition& task) {
+  std::vector<std::shared_ptr<shuffle::ExchangeSource>> sources;
+  for (int i = 0; i < task.inputs_size(); ++i) {
+    shuffle::TaskInputOptions options;
+    options.in_order = stage.inputs(i).mode() == job::StageInput::MERGE;
+    ARROW_ASSIGN_OR_RAISE(
+        auto source, shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+ExecutorProcess::ExecutorProcess(std::unique_ptr<Parts> parts)
+    : parts_(std::move(parts)) {}
+
+ExecutorProcess::~ExecutorProcess() { Stop(); }
+
+arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
+    const config::ExecutorConfig& config, engine::ExecutionEngine* engine) {
+  shuffle::StoreOptions options;
+  options.work_dir = config.work_dir;
+  options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
+  options.compression = CompressionOf(config);
+  ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
+  auto parts = std::make_unique<Parts>(config, engine, std::move(store));
+  ARROW_RETURN_NOT_OK(
+      parts->server.Start(&parts->service, config.bind_host, config.port));
+  LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,
+           config.bind_host, parts->service.port());
+  parts->link.Start();
+  return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(parts)));
+}
+
+int ExecutorProcess::port() const { return parts_->service.port(); }
+
+void ExecutorProcess::Stop() {
+  parts_->link.Stop();
+  parts_->server.Stop();
+}
+
+}  // namespace ballista::executor

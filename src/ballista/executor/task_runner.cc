@@ -1,0 +1,255 @@
+#include "ballista/executor/task_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <arrow/buffer.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/writer.h>
+
+#include "ballista/base/log.h"
+#include "ballista/base/status.h"
+#include "ballista/plan/plan.h"
+#include "ballista/shuffle/output_reader.h"
+
+namespace ballista::executor {
+
+struct TaskRunner::Task {
+  std::shared_ptr<const job::StageDefinition> stage;
+  job::TaskDefinition definition;
+  // What stops it; set once it runs.
+  std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
+  std::vector<std::shared_ptr<shuffle::ExchangeSource>> sources;
+  bool running = false;
+  bool cancelled = false;
+
+  // Unique among all attempts of all jobs.
+  std::string Name() const {
+    const auto& id = definition.id();
+    return id.job_id() + "-" + std::to_string(id.stage_id()) + "-" +
+           std::to_string(id.task_index()) + "-" + std::to_string(id.attempt());
+  }
+};
+
+TaskRunner::TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
+                       shuffle::ShuffleStore* store, SourceFactory sources,
+                       StatusCallback report)
+    : options_(std::move(options)),
+      engine_(engine),
+      store_(store),
+      sources_(std::move(sources)),
+      report_(std::move(report)) {
+  for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { RunSlot(); });
+}
+
+TaskRunner::~TaskRunner() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (auto& [key, task] : tasks_) CancelLocked(task.get());
+  }
+  wake_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+TaskRunner::Key TaskRunner::KeyOf(const job::TaskId& id) {
+  return {id.job_id(), id.stage_id(), id.task_index(), id.attempt()};
+}
+
+arrow::Status TaskRunner::Launch(const control::LaunchTasksRequest& request) {
+  std::map<std::pair<std::string, uint32_t>, std::shared_ptr<const job::StageDefinition>>
+      stages;
+  for (const auto& stage : request.stages()) {
+    ARROW_RETURN_NOT_OK(plan::ValidateFragment(stage.fragment(), stage.inputs_size()));
+    stages[{stage.job_id(), stage.stage_id()}] =
+        std::make_shared<const job::StageDefinition>(stage);
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& definition : request.tasks()) {
+    const auto& id = definition.id();
+    const auto stage = stages.find({id.job_id(), id.stage_id()});
+    if (stage == stages.end()) {
+      return arrow::Status::Invalid("task of stage ", id.stage_id(), " of job ",
+                                    id.job_id(), " was launched without its stage");
+    }
+    auto& slot = tasks_[KeyOf(id)];
+    if (slot != nullptr) continue;  // a repeated message
+    slot = std::make_shared<Task>();
+    slot->stage = stage->second;
+    slot->definition = definition;
+    queue_.push_back(slot);
+  }
+  wake_.notify_all();
+  return arrow::Status::OK();
+}
+
+void TaskRunner::CancelLocked(Task* task) {
+  task->cancelled = true;
+  for (const auto& source : task->sources) source->Cancel();
+  if (task->interrupt != nullptr) task->interrupt->Cancel();
+}
+
+void TaskRunner::Cancel(const std::vector<job::TaskId>& tasks) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& id : tasks) {
+    const auto found = tasks_.find(KeyOf(id));
+    if (found != tasks_.end()) CancelLocked(found->second.get());
+  }
+}
+
+void TaskRunner::RemoveJob(const std::string& job_id) {
+  {
+    std::unique_lock lock(mutex_);
+    const auto of_job = [&] {
+      return tasks_.lower_bound(Key{job_id, 0, 0, 0});
+    };
+    for (auto it = of_job(); it != tasks_.end() && std::get<0>(it->first) == job_id;
+         ++it) {
+      CancelLocked(it->second.get());
+    }
+    done_.wait(lock, [&] {
+      const auto it = of_job();
+      return it == tasks_.end() || std::get<0>(it->first) != job_id;
+    });
+  }
+  store_->RemoveJob(job_id);
+}
+
+std::vector<job::TaskId> TaskRunner::Running() const {
+  std::vector<job::TaskId> running;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, task] : tasks_) running.push_back(task->definition.id());
+  return running;
+}
+
+void TaskRunner::RunSlot() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const auto task = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    RunTask(task.get());
+    lock.lock();
+    tasks_.erase(KeyOf(task->definition.id()));
+    done_.notify_all();
+  }
+}
+
+void TaskRunner::RunTask(Task* task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (task->cancelled) return;
+    task->running = true;
+    task->interrupt = engine_->MakeInterrupt();
+  }
+  LOG_DEBUG("executor", "task {} starts", task->Name());
+  auto finished = Execute(task);
+  control::TaskStatus status;
+  *status.mutable_id() = task->definition.id();
+  status.set_executor_id(options_.executor_id);
+  if (finished.ok()) {
+    *status.mutable_finished() = std::move(*finished);
+  } else {
+    LOG_DEBUG("executor", "task {} failed: {}", task->Name(),
+              finished.status().ToString());
+    auto* failed = status.mutable_failed();
+    failed->set_status_code(static_cast<uint32_t>(finished.status().code()));
+    failed->set_message(finished.status().message());
+    if (const auto* detail = GetErrorDetail(finished.status())) {
+      *failed->mutable_detail() = *detail;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (task->cancelled) return;
+  }
+  report_(std::move(status));
+}
+
+namespace {
+
+// The whole of a committed output as one IPC stream.
+arrow::Result<std::string> SerializeOutput(shuffle::OutputReader* reader) {
+  ARROW_ASSIGN_OR_RAISE(auto stream, arrow::io::BufferOutputStream::Create());
+  ARROW_ASSIGN_OR_RAISE(auto writer,
+                        arrow::ipc::MakeStreamWriter(stream, reader->schema()));
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reader->Next());
+    if (batch == nullptr) break;
+    ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
+  }
+  ARROW_RETURN_NOT_OK(writer->Close());
+  ARROW_ASSIGN_OR_RAISE(auto buffer, stream->Finish());
+  return buffer->ToString();
+}
+
+bool CollectMetrics(const job::StageDefinition& stage) {
+  return std::any_of(stage.settings().begin(), stage.settings().end(),
+                     [](const plan::Setting& setting) {
+                       return setting.name() == "ballista.collect_metrics" &&
+                              setting.value() == "true";
+                     });
+}
+
+}  // namespace
+
+arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
+  const auto& stage = *task->stage;
+  const auto& definition = task->definition;
+  if (definition.inputs_size() != stage.inputs_size()) {
+    return InternalStatus("task " + task->Name() + " has " +
+                          std::to_string(definition.inputs_size()) + " inputs where " +
+                          std::to_string(stage.inputs_size()) + " are due");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto output,
+                        store_->CreateOutput(definition.id(), stage.output()));
+  ARROW_ASSIGN_OR_RAISE(auto sources, sources_(stage, definition));
+  engine::FragmentTask fragment;
+  fragment.fragment = &stage.fragment();
+  for (const auto& setting : stage.settings()) {
+    if (!setting.name().starts_with("ballista.")) fragment.settings.push_back(setting);
+  }
+  for (const auto& source : sources) fragment.inputs.push_back(source.get());
+  fragment.scans.assign(definition.scans().begin(), definition.scans().end());
+  fragment.output = stage.output();
+  fragment.names.assign(stage.names().begin(), stage.names().end());
+  fragment.task_name = task->Name();
+  fragment.sink = output.get();
+  fragment.collect_metrics = CollectMetrics(stage);
+  std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
+  {
+    const std::lock_guard lock(mutex_);
+    if (task->cancelled) return CancelledStatus("cancelled", Cancelled::UNKNOWN);
+    task->sources = sources;
+    interrupt = task->interrupt;
+  }
+  auto metrics = engine_->Run(fragment, interrupt);
+  {
+    const std::lock_guard lock(mutex_);
+    task->sources.clear();
+  }
+  ARROW_RETURN_NOT_OK(metrics.status());
+  control::TaskFinished finished;
+  *finished.mutable_metrics() = std::move(*metrics);
+  ARROW_ASSIGN_OR_RAISE(*finished.mutable_output(), output->Commit());
+  finished.mutable_metrics()->set_output_rows(finished.output().rows());
+  finished.mutable_metrics()->set_output_bytes(finished.output().bytes());
+  if (stage.output().is_result() &&
+      finished.output().bytes() <= options_.inline_result_limit) {
+    control::OutputRange range;
+    range.set_stage_id(definition.id().stage_id());
+    range.set_task_index(definition.id().task_index());
+    range.set_attempt(definition.id().attempt());
+    range.set_last_partition(1);
+    ARROW_ASSIGN_OR_RAISE(auto reader,
+                          store_->Read(definition.id().job_id(), {range}));
+    ARROW_ASSIGN_OR_RAISE(*finished.mutable_inline_result(),
+                          SerializeOutput(reader.get()));
+    finished.set_has_inline_result(true);
+  }
+  return finished;
+}
+
+}  // namespace ballista::executor

@@ -1,0 +1,113 @@
+#include "ballista/planner/distributed_planner.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "ballista/plan/plan.h"
+#include "ballista/planner/column_pruning.h"
+#include "ballista/planner/cost.h"
+#include "ballista/planner/graph_checker.h"
+#include "ballista/planner/node_planner.h"
+
+namespace ballista::planner {
+namespace {
+
+using plan::Node;
+
+constexpr uint32_t kMaxPartitions = 65535;
+constexpr uint32_t kMinPartitions = 16;
+// A task reads a contiguous range of partitions, and partitions cost nothing: enough of
+// them for tasks of even size, and for more tasks than there are executors now.
+constexpr uint32_t kPartitionsPerExecutor = 8;
+
+uint32_t PartitionCount(const PlannerOptions& options) {
+  if (options.shuffle_partitions > 0) {
+    return std::min(options.shuffle_partitions, kMaxPartitions);
+  }
+  const uint64_t wanted = uint64_t{kPartitionsPerExecutor} * options.executors;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(wanted, kMinPartitions, kMaxPartitions));
+}
+
+bool HasScan(const Node& root) {
+  bool found = false;
+  plan::VisitNodes(root, [&](const Node& node) { found = found || node.has_scan(); });
+  return found;
+}
+
+// Why one task is the best plan; empty where it is not.
+std::string SingleTaskReason(const Node& root, const PlannerOptions& options) {
+  if (root.has_statement()) {
+    return root.statement().reason().empty() ? "the statement has no distributed form"
+                                             : root.statement().reason();
+  }
+  if (!HasScan(root)) return "it reads no files";
+  if (options.executors <= 1) return "the cluster has one executor";
+  const double bytes = ScannedBytes(root);
+  if (options.single_task_threshold > 0 &&
+      bytes <= static_cast<double>(options.single_task_threshold)) {
+    return "it reads " + std::to_string(static_cast<uint64_t>(bytes)) +
+           " bytes, and up to ballista.single_task_threshold = " +
+           std::to_string(options.single_task_threshold) + " one task is faster";
+  }
+  return "";
+}
+
+// The rows come in an order that matters.
+bool IsOrdered(const Node& root) {
+  const Node* node = &root;
+  while (true) {
+    switch (node->kind_case()) {
+      case Node::kSort:
+      case Node::kStatement:
+        return true;
+      case Node::kProject:
+      case Node::kFilter:
+      case Node::kLimit:
+      case Node::kUnnest:
+        node = &node->inputs(0);
+        break;
+      case Node::kShared:
+        node = &node->inputs(1);
+        break;
+      default:
+        return false;
+    }
+  }
+}
+
+Fragment WholePlan(Node root) {
+  Fragment fragment;
+  // Rows that are written out in the statement come back as they were written.
+  fragment.ordered = IsOrdered(root) || !HasScan(root);
+  fragment.steps.push_back("whole plan");
+  fragment.root = std::move(root);
+  return fragment;
+}
+
+}  // namespace
+
+arrow::Result<job::JobGraph> PlanJob(const plan::Plan& plan,
+                                     const PlannerOptions& options) {
+  Node root = plan.root();
+  FillEstimates(&root);
+  const std::string reason = SingleTaskReason(root, options);
+  StageBuilder stages(PartitionCount(options));
+  Fragment result;
+  if (!reason.empty()) {
+    result = WholePlan(std::move(root));
+  } else {
+    ARROW_RETURN_NOT_OK(PruneColumns(&root));
+    ARROW_ASSIGN_OR_RAISE(result, NodePlanner(options, &stages).Plan(std::move(root)));
+  }
+  ARROW_ASSIGN_OR_RAISE(job::JobGraph graph, std::move(stages).Finish(std::move(result)));
+  *graph.mutable_names() = plan.names();
+  *graph.mutable_settings() = plan.settings();
+  graph.set_single_task_reason(reason);
+  ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
+  ARROW_RETURN_NOT_OK(CheckGraph(graph));
+  return graph;
+}
+
+}  // namespace ballista::planner

@@ -1,0 +1,115 @@
+#include "ballista/planner/graph_checker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ballista/planner/test_plans_internal.h"
+
+namespace ballista::planner {
+namespace {
+
+using namespace testing;  // NOLINT: the builders are the vocabulary of these tests
+using ::testing::HasSubstr;
+
+job::JobGraph Good(Node root, int64_t broadcast_threshold = 0) {
+  PlannerOptions options = TwoExecutors();
+  options.broadcast_threshold = broadcast_threshold;
+  auto graph = PlanJob(PlanOf(std::move(root)), options);
+  EXPECT_TRUE(graph.ok()) << graph.status();
+  return *graph;
+}
+
+Node BigJoin(Join::Type type) {
+  return JoinOf(type, BigintScan("l", 2, 1e7), BigintScan("r", 2, 1e7), {{0, 0}}, 1e7);
+}
+
+void ExpectRefused(const job::JobGraph& graph, const std::string& why) {
+  const auto status = CheckGraph(graph);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), HasSubstr(why));
+}
+
+TEST(GraphCheckerTest, SidesHashedByOtherColumns) {
+  auto graph = Good(BigJoin(Join::INNER));
+  ASSERT_TRUE(CheckGraph(graph).ok());
+  graph.mutable_stages(0)->mutable_output()->set_keys(0, 1);
+  ExpectRefused(graph, "matching rows of the two sides are in different tasks");
+}
+
+TEST(GraphCheckerTest, SidesOfUnlikePartitionCounts) {
+  auto graph = Good(BigJoin(Join::INNER));
+  graph.mutable_stages(0)->mutable_output()->set_partitions(3);
+  ExpectRefused(graph, "matching rows of the two sides are in different tasks");
+}
+
+TEST(GraphCheckerTest, PreservedSideIsBroadcast) {
+  auto graph = Good(BigJoin(Join::LEFT));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  result->mutable_inputs(0)->set_mode(job::StageInput::ALL);
+  ExpectRefused(graph, "come up twice");
+}
+
+TEST(GraphCheckerTest, NullAwareMarkIsPartitioned) {
+  auto graph = Good(BigJoin(Join::MARK));
+  ASSERT_TRUE(CheckGraph(graph).ok());
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  result->mutable_fragment()->mutable_join()->set_mark_kind(Join::MARK_NULL_AWARE);
+  ExpectRefused(graph, "null-aware");
+}
+
+TEST(GraphCheckerTest, PartialSumsAreTheResult) {
+  const Node scan = BigintScan("t", 2, 1e7);
+  auto graph = Good(
+      AggregateOf(scan, {0}, {AggregateCall("sum", Bigint(), {Column(scan, 1)})}, 5));
+  ASSERT_EQ(graph.stages_size(), 2);
+  auto* result = graph.mutable_stages(1);
+  result->set_parallelism(job::MANY_TASKS);
+  result->mutable_inputs(0)->set_mode(job::StageInput::PARTITIONED);
+  ExpectRefused(graph, "misses some");
+}
+
+TEST(GraphCheckerTest, MedianOfAPart) {
+  const Node scan = BigintScan("t", 2, 1e7);
+  auto graph = Good(
+      AggregateOf(scan, {0}, {AggregateCall("sum", Bigint(), {Column(scan, 1)})}, 5));
+  graph.mutable_stages(0)
+      ->mutable_fragment()
+      ->mutable_aggregate()
+      ->mutable_aggregates(0)
+      ->mutable_aggregate()
+      ->set_name("median");
+  ExpectRefused(graph, "without partial results");
+}
+
+TEST(GraphCheckerTest, LocalTopIsTheResult) {
+  auto graph = Good(SortOf(BigintScan("t", 1, 1e7), 0, 3));
+  graph.mutable_stages()->RemoveLast();
+  graph.set_result_stage(0);
+  graph.mutable_stages(0)->mutable_output()->set_is_result(true);
+  ExpectRefused(graph, "partial results");
+}
+
+TEST(GraphCheckerTest, ConstantsInEveryTaskOfAUnion) {
+  auto graph =
+      Good(SetOf(plan::SetOperation::UNION, true, {BigintScan("a", 1, 1e7), OneRow(1)}));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  result->mutable_inputs(0)->set_mode(job::StageInput::ALL);
+  ExpectRefused(graph, "some inputs are whole");
+}
+
+TEST(GraphCheckerTest, WindowOverAPart) {
+  auto graph = Good(WindowOf(BigintScan("t", 2, 1e7), {{0}}));
+  graph.mutable_stages(0)->mutable_output()->set_keys(0, 1);
+  ExpectRefused(graph, "a window over a part");
+}
+
+TEST(GraphCheckerTest, StageThatNothingReads) {
+  auto graph = Good(BigJoin(Join::INNER));
+  job::Stage copy = graph.stages(0);
+  *graph.add_stages() = copy;
+  graph.mutable_stages(3)->set_id(3);
+  ExpectRefused(graph, "nothing reads it");
+}
+
+}  // namespace
+}  // namespace ballista::planner

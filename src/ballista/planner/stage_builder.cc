@@ -1,0 +1,182 @@
+#include "ballista/planner/stage_builder.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "ballista/plan/plan.h"
+#include "ballista/planner/cost.h"
+
+namespace ballista::planner {
+namespace {
+
+using job::StageInput;
+
+job::Output Unpartitioned() {
+  job::Output output;
+  output.set_kind(job::Output::UNPARTITIONED);
+  return output;
+}
+
+job::Output HashOutput(const std::vector<uint32_t>& keys, uint32_t partitions) {
+  job::Output output;
+  output.set_kind(job::Output::HASH);
+  output.mutable_keys()->Add(keys.begin(), keys.end());
+  output.set_partitions(partitions);
+  return output;
+}
+
+std::string Describe(const std::vector<std::string>& steps, const job::Output& output) {
+  std::string text;
+  for (const auto& step : steps) text += (text.empty() ? "" : "; ") + step;
+  if (output.kind() == job::Output::HASH) {
+    text += text.empty() ? "hash" : "; hash";
+    for (const uint32_t key : output.keys()) text += " #" + std::to_string(key);
+  }
+  return text.empty() ? "read" : text;
+}
+
+// Numbers the scans of a stage's fragment in pre-order and moves their files to the
+// stage.
+void MoveScans(job::Stage* stage) {
+  plan::VisitNodes(stage->mutable_fragment(), [&](plan::Node* node) {
+    if (!node->has_scan()) return;
+    auto* scan = node->mutable_scan();
+    scan->set_scan_index(static_cast<uint32_t>(stage->scans_size()));
+    stage->add_scans()->mutable_splits()->Swap(scan->mutable_files());
+    scan->clear_files();
+  });
+}
+
+}  // namespace
+
+uint32_t StageBuilder::AddStage(Fragment fragment, job::Output output) {
+  stages_.push_back({std::move(fragment), std::move(output)});
+  return static_cast<uint32_t>(stages_.size() - 1);
+}
+
+Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,
+                              Distribution distribution) {
+  const plan::Node& producer = stages_[stage].fragment.root;
+  Fragment fragment;
+  *fragment.root.mutable_types() = producer.types();
+  fragment.root.set_estimated_rows(producer.estimated_rows());
+  fragment.root.mutable_exchange_read()->set_input(static_cast<uint32_t>(reads_.size()));
+  fragment.distribution = std::move(distribution);
+  reads_.push_back({stage, mode});
+  return fragment;
+}
+
+int64_t StageBuilder::BareRead(const Fragment& fragment) const {
+  if (!fragment.root.has_exchange_read()) return -1;
+  return reads_[fragment.root.exchange_read().input()].stage;
+}
+
+Fragment StageBuilder::Gather(Fragment input) {
+  if (!input.distribution.IsSpread()) {
+    input.distribution = Distribution::Single();
+    return input;
+  }
+  const int64_t read = BareRead(input);
+  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
+                                   : AddStage(std::move(input), Unpartitioned());
+  return ReadAs(stage, StageInput::ALL, Distribution::Single());
+}
+
+Fragment StageBuilder::Broadcast(Fragment input) {
+  if (input.distribution.kind == Distribution::kReplicated) return input;
+  const int64_t read = BareRead(input);
+  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
+                                   : AddStage(std::move(input), Unpartitioned());
+  return ReadAs(stage, StageInput::ALL, Distribution::Replicated());
+}
+
+Fragment StageBuilder::HashExchange(Fragment input, const std::vector<uint32_t>& keys) {
+  const uint32_t stage = AddStage(std::move(input), HashOutput(keys, partitions_));
+  return ReadAs(stage, StageInput::PARTITIONED, Distribution::Hash(keys, partitions_));
+}
+
+Fragment StageBuilder::Spread(Fragment input) {
+  if (input.distribution.IsSpread()) return input;
+  const int64_t read = BareRead(input);
+  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
+                                   : AddStage(std::move(input), Unpartitioned());
+  return ReadAs(stage, StageInput::PARTITIONED, Distribution::Random());
+}
+
+uint32_t StageBuilder::Materialize(Fragment input) {
+  if (input.distribution.kind != Distribution::kHash) {
+    return AddStage(std::move(input), Unpartitioned());
+  }
+  std::vector<uint32_t> keys;
+  for (const auto& key : input.distribution.keys) keys.push_back(*key.begin());
+  const uint32_t partitions = input.distribution.partitions;
+  return AddStage(std::move(input), HashOutput(keys, partitions));
+}
+
+Fragment StageBuilder::Read(uint32_t stage) {
+  const Distribution& produced = stages_[stage].fragment.distribution;
+  if (!produced.IsSpread()) {
+    return ReadAs(stage, StageInput::ALL, Distribution::Single());
+  }
+  return ReadAs(stage, StageInput::PARTITIONED, produced);
+}
+
+void StageBuilder::Order(uint32_t stage, std::vector<int64_t>* position,
+                         std::vector<uint32_t>* order) const {
+  if ((*position)[stage] >= 0) return;
+  // Broadcast sides first, then the others from right to left: the sides that joins build
+  // their hash tables from come before the ones that probe them.
+  std::vector<const DraftRead*> reads;
+  plan::VisitNodes(stages_[stage].fragment.root, [&](const plan::Node& node) {
+    if (node.has_exchange_read()) reads.push_back(&reads_[node.exchange_read().input()]);
+  });
+  std::reverse(reads.begin(), reads.end());
+  std::stable_partition(reads.begin(), reads.end(), [](const DraftRead* read) {
+    return read->mode == StageInput::ALL;
+  });
+  for (const DraftRead* read : reads) Order(read->stage, position, order);
+  (*position)[stage] = static_cast<int64_t>(order->size());
+  order->push_back(stage);
+}
+
+arrow::Result<job::JobGraph> StageBuilder::Finish(Fragment result) && {
+  job::Output output = Unpartitioned();
+  output.set_is_result(true);
+  output.set_ordered(result.ordered);
+  const uint32_t last = AddStage(std::move(result), std::move(output));
+
+  std::vector<int64_t> position(stages_.size(), -1);
+  std::vector<uint32_t> order;
+  Order(last, &position, &order);
+
+  job::JobGraph graph;
+  for (const uint32_t number : order) {
+    DraftStage& draft = stages_[number];
+    job::Stage* stage = graph.add_stages();
+    stage->set_id(static_cast<uint32_t>(position[number]));
+    stage->set_description(Describe(draft.fragment.steps, draft.output));
+    stage->set_estimated_rows(draft.fragment.root.estimated_rows());
+    stage->set_estimated_bytes(EstimatedBytes(draft.fragment.root));
+    stage->set_parallelism(draft.fragment.distribution.IsSpread() ? job::MANY_TASKS
+                                                                  : job::SINGLE_TASK);
+    *stage->mutable_output() = std::move(draft.output);
+    *stage->mutable_fragment() = std::move(draft.fragment.root);
+    // A read's rows come once, so each read is an input of its own, even of one stage.
+    plan::VisitNodes(stage->mutable_fragment(), [&](plan::Node* node) {
+      if (!node->has_exchange_read()) return;
+      const DraftRead& read = reads_[node->exchange_read().input()];
+      node->mutable_exchange_read()->set_input(
+          static_cast<uint32_t>(stage->inputs_size()));
+      StageInput* input = stage->add_inputs();
+      input->add_stages(static_cast<uint32_t>(position[read.stage]));
+      input->set_mode(read.mode);
+    });
+    MoveScans(stage);
+  }
+  graph.set_result_stage(static_cast<uint32_t>(graph.stages_size() - 1));
+  return graph;
+}
+
+}  // namespace ballista::planner

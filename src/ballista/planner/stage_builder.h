@@ -1,0 +1,70 @@
+// Collects the stages of a job: ends fragments at exchanges, begins new ones that read
+// them, and makes the JobGraph of it all.
+//
+// Stages and reads are numbered in the order in which they are made; Finish numbers them
+// anew, drops stages that nothing reads, and fills in what a JobGraph wants per stage.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "ballista/job.pb.h"
+#include "ballista/planner/fragment.h"
+
+namespace ballista::planner {
+
+class StageBuilder {
+ public:
+  // `partitions`: of every hash exchange of the job.
+  explicit StageBuilder(uint32_t partitions) : partitions_(partitions) {}
+
+  uint32_t partitions() const { return partitions_; }
+
+  // All rows in the one task of a single-task stage. Nothing to do for a fragment that is
+  // single already.
+  Fragment Gather(Fragment input);
+
+  // All rows in every task. Nothing to do for a replicated fragment.
+  Fragment Broadcast(Fragment input);
+
+  // Rows that are equal in `keys` (output columns, of hashable types) in the same task.
+  Fragment HashExchange(Fragment input, const std::vector<uint32_t>& keys);
+
+  // Each row in exactly one task of a stage of many: for a single or replicated fragment
+  // that becomes a part of a spread one.
+  Fragment Spread(Fragment input);
+
+  // A fragment that several readers share becomes a stage; Read gives one reader's view
+  // of it. A hash distribution is kept.
+  uint32_t Materialize(Fragment input);
+  Fragment Read(uint32_t stage);
+
+  // The graph whose result is `result`.
+  arrow::Result<job::JobGraph> Finish(Fragment result) &&;
+
+ private:
+  struct DraftStage {
+    Fragment fragment;
+    job::Output output;
+  };
+  struct DraftRead {
+    uint32_t stage = 0;
+    job::StageInput::Mode mode = job::StageInput::INVALID;
+  };
+
+  uint32_t AddStage(Fragment fragment, job::Output output);
+  Fragment ReadAs(uint32_t stage, job::StageInput::Mode mode, Distribution distribution);
+  // The stage that the fragment reads and does nothing else with, or -1.
+  int64_t BareRead(const Fragment& fragment) const;
+  // Stages below `stage` and itself, inputs first.
+  void Order(uint32_t stage, std::vector<int64_t>* position,
+             std::vector<uint32_t>* order) const;
+
+  const uint32_t partitions_;
+  std::vector<DraftStage> stages_;
+  std::vector<DraftRead> reads_;
+};
+
+}  // namespace ballista::planner

@@ -1,0 +1,102 @@
+// The scheduler's core: a deterministic state machine that runs job graphs on executors.
+//
+// It has no thread, clock, randomness or I/O: everything that happens comes in as an
+// event with the time, and what is to be done comes out as effects. The same events give
+// the same effects, so a simulation can replay any run from its seed. The shell around it
+// owns connections, timers and locks.
+//
+// What it does: forms a stage's tasks when all its producers are complete (shares
+// balanced by bytes); launches a task the moment a slot is free, fairly between sessions
+// and jobs, near its input where that costs no wait; retries failed tasks elsewhere;
+// computes lost outputs again, as far as they are still needed; and removes every trace
+// of a job when it ends.
+//
+// Cost: O(log n) an event plus the size of what it launches. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ballista/control.pb.h"
+#include "ballista/scheduler/core_messages.h"
+#include "ballista/scheduler/replanner.h"
+
+namespace ballista::scheduler {
+
+struct CoreOptions {
+  // Without any executor that takes tasks, jobs wait this long and fail then.
+  Time executor_wait = std::chrono::seconds(60);
+  // An executor that has not been heard of for this long is lost; kNever: only
+  // ExecutorLost says so.
+  Time executor_timeout = std::chrono::seconds(30);
+  // A finished job that is neither read nor released for this long is dropped, with
+  // JobFailed.
+  Time result_ttl = std::chrono::hours(1);
+  // A task whose inputs could not be fetched more often than this fails the job.
+  uint32_t max_fetch_failures = 8;
+  // A task that was running on more executors than this when they were lost fails the
+  // job: it may be what kills them.
+  uint32_t max_executor_losses = 8;
+  // Jobs at once, finished and unreleased ones included; the next one fails with
+  // ResourcesExhausted (QUEUE).
+  size_t max_jobs = 10000;
+};
+
+// Metrics of one finished task, for EXPLAIN ANALYZE.
+struct TaskReport {
+  uint32_t stage_id = 0;
+  uint32_t task_index = 0;
+  uint32_t attempt = 0;
+  std::string executor_id;
+  job::TaskMetrics metrics;
+};
+
+class SchedulerCore {
+ public:
+  // `replanner` may be null and must outlive the core.
+  explicit SchedulerCore(const CoreOptions& options = {}, Replanner* replanner = nullptr);
+  ~SchedulerCore();
+
+  // Takes in one event at `now` and returns what is to be done, in order. Never fails:
+  // stale, repeated and unknown messages change nothing. `now` must not go back.
+  std::vector<Effect> Handle(Event event, Time now);
+
+  // When the next Tick is needed; kNever: none.
+  Time NextDeadline() const;
+
+  // ---- for people and for the shell's answers; none changes anything
+
+  bool HasExecutor(const std::string& executor_id, const std::string& incarnation) const;
+  // By id.
+  std::vector<control::ExecutorMetadata> Executors() const;
+  size_t NumExecutors() const;
+  // Executors that can be given tasks now or when a slot frees (not draining, with
+  // slots).
+  size_t NumUsableExecutors() const;
+
+  bool HasJob(const std::string& job_id) const;
+  std::vector<std::string> Jobs() const;
+  // State UNKNOWN for a job that is not there. `elapsed_us` runs from the submission to
+  // `now` or the end.
+  control::JobProgressResponse Progress(const std::string& job_id, Time now) const;
+  // One sentence that says what the job is waiting for, and until when.
+  std::string WhyWaiting(const std::string& job_id, Time now) const;
+  // Of the finished tasks, by stage and index. Empty for an unknown job.
+  std::vector<TaskReport> Metrics(const std::string& job_id) const;
+  // The graph as it stands after re-planning; null for an unknown job.
+  const job::JobGraph* Graph(const std::string& job_id) const;
+
+  // Nothing is kept of any job.
+  bool IsIdle() const;
+  // Tasks that executors are running, as far as the core knows.
+  size_t NumRunningTasks() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,203 @@
+// Executors that come and go, and what time does to them and to waiting jobs.
+#include <fmt/format.h>
+
+#include "ballista/base/status.h"
+#include "ballista/scheduler/core_internal.h"
+
+namespace ballista::scheduler {
+
+namespace {
+int64_t Seconds(Time time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+}
+}  // namespace
+
+void SchedulerCore::Impl::On(ExecutorRegistered& event) {
+  const std::string& id = event.executor.id();
+  Executor* executor = executors_.Find(id);
+  if (executor != nullptr &&
+      executor->metadata.incarnation() != event.executor.incarnation()) {
+    LoseExecutor(executor->index, "it was started again");
+    executor = nullptr;
+  }
+  if (executor == nullptr) {
+    executor = &executors_.Add(event.executor, now_);
+    NoteUsableExecutors();
+    NoteDeadline(After(now_, options_.executor_timeout));
+  }
+  Heard(executor);
+  Reconcile(event, executor);
+}
+
+// Ends what the executor has of a time that the core does not remember: it was believed
+// to be lost, or the message that should have ended it did not arrive.
+void SchedulerCore::Impl::Reconcile(const ExecutorRegistered& event, Executor* executor) {
+  for (const job::TaskId& id : event.running) {
+    const JobState* job = FindJob(id.job_id());
+    bool known = false;
+    if (job != nullptr && id.stage_id() < job->stages.size()) {
+      const auto& tasks = job->stages[id.stage_id()].tasks;
+      known = id.task_index() < tasks.size() &&
+              tasks[id.task_index()].state == TaskState::kRunning &&
+              tasks[id.task_index()].attempt == id.attempt() &&
+              tasks[id.task_index()].executor == executor->index;
+    }
+    if (!known) SendCancel(executor->metadata.id(), id);
+  }
+  for (const std::string& job_id : event.held_jobs) {
+    const JobState* job = FindJob(job_id);
+    if (job == nullptr || job->data_removed) SendRemove(executor->metadata.id(), job_id);
+  }
+}
+
+void SchedulerCore::Impl::Heard(Executor* executor) {
+  executor->last_seen = now_;
+  executors_.Resume(executor);
+  NoteUsableExecutors();
+}
+
+void SchedulerCore::Impl::On(ExecutorHeartbeat& event) {
+  Executor* executor = executors_.Find(event.executor_id, event.incarnation);
+  if (executor != nullptr) Heard(executor);
+}
+
+void SchedulerCore::Impl::On(ExecutorLost& event) {
+  const Executor* executor = executors_.Find(event.executor_id, event.incarnation);
+  if (executor != nullptr) LoseExecutor(executor->index, event.reason);
+}
+
+void SchedulerCore::Impl::On(ExecutorDraining& event) {
+  Executor* executor = executors_.Find(event.executor_id, event.incarnation);
+  if (executor == nullptr) return;
+  executors_.Drain(executor);
+  NoteUsableExecutors();
+}
+
+void SchedulerCore::Impl::On(ExecutorStopped& event) {
+  const Executor* executor = executors_.Find(event.executor_id, event.incarnation);
+  if (executor != nullptr) LoseExecutor(executor->index, "it was stopped");
+}
+
+void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& reason) {
+  Executor* executor = executors_.Get(index);
+  const std::string id = executor->metadata.id();
+  const auto launched = std::move(executor->launched);
+  executors_.Remove(index);
+  NoteUsableExecutors();
+  const std::string why = fmt::format("executor {} was lost: {}", id, reason);
+  for (const auto& [number, positions] : launched) {
+    JobState* job = jobs_.at(number).get();
+    arrow::Status status = LoseTasks(job, index, why, positions);
+    if (status.ok()) status = Recover(job, why);
+    if (!status.ok()) {
+      FailJob(job, ExecutorLostStatus(status.message(), id));
+    }
+  }
+}
+
+arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
+                                             const std::string& why,
+                                             const std::vector<TaskPosition>& launched) {
+  for (const auto& [stage, task_index] : launched) {
+    // Planning again may have put another stage at this position.
+    if (stage >= job->stages.size()) continue;
+    StageState& state = job->stages[stage];
+    if (task_index >= state.tasks.size()) continue;
+    TaskState& task = state.tasks[task_index];
+    if (task.executor != index) continue;
+    if (task.state == TaskState::kFinished) {
+      if (task.inline_result != nullptr && state.consumers.empty()) continue;
+      if (!job->finished) {
+        MarkLost(job, stage, task_index);
+      } else if (stage == job->graph.result_stage() &&
+                 (task.output.rows() > 0 || state.rows == 0)) {
+        return arrow::Status::IOError("a part of the result is gone: ", why);
+      }
+    } else if (task.state == TaskState::kRunning) {
+      Stop(job, stage, &task);
+      if (!job->options.retry || ++task.executor_losses > options_.max_executor_losses) {
+        return arrow::Status::IOError(fmt::format(
+            "task {} of stage {} was running when {}; attempt {}, not tried again",
+            task_index, stage, why, task.attempt));
+      }
+      Requeue(job, stage, task_index);
+    }
+  }
+  return arrow::Status::OK();
+}
+
+void SchedulerCore::Impl::NoteUsableExecutors() {
+  if (executors_.num_usable() > 0) {
+    no_executor_since_ = kNever;
+  } else if (no_executor_since_ == kNever) {
+    no_executor_since_ = now_;
+    NoteDeadline(After(now_, options_.executor_wait));
+  }
+}
+
+void SchedulerCore::Impl::CheckDeadlines() {
+  next_deadline_ = kNever;
+  const Time executors = CheckExecutors();
+  NoteDeadline(executors);
+  std::vector<std::pair<JobState*, arrow::Status>> failed;
+  for (auto& [number, job] : jobs_) {
+    arrow::Status status;
+    NoteDeadline(CheckJob(job.get(), &status));
+    if (!status.ok()) failed.emplace_back(job.get(), std::move(status));
+  }
+  for (auto& [job, status] : failed) FailJob(job, std::move(status));
+}
+
+// Loses those that are silent; when the next one may be.
+Time SchedulerCore::Impl::CheckExecutors() {
+  Time next = kNever;
+  std::vector<ExecutorIndex> silent;
+  for (const auto& [id, index] : executors_.by_id()) {
+    const Time expiry =
+        After(executors_.Get(index)->last_seen, options_.executor_timeout);
+    if (expiry <= now_) {
+      silent.push_back(index);
+    } else {
+      next = std::min(next, expiry);
+    }
+  }
+  for (ExecutorIndex index : silent) {
+    LoseExecutor(index, fmt::format("nothing was heard of it for {} s",
+                                    Seconds(options_.executor_timeout)));
+  }
+  return next;
+}
+
+// When the job must be looked at again; sets `failed` where its time is up.
+Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) const {
+  if (job->finished) {
+    const Time expiry = After(job->last_read, options_.result_ttl);
+    if (expiry <= now_) {
+      *failed = CancelledStatus(
+          fmt::format("the result was not read for {} s", Seconds(options_.result_ttl)),
+          Cancelled::DEADLINE);
+    }
+    return expiry;
+  }
+  if (job->options.deadline <= now_) {
+    *failed = CancelledStatus(fmt::format("the query did not finish in time; it was {}",
+                                          WhyWaiting(*job, now_)),
+                              Cancelled::DEADLINE);
+    return kNever;
+  }
+  if (executors_.num_usable() > 0) return job->options.deadline;
+  Time expiry =
+      After(std::max(no_executor_since_, job->submitted), options_.executor_wait);
+  if (expiry <= now_ && job->running == 0) {
+    *failed = ResourcesExhaustedStatus(
+        fmt::format("no executor has taken tasks for {} s: start one, or have one "
+                    "register with this scheduler",
+                    Seconds(options_.executor_wait)),
+        ResourcesExhausted::UNKNOWN, 0);
+    return kNever;
+  }
+  if (expiry <= now_) expiry = After(now_, options_.executor_wait);
+  return std::min(expiry, job->options.deadline);
+}
+
+}  // namespace ballista::scheduler

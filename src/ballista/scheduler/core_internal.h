@@ -1,0 +1,141 @@
+// The core's state and the steps that change it. Each event is taken in whole (its job
+// may end in it), then free slots are filled, then the effects go out.
+//
+// Steps that can make a job impossible return the status that it is to fail with; only
+// the event's own function ends the job, so that no step loses it underfoot.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ballista/scheduler/core.h"
+#include "ballista/scheduler/executor_registry_internal.h"
+#include "ballista/scheduler/fair_queue_internal.h"
+#include "ballista/scheduler/job_state_internal.h"
+
+namespace ballista::scheduler {
+
+class SchedulerCore::Impl {
+ public:
+  Impl(const CoreOptions& options, Replanner* replanner);
+
+  std::vector<Effect> Handle(Event event, Time now);
+
+  // ---- core_report.cc
+  std::string WhyWaiting(const JobState& job, Time now) const;
+  std::vector<TaskReport> Metrics(const JobState& job) const;
+
+  const JobState* FindJob(const std::string& id) const;
+  JobState* FindJob(const std::string& id);
+  const ExecutorRegistry& executors() const { return executors_; }
+  const std::unordered_map<std::string, uint64_t>& job_numbers() const {
+    return job_numbers_;
+  }
+  Time next_deadline() const { return next_deadline_; }
+  size_t running() const { return running_; }
+
+ private:
+  // A task that a message is about, if it is what the core believes to be running.
+  struct RunningTask {
+    JobState* job = nullptr;
+    uint32_t stage = 0;
+    uint32_t index = 0;
+    TaskState* task = nullptr;
+    Executor* executor = nullptr;
+  };
+
+  // ---- core_executors.cc
+  void On(ExecutorRegistered& event);
+  void On(ExecutorHeartbeat& event);
+  void On(ExecutorLost& event);
+  void On(ExecutorDraining& event);
+  void On(ExecutorStopped& event);
+  void On(Tick& event) {}
+  void Heard(Executor* executor);
+  void Reconcile(const ExecutorRegistered& event, Executor* executor);
+  void LoseExecutor(ExecutorIndex index, const std::string& reason);
+  arrow::Status LoseTasks(JobState* job, ExecutorIndex index, const std::string& why,
+                          const std::vector<TaskPosition>& launched);
+  void NoteUsableExecutors();
+  void CheckDeadlines();
+  Time CheckExecutors();
+  Time CheckJob(JobState* job, arrow::Status* failed) const;
+
+  // ---- core_jobs.cc
+  void On(JobSubmitted& event);
+  void On(JobCancelled& event);
+  void On(JobReleased& event);
+  void On(JobResultRead& event);
+  void FinishJob(JobState* job);
+  void FailJob(JobState* job, arrow::Status status);
+  // Forgets the job, here and at the executors.
+  void EndJob(JobState* job);
+  void CancelRunning(JobState* job, uint32_t stage);
+  void RemoveData(JobState* job);
+  void StageCompleted(JobState* job, uint32_t stage);
+  bool Replan(JobState* job);
+
+  // ---- core_tasks.cc
+  void On(TaskFinished& event);
+  void On(TaskFailed& event);
+  void On(LaunchFailed& event);
+  RunningTask FindRunning(const job::TaskId& id, const std::string& executor_id,
+                          const std::string& incarnation);
+  arrow::Status TaskDidFail(const RunningTask& running, const arrow::Status& status);
+  arrow::Status CountFailure(const RunningTask& running, const arrow::Status& status);
+  arrow::Status InputLost(const RunningTask& running, const arrow::Status& status);
+  void LoseInputsAt(JobState* job, uint32_t stage, ExecutorIndex executor);
+  // The task is not running any more: gives back its slot. What it is next, is
+  // the caller's to say.
+  void Stop(JobState* job, uint32_t stage, TaskState* task);
+  // The task is to run once more.
+  void Requeue(JobState* job, uint32_t stage, uint32_t index);
+  // The output of a finished task is gone.
+  void MarkLost(JobState* job, uint32_t stage, uint32_t index);
+  // Lets everything that is lost and still needed run again. `why`: for a job that runs
+  // nothing twice.
+  arrow::Status Recover(JobState* job, const std::string& why);
+  void Schedule();
+  bool LaunchOne(JobState* job);
+  void FormStage(JobState* job, uint32_t stage);
+  void Launch(JobState* job, uint32_t stage, const Placement& placement);
+  job::TaskDefinition Define(JobState* job, uint32_t stage, uint32_t index);
+
+  // ---- core.cc
+  void UpdateReady(JobState* job);
+  void NoteDeadline(Time deadline) {
+    next_deadline_ = std::min(next_deadline_, deadline);
+  }
+  void SendCancel(const std::string& executor_id, const job::TaskId& id);
+  void SendRemove(const std::string& executor_id, const std::string& job_id);
+  std::vector<Effect> TakeEffects();
+
+  const CoreOptions options_;
+  Replanner* const replanner_;
+  Time now_{};
+  Time next_deadline_ = kNever;
+  Time no_executor_since_{};  // while no executor takes tasks
+  size_t running_ = 0;
+  ExecutorRegistry executors_;
+  FairQueue fair_;
+  uint64_t next_job_ = 0;
+  std::map<uint64_t, std::unique_ptr<JobState>> jobs_;  // by number
+  std::unordered_map<std::string, uint64_t> job_numbers_;
+
+  // Of the event at hand.
+  std::map<std::string, CancelTasks> cancels_;
+  std::map<std::string, RemoveJobs> removals_;
+  std::vector<Effect> ended_;
+  std::map<ExecutorIndex, LaunchTasks> launches_;
+};
+
+job::TaskId MakeTaskId(const JobState& job, uint32_t stage, uint32_t index,
+                       uint32_t attempt);
+
+// `time` + `delay`, kNever where either is.
+Time After(Time time, Time delay);
+
+}  // namespace ballista::scheduler

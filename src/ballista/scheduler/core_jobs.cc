@@ -1,0 +1,189 @@
+// Jobs from submission to removal.
+#include <fmt/format.h>
+
+#include "ballista/base/status.h"
+#include "ballista/scheduler/core_internal.h"
+
+namespace ballista::scheduler {
+
+void SchedulerCore::Impl::On(JobSubmitted& event) {
+  if (job_numbers_.contains(event.job_id)) return;
+  arrow::Status status = CheckGraph(event.graph);
+  if (status.ok() && jobs_.size() >= options_.max_jobs) {
+    status = ResourcesExhaustedStatus(
+        fmt::format("too many jobs at once: the limit is {}", options_.max_jobs),
+        ResourcesExhausted::QUEUE, 0);
+  }
+  if (!status.ok()) {
+    JobFailed failed{event.job_id, std::move(status), {}};
+    failed.progress.set_job_id(event.job_id);
+    failed.progress.set_state(control::JobProgressResponse::FAILED);
+    failed.progress.set_error(failed.status.message());
+    ended_.emplace_back(std::move(failed));
+    return;
+  }
+  const uint64_t number = next_job_++;
+  job_numbers_[event.job_id] = number;
+  auto [it, added] =
+      jobs_.emplace(number, std::make_unique<JobState>(number, std::move(event), now_));
+  JobState* job = it->second.get();
+  fair_.Add(&job->fair, number, job->session_id);
+  UpdateReady(job);
+  NoteDeadline(job->options.deadline);
+  if (executors_.num_usable() == 0) NoteDeadline(After(now_, options_.executor_wait));
+}
+
+void SchedulerCore::Impl::On(JobCancelled& event) {
+  JobState* job = FindJob(event.job_id);
+  if (job == nullptr) return;
+  if (job->finished) return EndJob(job);
+  FailJob(job, CancelledStatus(
+                   event.message.empty() ? "the query was cancelled" : event.message,
+                   event.reason));
+}
+
+void SchedulerCore::Impl::On(JobReleased& event) {
+  JobState* job = FindJob(event.job_id);
+  if (job == nullptr) return;
+  if (job->finished) return EndJob(job);
+  FailJob(job, CancelledStatus("the query was given up before it had finished",
+                               Cancelled::CLIENT));
+}
+
+void SchedulerCore::Impl::On(JobResultRead& event) {
+  if (JobState* job = FindJob(event.job_id)) job->last_read = now_;
+}
+
+void SchedulerCore::Impl::FinishJob(JobState* job) {
+  for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
+  job->finished = true;
+  job->ended = job->last_read = now_;
+  job->launchable.clear();
+  UpdateReady(job);
+  NoteDeadline(After(now_, options_.result_ttl));
+
+  const uint32_t result = job->graph.result_stage();
+  const StageState& state = job->stages[result];
+  const job::Output& output = job->graph.stages(result).output();
+  JobFinished finished{job->id, {}, state.rows, state.bytes, job->Progress(now_)};
+  bool all_inline = true;
+  for (uint32_t t = 0; t < state.tasks.size(); ++t) {
+    const TaskState& task = state.tasks[t];
+    const bool schema_only = finished.parts.empty() && t + 1 == state.tasks.size();
+    if (task.output.rows() == 0 && !schema_only) continue;
+    ResultPart& part = finished.parts.emplace_back();
+    part.stage_id = result;
+    part.task_index = t;
+    part.attempt = task.attempt;
+    part.partitions = output.kind() == job::Output::HASH ? output.partitions() : 1;
+    part.rows = task.output.rows();
+    part.bytes = task.output.bytes();
+    part.inline_result = task.inline_result;
+    all_inline = all_inline && task.inline_result != nullptr;
+    if (const Executor* executor = executors_.Get(task.executor)) {
+      part.executor.set_executor_id(executor->metadata.id());
+      part.executor.set_host(executor->metadata.host());
+      part.executor.set_port(executor->metadata.port());
+    }
+  }
+  ended_.emplace_back(std::move(finished));
+  if (all_inline) RemoveData(job);
+}
+
+void SchedulerCore::Impl::FailJob(JobState* job, arrow::Status status) {
+  job->ended = std::min(job->ended, now_);
+  JobFailed failed{job->id, std::move(status), job->Progress(now_)};
+  const ErrorDetail* detail = GetErrorDetail(failed.status);
+  failed.progress.set_state(detail != nullptr && detail->has_cancelled()
+                                ? control::JobProgressResponse::CANCELLED
+                                : control::JobProgressResponse::FAILED);
+  failed.progress.set_error(failed.status.message());
+  ended_.emplace_back(std::move(failed));
+  EndJob(job);
+}
+
+void SchedulerCore::Impl::EndJob(JobState* job) {
+  for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
+  if (!job->data_removed) RemoveData(job);
+  fair_.Remove(&job->fair);
+  job_numbers_.erase(job->id);
+  jobs_.erase(job->number);
+}
+
+// The tasks are pending again; they are launched only if the stage is needed then.
+void SchedulerCore::Impl::CancelRunning(JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  for (uint32_t t = 0; state.running > 0 && t < state.tasks.size(); ++t) {
+    TaskState& task = state.tasks[t];
+    if (task.state != TaskState::kRunning) continue;
+    if (const Executor* executor = executors_.Get(task.executor)) {
+      SendCancel(executor->metadata.id(), MakeTaskId(*job, stage, t, task.attempt));
+    }
+    Stop(job, stage, &task);
+    Requeue(job, stage, t);
+  }
+}
+
+void SchedulerCore::Impl::RemoveData(JobState* job) {
+  for (const std::string& id : job->executor_ids) {
+    Executor* executor = executors_.Find(id);
+    if (executor == nullptr) continue;
+    executor->launched.erase(job->number);
+    SendRemove(id, job->id);
+  }
+  job->executor_ids.clear();
+  job->data_removed = true;
+}
+
+void SchedulerCore::Impl::StageCompleted(JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  state.complete = true;
+  state.queue.Clear();
+  state.inputs.reset();
+  if (stage == job->graph.result_stage()) return FinishJob(job);
+  for (uint32_t consumer : state.consumers) {
+    --job->stages[consumer].incomplete_producers;
+    job->UpdateLaunchable(consumer);
+  }
+  if (!state.completed_once) {
+    state.completed_once = true;
+    if (replanner_ != nullptr && Replan(job)) return;
+  }
+  UpdateReady(job);
+}
+
+// True: the job has another graph now (and may even have finished by it).
+bool SchedulerCore::Impl::Replan(JobState* job) {
+  bool any_waiting = false;
+  for (uint32_t id = 0; id < job->stages.size(); ++id) {
+    StageState& state = job->stages[id];
+    any_waiting = any_waiting || (state.needed && !state.formed);
+    if (state.complete && state.statistics.partition_rows.empty()) {
+      state.statistics = Summarize(job->graph.stages(id), state);
+    }
+  }
+  if (!any_waiting) return false;
+  auto graph = replanner_->Replan(job->graph, job->Statistics());
+  if (!graph.has_value() || !CheckGraph(*graph).ok() ||
+      !KeepsStartedStages(*job, *graph)) {
+    return false;
+  }
+  std::vector<StageState> stages(graph->stages_size());
+  for (uint32_t id = 0; id < job->stages.size(); ++id) {
+    if (job->stages[id].formed) stages[id] = std::move(job->stages[id]);
+  }
+  job->stages = std::move(stages);
+  job->graph = std::move(*graph);
+  job->Link();
+  for (uint32_t id = 0; id < job->stages.size(); ++id) {
+    if (!job->stages[id].needed) CancelRunning(job, id);
+  }
+  // A stage that was not needed before may have lost outputs. Only a job that is retried
+  // gets here with any.
+  (void)Recover(job, "");
+  UpdateReady(job);
+  if (job->stages[job->graph.result_stage()].complete) FinishJob(job);
+  return true;
+}
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,203 @@
+// What goes into the scheduler's core (events) and what comes out of it (effects). Plain
+// values: no thread, no clock, no I/O behind any of them.
+//
+// Names: a task is known by job id, stage id, task index and attempt. Attempts of one
+// task are numbered from 0 and never reused. An executor is known by its id; one start of
+// its process by its incarnation.
+#pragma once
+
+#include <arrow/status.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ballista/control.pb.h"
+#include "ballista/job.pb.h"
+
+namespace ballista::scheduler {
+
+// Time since some fixed start of the shell's choosing; never goes back.
+using Time = std::chrono::microseconds;
+inline constexpr Time kNever = Time::max();
+
+// How one job is to be run.
+struct JobOptions {
+  // A task that failed this often (counting only failures of its own, not lost executors
+  // or inputs) fails the job; at least 1.
+  uint32_t max_task_attempts = 4;
+  // False: nothing is ever run twice (writes that are not idempotent); the first failure
+  // or loss of an output that is still needed fails the job.
+  bool retry = true;
+  // Tasks of a MANY_TASKS stage; 0: one per executor that takes tasks. Never more than
+  // there are pieces of work (row groups, non-empty partitions).
+  uint32_t tasks_per_stage = 0;
+  // A stage gets no more tasks than leaves each this many input bytes (splits on disk,
+  // exchanged rows in memory); 0: no such limit.
+  uint64_t min_task_bytes = 1 << 20;
+  // The job is cancelled (reason DEADLINE) when it has not finished by then.
+  Time deadline = kNever;
+};
+
+// ------------------------------------------------------------------------------- events
+
+// An executor joins. The same incarnation again: a repeated message, nothing changes but
+// that tasks it reports and the core does not know are cancelled. Another incarnation:
+// the old process is lost, this one is new.
+struct ExecutorRegistered {
+  control::ExecutorMetadata executor;
+  std::vector<job::TaskId> running;    // what it is running now
+  std::vector<std::string> held_jobs;  // jobs of which it keeps data or tasks
+};
+
+// Executors are to be told to register when SchedulerCore::HasExecutor says no.
+struct ExecutorHeartbeat {
+  std::string executor_id;
+  std::string incarnation;
+};
+
+// The executor is gone, however that was found out. Empty incarnation: whichever is
+// there.
+struct ExecutorLost {
+  std::string executor_id;
+  std::string incarnation;
+  std::string reason;
+};
+
+// The executor takes no more tasks; those running go on and its outputs can be read. It
+// comes back into use by registering with another incarnation.
+struct ExecutorDraining {
+  std::string executor_id;
+  std::string incarnation;
+};
+
+// The executor said that it leaves.
+struct ExecutorStopped {
+  std::string executor_id;
+  std::string incarnation;
+};
+
+// The job id must be new. Ends with JobFinished or JobFailed.
+struct JobSubmitted {
+  std::string job_id;
+  std::string session_id;  // slots are shared fairly between sessions, then jobs
+  job::JobGraph graph;
+  JobOptions options;
+};
+
+// Ends the job with JobFailed (code Cancelled, this reason). A job that has finished
+// already is released instead.
+struct JobCancelled {
+  std::string job_id;
+  Cancelled::Reason reason = Cancelled::CLIENT;
+  std::string message;
+};
+
+// The client has read the result, or does not want it: the job's data is dropped.
+// A job still running is cancelled (reason CLIENT).
+struct JobReleased {
+  std::string job_id;
+};
+
+// The client is still reading the result: puts off CoreOptions::result_ttl.
+struct JobResultRead {
+  std::string job_id;
+};
+
+struct TaskFinished {
+  job::TaskId id;
+  std::string executor_id;
+  std::string incarnation;
+  job::OutputStatistics output;
+  job::TaskMetrics metrics;
+  // The whole output as one Arrow IPC stream where it came with the status, else null.
+  std::shared_ptr<const std::string> inline_result;
+};
+
+struct TaskFailed {
+  job::TaskId id;
+  std::string executor_id;
+  std::string incarnation;
+  arrow::Status status;  // its ErrorDetail decides what happens
+};
+
+// A LaunchTasks effect could not be delivered (or it is not known whether it was): each
+// task counts as failed once, and runs elsewhere. The executor gets no other task until
+// it is heard of again (heartbeat, registration).
+struct LaunchFailed {
+  std::string executor_id;
+  std::string incarnation;
+  std::vector<job::TaskId> tasks;
+  std::string reason;
+};
+
+// Time has passed. Needed at SchedulerCore::NextDeadline() or soon after.
+struct Tick {};
+
+using Event =
+    std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost, ExecutorDraining,
+                 ExecutorStopped, JobSubmitted, JobCancelled, JobReleased, JobResultRead,
+                 TaskFinished, TaskFailed, LaunchFailed, Tick>;
+
+// ------------------------------------------------------------------------------ effects
+
+// Send these tasks to the executor. At most one for an executor from one event. `stages`
+// has the definition of each stage that a task refers to, once.
+struct LaunchTasks {
+  std::string executor_id;
+  std::string incarnation;
+  std::vector<std::shared_ptr<const job::StageDefinition>> stages;
+  std::vector<job::TaskDefinition> tasks;
+};
+
+// Stop these tasks if they are running; no status is expected.
+struct CancelTasks {
+  std::string executor_id;
+  std::vector<job::TaskId> tasks;
+};
+
+// Where one part of a result is. Parts are in the order of the result's rows.
+struct ResultPart {
+  uint32_t stage_id = 0;
+  uint32_t task_index = 0;
+  uint32_t attempt = 0;
+  uint32_t partitions = 1;  // to be read: [0, partitions)
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  job::ExecutorAddress executor;                     // who keeps it
+  std::shared_ptr<const std::string> inline_result;  // not null: here it is, nobody else
+                                                     // need be asked
+};
+
+// The result can be read, until JobReleased or result_ttl. At least one part (a result
+// without rows has one, for its schema), else only parts with rows. JobFailed can still
+// follow, when an executor with a part of the result is lost.
+struct JobFinished {
+  std::string job_id;
+  std::vector<ResultPart> parts;
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  control::JobProgressResponse progress;
+};
+
+// The job has ended without a result (status Cancelled: it was cancelled), or its result
+// was lost. The core has forgotten it.
+struct JobFailed {
+  std::string job_id;
+  arrow::Status status;
+  control::JobProgressResponse progress;
+};
+
+// Drop everything that is kept of these jobs. To be delivered until acknowledged, as long
+// as the executor is there, and never before an earlier LaunchTasks to the same executor.
+struct RemoveJobs {
+  std::string executor_id;
+  std::vector<std::string> job_ids;
+};
+
+using Effect = std::variant<LaunchTasks, CancelTasks, JobFinished, JobFailed, RemoveJobs>;
+
+}  // namespace ballista::scheduler

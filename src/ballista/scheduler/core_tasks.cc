@@ -1,0 +1,342 @@
+// Tasks: launching them, and what becomes of them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ballista/base/status.h"
+#include "ballista/scheduler/core_internal.h"
+#include "ballista/scheduler/task_failure_internal.h"
+
+namespace ballista::scheduler {
+
+namespace {
+
+void Avoid(TaskState* task, ExecutorIndex executor) {
+  auto at = std::lower_bound(task->avoid.begin(), task->avoid.end(), executor);
+  if (at == task->avoid.end() || *at != executor) task->avoid.insert(at, executor);
+}
+
+bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output) {
+  if (declared.kind() != job::Output::HASH) return true;
+  const int partitions = static_cast<int>(declared.partitions());
+  return output.partition_rows_size() == partitions &&
+         output.partition_bytes_size() == partitions;
+}
+
+}  // namespace
+
+SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
+    const job::TaskId& id, const std::string& executor_id,
+    const std::string& incarnation) {
+  Executor* executor = executors_.Find(executor_id, incarnation);
+  if (executor == nullptr) return {};
+  JobState* job = FindJob(id.job_id());
+  if (job == nullptr || job->data_removed) {
+    // It keeps something of a job that has ended: the removal came before the task.
+    SendRemove(executor_id, id.job_id());
+    return {};
+  }
+  if (id.stage_id() >= job->stages.size()) return {};
+  StageState& stage = job->stages[id.stage_id()];
+  if (id.task_index() >= stage.tasks.size()) return {};
+  TaskState& task = stage.tasks[id.task_index()];
+  if (task.state != TaskState::kRunning || task.attempt != id.attempt() ||
+      task.executor != executor->index) {
+    return {};
+  }
+  return {job, id.stage_id(), id.task_index(), &task, executor};
+}
+
+void SchedulerCore::Impl::On(TaskFinished& event) {
+  RunningTask running = FindRunning(event.id, event.executor_id, event.incarnation);
+  if (running.task == nullptr) return;
+  JobState* job = running.job;
+  StageState& stage = job->stages[running.stage];
+  if (!SizesComplete(job->graph.stages(running.stage).output(), event.output)) {
+    arrow::Status status = TaskDidFail(
+        running, InternalStatus("the task did not report the size of each partition"));
+    if (!status.ok()) FailJob(job, std::move(status));
+    return;
+  }
+  TaskState& task = *running.task;
+  Stop(job, running.stage, &task);
+  task.state = TaskState::kFinished;
+  task.output = std::move(event.output);
+  task.inline_result = std::move(event.inline_result);
+  task.metrics = std::make_unique<job::TaskMetrics>(std::move(event.metrics));
+  ++stage.finished;
+  stage.rows += task.output.rows();
+  stage.bytes += task.output.bytes();
+  if (stage.finished == stage.tasks.size()) StageCompleted(job, running.stage);
+}
+
+void SchedulerCore::Impl::On(TaskFailed& event) {
+  RunningTask running = FindRunning(event.id, event.executor_id, event.incarnation);
+  if (running.task == nullptr) return;
+  arrow::Status status = TaskDidFail(running, event.status);
+  if (!status.ok()) FailJob(running.job, std::move(status));
+}
+
+void SchedulerCore::Impl::On(LaunchFailed& event) {
+  Executor* executor = executors_.Find(event.executor_id, event.incarnation);
+  if (executor == nullptr) return;
+  executors_.Suspend(executor);
+  NoteUsableExecutors();
+  for (const job::TaskId& id : event.tasks) {
+    RunningTask running = FindRunning(id, event.executor_id, event.incarnation);
+    if (running.task == nullptr) continue;
+    // It may have arrived all the same.
+    SendCancel(event.executor_id, id);
+    arrow::Status status = TaskDidFail(
+        running, arrow::Status::IOError("it could not be sent to executor ",
+                                        event.executor_id, ": ", event.reason));
+    if (!status.ok()) FailJob(running.job, std::move(status));
+  }
+}
+
+// OK: it runs once more. Else what the job fails with.
+arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
+                                               const arrow::Status& status) {
+  JobState* job = running.job;
+  TaskState* task = running.task;
+  Stop(job, running.stage, task);
+  Avoid(task, running.executor->index);
+  switch (Classify(status)) {
+    case FailureClass::kJobFails:
+    case FailureClass::kJobCancelled:
+      return status;
+    case FailureClass::kFetchFailed:
+      return InputLost(running, status);
+    case FailureClass::kInterrupted:
+      executors_.Drain(running.executor);
+      NoteUsableExecutors();
+      if (!job->options.retry || ++task->executor_losses > options_.max_executor_losses) {
+        return status.WithMessage(fmt::format(
+            "task {} of stage {} was interrupted on executor {}, not tried again: {}",
+            running.index, running.stage, running.executor->metadata.id(),
+            status.message()));
+      }
+      Requeue(job, running.stage, running.index);
+      return arrow::Status::OK();
+    case FailureClass::kRetry:
+      return CountFailure(running, status);
+  }
+  return status;
+}
+
+arrow::Status SchedulerCore::Impl::CountFailure(const RunningTask& running,
+                                                const arrow::Status& status) {
+  const JobOptions& options = running.job->options;
+  const uint32_t limit = options.retry ? options.max_task_attempts : 1;
+  if (++running.task->failures >= limit) {
+    return status.WithMessage(fmt::format(
+        "task {} of stage {} failed on executor {} (failure {} of at most {}): {}",
+        running.index, running.stage, running.executor->metadata.id(),
+        running.task->failures, limit, status.message()));
+  }
+  Requeue(running.job, running.stage, running.index);
+  return arrow::Status::OK();
+}
+
+arrow::Status SchedulerCore::Impl::InputLost(const RunningTask& running,
+                                             const arrow::Status& status) {
+  JobState* job = running.job;
+  const FetchFailed& what = GetErrorDetail(status)->fetch_failed();
+  const std::vector<uint32_t>& producers = job->stages[running.stage].producers;
+  const bool is_input =
+      std::find(producers.begin(), producers.end(), what.stage_id()) != producers.end() &&
+      what.task_index() < job->stages[what.stage_id()].tasks.size();
+  if (!is_input) return CountFailure(running, status);
+  if (!job->options.retry ||
+      ++running.task->fetch_failures > options_.max_fetch_failures) {
+    return status.WithMessage(fmt::format(
+        "task {} of stage {} could not read its input on executor {} (failure {}, not "
+        "tried again): {}",
+        running.index, running.stage, running.executor->metadata.id(),
+        running.task->fetch_failures, status.message()));
+  }
+  Requeue(job, running.stage, running.index);
+  TaskState& producer = job->stages[what.stage_id()].tasks[what.task_index()];
+  // An older attempt's output has been replaced already.
+  if (producer.state == TaskState::kFinished && producer.attempt == what.attempt()) {
+    LoseInputsAt(job, running.stage, producer.executor);
+  }
+  return Recover(job, status.message());
+}
+
+// An executor that does not give one output seldom gives the others: with all of them
+// computed again at once, a task does not fail once for each.
+void SchedulerCore::Impl::LoseInputsAt(JobState* job, uint32_t stage,
+                                       ExecutorIndex executor) {
+  for (uint32_t id : job->stages[stage].producers) {
+    std::vector<TaskState>& tasks = job->stages[id].tasks;
+    for (uint32_t t = 0; t < tasks.size(); ++t) {
+      if (tasks[t].state != TaskState::kFinished || tasks[t].executor != executor)
+        continue;
+      Avoid(&tasks[t], executor);
+      MarkLost(job, id, t);
+    }
+  }
+}
+
+void SchedulerCore::Impl::Stop(JobState* job, uint32_t stage, TaskState* task) {
+  task->state = TaskState::kStopped;
+  executors_.ReleaseSlot(task->executor);
+  fair_.TaskEnded(&job->fair);
+  --job->stages[stage].running;
+  --job->running;
+  --running_;
+}
+
+void SchedulerCore::Impl::Requeue(JobState* job, uint32_t stage, uint32_t index) {
+  StageState& state = job->stages[stage];
+  TaskState& task = state.tasks[index];
+  task.state = TaskState::kPending;
+  ++task.attempt;
+  ++state.pending;
+  state.queue.Push(state.tasks, index);
+  job->UpdateLaunchable(stage);
+  UpdateReady(job);
+}
+
+void SchedulerCore::Impl::MarkLost(JobState* job, uint32_t stage, uint32_t index) {
+  StageState& state = job->stages[stage];
+  TaskState& task = state.tasks[index];
+  task.state = TaskState::kLost;
+  task.metrics.reset();
+  --state.finished;
+  state.rows -= task.output.rows();
+  state.bytes -= task.output.bytes();
+  state.lost.insert(index);
+  for (uint32_t consumer : state.consumers) {
+    StageState& reader = job->stages[consumer];
+    if (state.complete) ++reader.incomplete_producers;
+    reader.inputs.reset();
+    job->UpdateLaunchable(consumer);
+  }
+  state.complete = false;
+  UpdateReady(job);
+}
+
+arrow::Status SchedulerCore::Impl::Recover(JobState* job, const std::string& why) {
+  if (job->finished) return arrow::Status::OK();
+  // From the result back: what a stage needs is known once its consumers are settled.
+  for (uint32_t id = job->stages.size(); id-- > 0;) {
+    StageState& state = job->stages[id];
+    if (!state.needed || state.lost.empty()) continue;
+    const bool wanted = id == job->graph.result_stage() ||
+                        std::any_of(state.consumers.begin(), state.consumers.end(),
+                                    [&](uint32_t consumer) {
+                                      return job->stages[consumer].Unfinished();
+                                    });
+    if (!wanted) continue;
+    if (!job->options.retry) {
+      return arrow::Status::IOError("an output of stage ", id,
+                                    " is gone and nothing is run twice: ", why);
+    }
+    const std::set<uint32_t> lost = std::exchange(state.lost, {});
+    for (uint32_t index : lost) Requeue(job, id, index);
+  }
+  return arrow::Status::OK();
+}
+
+void SchedulerCore::Impl::Schedule() {
+  std::vector<JobState*> unplaced;  // whose tasks fit none of the free executors
+  while (executors_.AnyFree() && !fair_.empty()) {
+    JobState* job = jobs_.at(fair_.Next()).get();
+    if (LaunchOne(job)) continue;
+    fair_.SetReady(&job->fair, false);
+    unplaced.push_back(job);
+  }
+  for (JobState* job : unplaced) UpdateReady(job);
+}
+
+bool SchedulerCore::Impl::LaunchOne(JobState* job) {
+  for (uint32_t stage : job->launchable) {
+    if (!job->stages[stage].formed) FormStage(job, stage);
+    StageState& state = job->stages[stage];
+    if (auto placement = state.queue.Pick(state.tasks, executors_)) {
+      Launch(job, stage, *placement);
+      return true;
+    }
+  }
+  return false;
+}
+
+void SchedulerCore::Impl::FormStage(JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  const FormationOptions options{job->options.tasks_per_stage,
+                                 job->options.min_task_bytes};
+  state.shares = FormTasks(job->graph.stages(stage), job->Inputs(stage),
+                           executors_.UsableByIdleness(), options);
+  state.formed = true;
+  state.pending = state.shares.size();
+  state.tasks.resize(state.shares.size());
+  for (uint32_t t = 0; t < state.tasks.size(); ++t) {
+    state.tasks[t].preferred = state.shares[t].preferred;
+    state.queue.Push(state.tasks, t);
+  }
+}
+
+void SchedulerCore::Impl::Launch(JobState* job, uint32_t stage,
+                                 const Placement& placement) {
+  StageState& state = job->stages[stage];
+  TaskState& task = state.tasks[placement.task];
+  task.state = TaskState::kRunning;
+  task.executor = placement.executor;
+  task.started = now_;
+  --state.pending;
+  ++state.running;
+  ++job->running;
+  ++running_;
+  job->launched_any = true;
+  executors_.TakeSlot(placement.executor);
+  fair_.TaskLaunched(&job->fair);
+  Executor& executor = *executors_.Get(placement.executor);
+  auto [at, first] = executor.launched.try_emplace(job->number);
+  at->second.emplace_back(stage, placement.task);
+  if (first) job->executor_ids.insert(executor.metadata.id());
+
+  LaunchTasks& launch = launches_[placement.executor];
+  if (launch.tasks.empty()) {
+    launch.executor_id = executor.metadata.id();
+    launch.incarnation = executor.metadata.incarnation();
+  }
+  const auto& definition = job->Definition(stage);
+  if (std::find(launch.stages.begin(), launch.stages.end(), definition) ==
+      launch.stages.end()) {
+    launch.stages.push_back(definition);
+  }
+  launch.tasks.push_back(Define(job, stage, placement.task));
+  job->UpdateLaunchable(stage);
+  UpdateReady(job);
+}
+
+job::TaskDefinition SchedulerCore::Impl::Define(JobState* job, uint32_t stage,
+                                                uint32_t index) {
+  const TaskShare& share = job->stages[stage].shares[index];
+  job::TaskDefinition definition;
+  *definition.mutable_id() =
+      MakeTaskId(*job, stage, index, job->stages[stage].tasks[index].attempt);
+  for (const job::ScanSplits& scan : share.scans) *definition.add_scans() = scan;
+  std::unordered_map<ExecutorIndex, uint32_t> positions;
+  auto position_of = [&](ExecutorIndex executor) {
+    auto [it, added] = positions.try_emplace(executor, positions.size());
+    if (added) {
+      const control::ExecutorMetadata& metadata = executors_.Get(executor)->metadata;
+      job::ExecutorAddress* address = definition.add_executors();
+      address->set_executor_id(metadata.id());
+      address->set_host(metadata.host());
+      address->set_port(metadata.port());
+    }
+    return it->second;
+  };
+  const bool single = job->graph.stages(stage).parallelism() == job::SINGLE_TASK;
+  const std::vector<InputOutputs>& inputs = job->Inputs(stage);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    *definition.add_inputs() = MakeTaskInput(inputs[i], i, share, single, position_of);
+  }
+  return definition;
+}
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,883 @@
+#include "ballista/scheduler/core.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+
+#include "ballista/base/status.h"
+
+namespace ballista::scheduler {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+// ------------------------------------------------------------------------------ graphs
+
+class GraphBuilder {
+ public:
+  // A stage that scans `files` files of `bytes` each. Returns its id.
+  uint32_t Scan(int files, uint64_t bytes = 8 << 20) {
+    job::Stage* stage = Add(job::MANY_TASKS);
+    auto* scan = stage->add_scans();
+    for (int f = 0; f < files; ++f) {
+      auto* split = scan->add_splits();
+      split->set_path(fmt::format("f{}", f));
+      split->set_size_bytes(bytes);
+    }
+    return stage->id();
+  }
+
+  uint32_t Read(std::vector<uint32_t> producers, job::StageInput::Mode mode,
+                job::Parallelism parallelism) {
+    job::Stage* stage = Add(parallelism);
+    Input(stage->id(), std::move(producers), mode);
+    return stage->id();
+  }
+
+  GraphBuilder& Input(uint32_t stage, std::vector<uint32_t> producers,
+                      job::StageInput::Mode mode) {
+    auto* input = graph_.mutable_stages(stage)->add_inputs();
+    input->set_mode(mode);
+    for (uint32_t producer : producers) input->add_stages(producer);
+    return *this;
+  }
+
+  GraphBuilder& Hash(uint32_t stage, uint32_t partitions) {
+    auto* output = graph_.mutable_stages(stage)->mutable_output();
+    output->set_kind(job::Output::HASH);
+    output->set_partitions(partitions);
+    return *this;
+  }
+
+  job::JobGraph Build() {
+    graph_.set_result_stage(graph_.stages_size() - 1);
+    return graph_;
+  }
+
+ private:
+  job::Stage* Add(job::Parallelism parallelism) {
+    job::Stage* stage = graph_.add_stages();
+    stage->set_id(graph_.stages_size() - 1);
+    stage->set_parallelism(parallelism);
+    stage->mutable_output()->set_kind(job::Output::UNPARTITIONED);
+    return stage;
+  }
+
+  job::JobGraph graph_;
+};
+
+// scan (hashed) -> many (hashed input) -> single
+job::JobGraph ThreeStages(int files = 4, uint32_t partitions = 8) {
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(files);
+  builder.Hash(scan, partitions);
+  const uint32_t middle =
+      builder.Read({scan}, job::StageInput::PARTITIONED, job::MANY_TASKS);
+  builder.Read({middle}, job::StageInput::ALL, job::SINGLE_TASK);
+  return builder.Build();
+}
+
+job::JobGraph OneScan(int files) {
+  GraphBuilder builder;
+  builder.Scan(files);
+  return builder.Build();
+}
+
+// ------------------------------------------------------------------------------ driving
+
+struct Launched {
+  std::string executor;
+  job::TaskDefinition definition;
+  const job::TaskId& id() const { return definition.id(); }
+};
+
+std::string Name(const job::TaskId& id) {
+  return fmt::format("{}/{}/{}/{}", id.job_id(), id.stage_id(), id.task_index(),
+                     id.attempt());
+}
+
+class CoreTest : public ::testing::Test {
+ protected:
+  void Start(CoreOptions options = {}, Replanner* replanner = nullptr) {
+    core_ = std::make_unique<SchedulerCore>(options, replanner);
+  }
+  void SetUp() override { Start(); }
+
+  void Send(Event event) {
+    for (Effect& effect : core_->Handle(std::move(event), now_)) {
+      if (auto* launch = std::get_if<LaunchTasks>(&effect)) {
+        ++launch_effects_;
+        for (auto& task : launch->tasks) {
+          running_.push_back({launch->executor_id, std::move(task)});
+        }
+      } else if (auto* cancel = std::get_if<CancelTasks>(&effect)) {
+        for (const auto& id : cancel->tasks) cancelled_.push_back(Name(id));
+      } else if (auto* finished = std::get_if<JobFinished>(&effect)) {
+        finished_[finished->job_id] = *finished;
+      } else if (auto* failed = std::get_if<JobFailed>(&effect)) {
+        failed_[failed->job_id] = failed->status;
+      } else if (auto* removal = std::get_if<RemoveJobs>(&effect)) {
+        for (const auto& job : removal->job_ids) {
+          removed_.push_back(removal->executor_id + ":" + job);
+        }
+      }
+    }
+  }
+
+  void Join(const std::string& id, uint32_t slots = 1,
+            const std::string& incarnation = "") {
+    control::ExecutorMetadata metadata;
+    metadata.set_id(id);
+    metadata.set_host("host-" + id);
+    metadata.set_port(50051);
+    metadata.set_task_slots(slots);
+    metadata.set_incarnation(incarnation.empty() ? id + "#1" : incarnation);
+    incarnations_[id] = metadata.incarnation();
+    Send(ExecutorRegistered{metadata, {}, {}});
+  }
+  void Lose(const std::string& id) { Send(ExecutorLost{id, incarnations_[id], "gone"}); }
+
+  void Submit(const std::string& job, job::JobGraph graph,
+              const std::string& session = "s", JobOptions options = {}) {
+    options.min_task_bytes = 0;
+    Send(JobSubmitted{job, session, std::move(graph), options});
+  }
+
+  // Takes the first running task that fits out of what is running.
+  Launched Take(std::function<bool(const Launched&)> fits) {
+    for (auto it = running_.begin(); it != running_.end(); ++it) {
+      if (!fits(*it)) continue;
+      Launched task = *it;
+      running_.erase(it);
+      return task;
+    }
+    ADD_FAILURE() << "no such task is running";
+    return {};
+  }
+  Launched TakeFirst() {
+    return Take([](const Launched&) { return true; });
+  }
+  Launched TakeAt(const std::string& executor) {
+    return Take([&](const Launched& task) { return task.executor == executor; });
+  }
+
+  void Finish(const Launched& task, uint64_t rows = 80, bool inline_result = false) {
+    TaskFinished event;
+    event.id = task.id();
+    event.executor_id = task.executor;
+    event.incarnation = incarnations_[task.executor];
+    event.output.set_rows(rows);
+    event.output.set_bytes(rows * 8);
+    if (const auto* graph = core_->Graph(task.id().job_id())) {
+      const auto& output = graph->stages(task.id().stage_id()).output();
+      if (output.kind() == job::Output::HASH) {
+        for (uint32_t p = 0; p < output.partitions(); ++p) {
+          event.output.add_partition_rows(rows / output.partitions());
+          event.output.add_partition_bytes(rows / output.partitions() * 8);
+        }
+      }
+    }
+    event.metrics.set_output_rows(rows);
+    if (inline_result) event.inline_result = std::make_shared<std::string>("rows");
+    Send(std::move(event));
+  }
+  void Fail(const Launched& task, arrow::Status status) {
+    Send(TaskFailed{task.id(), task.executor, incarnations_[task.executor],
+                    std::move(status)});
+  }
+  void FinishAll(uint64_t rows = 80) {
+    while (!running_.empty()) Finish(TakeFirst(), rows);
+  }
+  // Forgets what was running at an executor that is gone.
+  void Forget(const std::string& executor) {
+    std::erase_if(running_, [&](const Launched& t) { return t.executor == executor; });
+  }
+
+  std::map<std::string, int> RunningByJob() const {
+    std::map<std::string, int> count;
+    for (const auto& task : running_) ++count[task.id().job_id()];
+    return count;
+  }
+
+  Time now_{seconds(1000)};
+  std::unique_ptr<SchedulerCore> core_;
+  std::deque<Launched> running_;
+  std::map<std::string, std::string> incarnations_;
+  std::map<std::string, JobFinished> finished_;
+  std::map<std::string, arrow::Status> failed_;
+  std::vector<std::string> cancelled_;
+  std::vector<std::string> removed_;
+  int launch_effects_ = 0;
+};
+
+FetchFailed Fetch(const job::TaskOutputRef& ref, const std::string& job) {
+  FetchFailed what;
+  what.set_job_id(job);
+  what.set_stage_id(ref.stage_id());
+  what.set_task_index(ref.task_index());
+  what.set_attempt(ref.attempt());
+  return what;
+}
+
+// ------------------------------------------------------------------------- running jobs
+
+TEST_F(CoreTest, RunsStagesOneAfterTheOtherAndForgetsTheJob) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  ASSERT_EQ(running_.size(), 2u);  // one task an executor
+  EXPECT_NE(running_[0].executor, running_[1].executor);
+  EXPECT_EQ(running_[0].definition.scans(0).splits_size(), 2);
+  FinishAll(80);
+  ASSERT_TRUE(finished_.contains("j"));
+  EXPECT_EQ(finished_["j"].rows, 80u);
+  ASSERT_EQ(finished_["j"].parts.size(), 1u);
+  EXPECT_EQ(finished_["j"].parts[0].stage_id, 2u);
+  EXPECT_THAT(finished_["j"].parts[0].executor.host(), HasSubstr("host-"));
+  EXPECT_FALSE(core_->IsIdle());
+  EXPECT_EQ(core_->Metrics("j").size(), 5u);
+  Send(JobReleased{"j"});
+  EXPECT_THAT(removed_, ::testing::UnorderedElementsAre("a:j", "b:j"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, TellsTasksExactlyWhatToRead) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Finish(TakeFirst(), 80);
+  EXPECT_EQ(running_.size(), 1u);  // the consumers wait for all producers
+  Finish(TakeFirst(), 160);
+  ASSERT_EQ(running_.size(), 2u);
+  uint64_t rows = 0;
+  uint32_t partitions = 0;
+  for (const Launched& task : running_) {
+    const job::TaskInput& input = task.definition.inputs(0);
+    EXPECT_EQ(input.outputs_size(), 2);
+    partitions += input.last_partition() - input.first_partition();
+    for (const auto& ref : input.outputs()) {
+      rows += ref.rows();
+      ASSERT_LT(ref.executor(), task.definition.executors_size());
+      EXPECT_EQ(ref.bytes(), ref.rows() * 8);
+    }
+  }
+  EXPECT_EQ(rows, 240u);
+  EXPECT_EQ(partitions, 8u);
+}
+
+TEST_F(CoreTest, SendsOneLaunchForAllTasksOfOneExecutor) {
+  Join("a", 4);
+  Submit("j", OneScan(4), "s", {.tasks_per_stage = 4});
+  EXPECT_EQ(running_.size(), 4u);
+  EXPECT_EQ(launch_effects_, 1);
+}
+
+TEST_F(CoreTest, KeepsAnInlineResultAndDropsTheDataAtOnce) {
+  Join("a");
+  Submit("j", OneScan(1));
+  Finish(TakeFirst(), 3, true);
+  ASSERT_NE(finished_["j"].parts.at(0).inline_result, nullptr);
+  EXPECT_EQ(*finished_["j"].parts[0].inline_result, "rows");
+  EXPECT_THAT(removed_, ::testing::ElementsAre("a:j"));
+  Lose("a");
+  EXPECT_TRUE(failed_.empty());
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, GivesOnePartForAnEmptyResultAndNoneForEmptyTasks) {
+  Join("a");
+  Join("b");
+  Submit("empty", OneScan(2));
+  FinishAll(0);
+  EXPECT_EQ(finished_["empty"].parts.size(), 1u);
+  Submit("half", OneScan(2));
+  Finish(TakeFirst(), 7);
+  Finish(TakeFirst(), 0);
+  EXPECT_EQ(finished_["half"].parts.size(), 1u);
+  EXPECT_EQ(finished_["half"].parts[0].rows, 7u);
+}
+
+TEST_F(CoreTest, NeverRunsStagesThatTheResultDoesNotNeed) {
+  GraphBuilder builder;
+  builder.Scan(1);
+  const uint32_t used = builder.Scan(1);
+  builder.Read({used}, job::StageInput::ALL, job::SINGLE_TASK);
+  Join("a", 8);
+  Submit("j", builder.Build());
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().stage_id(), used);
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, RefusesAGraphThatIsNotSound) {
+  Join("a");
+  auto forward = ThreeStages();
+  forward.mutable_stages(1)->mutable_inputs(0)->set_stages(0, 2);
+  Submit("forward", forward);
+  auto uneven = ThreeStages();
+  uneven.mutable_stages(0)->mutable_output()->set_partitions(0);
+  Submit("uneven", uneven);
+  job::JobGraph empty;
+  Submit("empty", empty);
+  EXPECT_THAT(failed_["forward"].message(), HasSubstr("does not come before"));
+  EXPECT_THAT(failed_["uneven"].message(), HasSubstr("number of partitions"));
+  EXPECT_TRUE(failed_.contains("empty"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+// --------------------------------------------------------------------------- scheduling
+
+TEST_F(CoreTest, SharesSlotsFairlyBetweenSessionsThenJobs) {
+  Join("a", 8);
+  JobOptions many{.tasks_per_stage = 100};
+  Submit("x1", OneScan(100), "x", many);
+  EXPECT_EQ(RunningByJob()["x1"], 8);
+  Submit("x2", OneScan(100), "x", many);
+  Submit("y1", OneScan(100), "y", many);
+  for (int i = 0; i < 40; ++i) Finish(TakeFirst());
+  EXPECT_EQ(RunningByJob()["y1"], 4);
+  EXPECT_EQ(RunningByJob()["x1"], 2);
+  EXPECT_EQ(RunningByJob()["x2"], 2);
+}
+
+TEST_F(CoreTest, RunsIndependentStagesAtOnce) {
+  GraphBuilder builder;
+  const uint32_t left = builder.Scan(1);
+  const uint32_t right = builder.Scan(1);
+  const uint32_t join = builder.Read({left}, job::StageInput::ALL, job::SINGLE_TASK);
+  builder.Input(join, {right}, job::StageInput::ALL);
+  Join("a", 2);
+  Submit("j", builder.Build());
+  EXPECT_EQ(running_.size(), 2u);
+}
+
+TEST_F(CoreTest, RunsATaskWhereMostOfItsInputIs) {
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(3);
+  builder.Read({scan}, job::StageInput::ALL, job::SINGLE_TASK);
+  Join("a");
+  Join("b");
+  Join("c");
+  Submit("j", builder.Build());
+  for (const char* executor : {"a", "b", "c"}) {
+    Finish(TakeAt(executor), executor == std::string("b") ? 1000 : 10);
+  }
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].executor, "b");
+}
+
+TEST_F(CoreTest, GivesTheTasksOfAnExecutorThatIsBusyToOneThatIsFree) {
+  Join("a");
+  Submit("busy", OneScan(1));
+  Join("b");
+  Submit("j", OneScan(2));
+  ASSERT_EQ(running_.size(), 2u);
+  Finish(TakeAt("b"));
+  EXPECT_EQ(running_.back().executor, "b");
+  EXPECT_EQ(running_.back().id().job_id(), "j");
+}
+
+TEST_F(CoreTest, UsesAnExecutorThatJoinsLater) {
+  Join("a");
+  Submit("j", OneScan(4), "s", {.tasks_per_stage = 4});
+  EXPECT_EQ(running_.size(), 1u);
+  Join("b", 2);
+  EXPECT_EQ(running_.size(), 3u);
+}
+
+TEST_F(CoreTest, GivesADrainingExecutorNoMoreTasks) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Send(ExecutorDraining{"a", "a#1"});
+  FinishAll();
+  ASSERT_TRUE(finished_.contains("j"));
+  EXPECT_EQ(finished_["j"].parts[0].executor.executor_id(), "b");
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+// ----------------------------------------------------------------------------- failures
+
+TEST_F(CoreTest, FailsAtOnceWhenTheStatementIsWrong) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(2));
+  Launched other = running_[1];
+  Fail(TakeFirst(), UserErrorStatus(UserError::RUNTIME, "division by zero", 7));
+  ASSERT_TRUE(failed_.contains("j"));
+  EXPECT_EQ(failed_["j"].message(), "division by zero");
+  EXPECT_EQ(GetErrorDetail(failed_["j"])->user().position(), 7);
+  EXPECT_THAT(cancelled_, ::testing::ElementsAre(Name(other.id())));
+  EXPECT_THAT(removed_, ::testing::UnorderedElementsAre("a:j", "b:j"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, TriesAFailedTaskElsewhereUpToTheLimit) {
+  for (const char* id : {"a", "b", "c", "d"}) Join(id);
+  Submit("j", OneScan(1));
+  std::set<std::string> tried;
+  for (uint32_t attempt = 0; attempt < 4; ++attempt) {
+    ASSERT_EQ(running_.size(), 1u);
+    Launched task = TakeFirst();
+    EXPECT_EQ(task.id().attempt(), attempt);
+    EXPECT_TRUE(tried.insert(task.executor).second);
+    Fail(task, ResourcesExhaustedStatus("no memory", ResourcesExhausted::MEMORY, 5));
+  }
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("failure 4 of at most 4"));
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("no memory"));
+  EXPECT_TRUE(GetErrorDetail(failed_["j"])->has_resources_exhausted());
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, WaitsForAnotherExecutorRatherThanRetryOnTheSame) {
+  Join("a");
+  Join("b");
+  Submit("busy", OneScan(1));
+  Launched busy = running_[0];
+  Submit("j", OneScan(1));
+  Launched task = Take([](const Launched& t) { return t.id().job_id() == "j"; });
+  ASSERT_NE(task.executor, busy.executor);
+  Fail(task, InternalStatus("odd"));
+  EXPECT_EQ(running_.size(), 1u);  // its only other executor is busy
+  Finish(TakeFirst());
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].executor, busy.executor);
+}
+
+TEST_F(CoreTest, RetriesOnTheOnlyExecutorThereIs) {
+  Join("a");
+  Submit("j", OneScan(1));
+  Fail(TakeFirst(), InternalStatus("odd"));
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, IgnoresStaleAndRepeatedMessages) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(1));
+  Launched first = TakeFirst();
+  Fail(first, InternalStatus("odd"));
+  Launched second = TakeFirst();
+  Finish(first);  // an older attempt
+  EXPECT_FALSE(finished_.contains("j"));
+  Fail(first, UserErrorStatus(UserError::RUNTIME, "late"));
+  EXPECT_TRUE(failed_.empty());
+  Launched elsewhere = second;
+  elsewhere.executor = first.executor;  // not who runs it
+  Finish(elsewhere);
+  EXPECT_FALSE(finished_.contains("j"));
+  Finish(second, 5);
+  Finish(second, 6);
+  EXPECT_EQ(finished_["j"].rows, 5u);
+  Submit("j", OneScan(1));
+  EXPECT_TRUE(running_.empty());
+}
+
+TEST_F(CoreTest, RemovesWhatAnExecutorStillHasOfAnEndedJob) {
+  Join("a");
+  Submit("j", OneScan(1));
+  Launched task = TakeFirst();
+  Send(JobCancelled{"j", Cancelled::CLIENT, ""});
+  EXPECT_EQ(GetErrorDetail(failed_["j"])->cancelled().reason(), Cancelled::CLIENT);
+  EXPECT_THAT(cancelled_, ::testing::ElementsAre(Name(task.id())));
+  removed_.clear();
+  Finish(task);
+  EXPECT_THAT(removed_, ::testing::ElementsAre("a:j"));
+}
+
+TEST_F(CoreTest, RunsTasksOfALostExecutorAgainWithoutCountingThem) {
+  for (int i = 0; i < 6; ++i) Join(fmt::format("e{}", i));
+  Submit("j", OneScan(1), "s", {.max_task_attempts = 1});
+  for (uint32_t attempt = 0; attempt < 5; ++attempt) {
+    Launched task = TakeFirst();
+    EXPECT_EQ(task.id().attempt(), attempt);
+    Lose(task.executor);
+  }
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, FailsAJobWhoseTaskSeemsToKillExecutors) {
+  for (int i = 0; i < 12; ++i) Join(fmt::format("e{}", i));
+  Submit("j", OneScan(1));
+  while (failed_.empty()) Lose(TakeFirst().executor);
+  EXPECT_TRUE(GetErrorDetail(failed_["j"])->has_executor_lost());
+  EXPECT_EQ(core_->Executors().size(), 12u - 9u);
+}
+
+TEST_F(CoreTest, ComputesLostOutputsAgainAsFarAsTheyAreNeeded) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Finish(TakeFirst());
+  Finish(TakeFirst());
+  ASSERT_EQ(running_.size(), 2u);  // the middle stage
+  Launched kept = TakeAt("b");
+  Lose("a");
+  Forget("a");
+  EXPECT_TRUE(running_.empty());  // b is at work
+  Finish(kept);
+  // The scan's output that a had is first; then a's middle task; then the end.
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().stage_id(), 0u);
+  EXPECT_EQ(running_[0].id().attempt(), 1u);
+  Finish(TakeFirst());
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().stage_id(), 1u);
+  for (const auto& ref : running_[0].definition.inputs(0).outputs()) {
+    EXPECT_EQ(running_[0].definition.executors(ref.executor()).executor_id(), "b");
+  }
+  Finish(TakeFirst());
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, LeavesLostOutputsThatNobodyNeeds) {
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(2);
+  const uint32_t middle = builder.Read({scan}, job::StageInput::ALL, job::SINGLE_TASK);
+  builder.Read({middle}, job::StageInput::ALL, job::SINGLE_TASK);
+  Join("a");
+  Join("b");
+  Submit("j", builder.Build());
+  Finish(TakeAt("a"), 10);
+  Finish(TakeAt("b"), 1000);
+  ASSERT_EQ(running_[0].executor, "b");
+  Finish(TakeAt("b"));
+  ASSERT_EQ(running_.size(), 1u);
+  ASSERT_EQ(running_[0].executor, "b");
+  Lose("a");  // has only what has been read
+  ASSERT_EQ(running_.size(), 1u);
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, ComputesAChainAgainWhenAllOfItIsLost) {
+  GraphBuilder builder;
+  uint32_t stage = builder.Scan(1);
+  for (int i = 0; i < 3; ++i) {
+    stage = builder.Read({stage}, job::StageInput::ALL, job::SINGLE_TASK);
+  }
+  Join("a");
+  Submit("j", builder.Build());
+  for (int i = 0; i < 3; ++i) Finish(TakeFirst());
+  ASSERT_EQ(running_[0].id().stage_id(), 3u);
+  Join("b");
+  Lose("a");
+  Forget("a");
+  for (uint32_t expected = 0; expected < 4; ++expected) {
+    ASSERT_EQ(running_.size(), 1u);
+    EXPECT_EQ(running_[0].id().stage_id(), expected);
+    Finish(TakeFirst());
+  }
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, ComputesAnOutputAgainThatCouldNotBeFetched) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  FinishAll();  // to the end: everything went well
+  Submit("k", ThreeStages(), "s", {.max_task_attempts = 1});
+  Finish(TakeFirst());
+  Finish(TakeFirst());
+  Launched reader = TakeFirst();
+  const auto lost = reader.definition.inputs(0).outputs(0);
+  Fail(reader, FetchFailedStatus("connection reset", Fetch(lost, "k")));
+  EXPECT_TRUE(failed_.empty());  // not a failure of the reader
+  Launched other = TakeFirst();
+  EXPECT_EQ(other.id().stage_id(), 1u);  // the other reader goes on
+  Launched again = TakeFirst();
+  EXPECT_EQ(again.id().stage_id(), lost.stage_id());
+  EXPECT_EQ(again.id().task_index(), lost.task_index());
+  EXPECT_EQ(again.id().attempt(), lost.attempt() + 1);
+  Finish(again);
+  Fail(other, FetchFailedStatus("connection reset", Fetch(lost, "k")));  // the old one
+  for (const Launched& task : running_) {
+    ASSERT_EQ(task.id().stage_id(), 1u);  // nothing is computed a third time
+    bool reads_new = false;
+    for (const auto& ref : task.definition.inputs(0).outputs()) {
+      reads_new |= ref.task_index() == lost.task_index() && ref.attempt() == 1;
+    }
+    EXPECT_TRUE(reads_new);
+  }
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("k"));
+}
+
+TEST_F(CoreTest, GivesUpWhenInputsCannotBeFetchedAgainAndAgain) {
+  Join("a");
+  Join("b");
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(1);
+  builder.Read({scan}, job::StageInput::ALL, job::SINGLE_TASK);
+  Submit("j", builder.Build());
+  int rounds = 0;
+  while (failed_.empty() && rounds < 100) {
+    Finish(TakeFirst());
+    Launched reader = TakeFirst();
+    const auto ref = reader.definition.inputs(0).outputs(0);
+    Fail(reader, FetchFailedStatus("connection reset", Fetch(ref, "j")));
+    ++rounds;
+  }
+  EXPECT_EQ(rounds, 9);
+  EXPECT_TRUE(GetErrorDetail(failed_["j"])->has_fetch_failed());
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, TakesANewIncarnationAsAnotherExecutor) {
+  Join("a");
+  Submit("j", OneScan(1));
+  Launched old = TakeFirst();
+  Join("a", 1, "a#2");
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().attempt(), 1u);
+  Send(TaskFinished{old.id(), "a", "a#1", {}, {}, nullptr});
+  EXPECT_FALSE(finished_.contains("j"));
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, CancelsWhatAReturningExecutorRunsThatIsNotKnown) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(1));
+  Launched task = TakeFirst();
+  Send(ExecutorLost{task.executor, "", "no heartbeat"});
+  control::ExecutorMetadata metadata;
+  metadata.set_id(task.executor);
+  metadata.set_incarnation(incarnations_[task.executor]);
+  metadata.set_task_slots(1);
+  Send(ExecutorRegistered{metadata, {task.id()}, {"j", "older"}});
+  EXPECT_THAT(cancelled_, ::testing::ElementsAre(Name(task.id())));
+  EXPECT_THAT(removed_, ::testing::ElementsAre(task.executor + ":older"));
+  removed_.clear();
+  Finish(TakeFirst());
+  Send(JobReleased{"j"});
+  EXPECT_THAT(removed_, ::testing::UnorderedElementsAre("a:j", "b:j"));
+}
+
+TEST_F(CoreTest, LaunchesElsewhereWhenAnExecutorCannotBeReached) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(1));
+  Launched task = TakeFirst();
+  Send(LaunchFailed{task.executor, "", {task.id()}, "connection refused"});
+  EXPECT_THAT(cancelled_, ::testing::ElementsAre(Name(task.id())));
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_NE(running_[0].executor, task.executor);
+  Send(ExecutorHeartbeat{task.executor, incarnations_[task.executor]});
+  EXPECT_EQ(core_->NumUsableExecutors(), 2u);
+}
+
+TEST_F(CoreTest, DrainsAnExecutorThatInterruptsATaskToShutDown) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(1), "s", {.max_task_attempts = 1});
+  Fail(TakeFirst(), CancelledStatus("stopping", Cancelled::SHUTDOWN));
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, FailsAJobWhoseResultIsLostBeforeItIsRead) {
+  Join("a");
+  Submit("j", OneScan(1));
+  Finish(TakeFirst());
+  ASSERT_TRUE(finished_.contains("j"));
+  Lose("a");
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("part of the result is gone"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, RunsNothingTwiceWhereRetryIsOff) {
+  JobOptions once{.retry = false};
+  Join("a");
+  Join("b");
+  Submit("fails", OneScan(1), "s", once);
+  Fail(TakeFirst(), InternalStatus("odd"));
+  EXPECT_TRUE(failed_.contains("fails"));
+  Submit("loses", ThreeStages(), "s", once);
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("loses"));
+  Submit("output", ThreeStages(), "s", once);
+  Finish(TakeAt("a"));
+  Lose("a");
+  EXPECT_THAT(failed_["output"].message(), HasSubstr("nothing is run twice"));
+}
+
+TEST_F(CoreTest, CountsATaskWithoutItsPartitionSizesAsFailed) {
+  Join("a");
+  Submit("j", ThreeStages());
+  Launched task = TakeFirst();
+  TaskFinished event{task.id(), "a", "a#1", {}, {}, nullptr};
+  Send(event);
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().attempt(), 1u);
+}
+
+// -------------------------------------------------------------------------- time passes
+
+TEST_F(CoreTest, FailsJobsThatFindNoExecutorInTime) {
+  Submit("j", OneScan(1));
+  EXPECT_THAT(core_->WhyWaiting("j", now_), HasSubstr("an executor"));
+  ASSERT_EQ(core_->NextDeadline(), now_ + seconds(60));
+  now_ += seconds(59);
+  Send(Tick{});
+  EXPECT_TRUE(failed_.empty());
+  now_ += seconds(1);
+  Send(Tick{});
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("no executor has taken tasks for 60 s"));
+}
+
+TEST_F(CoreTest, RunsAWaitingJobWhenAnExecutorComesInTime) {
+  Submit("j", OneScan(1));
+  now_ += seconds(59);
+  Join("a");
+  ASSERT_EQ(running_.size(), 1u);
+  now_ += seconds(5);
+  Send(Tick{});
+  EXPECT_TRUE(failed_.empty());
+  EXPECT_THAT(core_->WhyWaiting("j", now_), HasSubstr("running tasks"));
+}
+
+TEST_F(CoreTest, LosesAnExecutorThatIsSilent) {
+  Join("a");
+  Join("b");
+  Submit("j", OneScan(1));
+  Launched task = TakeFirst();
+  const std::string other = task.executor == "a" ? "b" : "a";
+  now_ += seconds(20);
+  Send(ExecutorHeartbeat{other, incarnations_[other]});
+  now_ += seconds(10);
+  Send(Tick{});
+  EXPECT_FALSE(core_->HasExecutor(task.executor, ""));
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].executor, other);
+  EXPECT_EQ(core_->NextDeadline(), now_ + seconds(20));
+}
+
+TEST_F(CoreTest, EndsAJobAtItsDeadlineAndAResultThatNobodyReads) {
+  Join("a", 2);
+  Submit("late", OneScan(1), "s", {.deadline = now_ + seconds(5)});
+  Submit("unread", OneScan(1));
+  Finish(Take([](const Launched& t) { return t.id().job_id() == "unread"; }));
+  now_ += seconds(5);
+  Send(ExecutorHeartbeat{"a", "a#1"});
+  EXPECT_EQ(GetErrorDetail(failed_["late"])->cancelled().reason(), Cancelled::DEADLINE);
+  for (int i = 0; i < 400; ++i) {
+    now_ += seconds(10);
+    Send(ExecutorHeartbeat{"a", "a#1"});
+    if (i == 100) Send(JobResultRead{"unread"});
+    if (i == 370) {
+      EXPECT_FALSE(failed_.contains("unread"));
+    }
+  }
+  EXPECT_TRUE(failed_.contains("unread") || core_->HasJob("unread"));
+  now_ += seconds(3600);
+  Send(Tick{});
+  EXPECT_TRUE(failed_.contains("unread"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, BoundsTheNumberOfJobs) {
+  Start({.max_jobs = 2});
+  for (const char* job : {"a", "b", "c"}) Submit(job, OneScan(1));
+  ASSERT_EQ(failed_.size(), 1u);
+  EXPECT_EQ(GetErrorDetail(failed_["c"])->resources_exhausted().resource(),
+            ResourcesExhausted::QUEUE);
+}
+
+TEST_F(CoreTest, ReportsProgress) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Finish(TakeFirst(), 80);
+  now_ += seconds(2);
+  const auto progress = core_->Progress("j", now_);
+  EXPECT_EQ(progress.state(), control::JobProgressResponse::RUNNING);
+  EXPECT_EQ(progress.elapsed_us(), 2000000u);
+  ASSERT_EQ(progress.stages_size(), 3);
+  EXPECT_EQ(progress.stages(0).tasks(), 2u);
+  EXPECT_EQ(progress.stages(0).running(), 1u);
+  EXPECT_EQ(progress.stages(0).finished(), 1u);
+  EXPECT_EQ(progress.stages(0).rows(), 80u);
+  EXPECT_EQ(core_->Progress("?", now_).state(), control::JobProgressResponse::UNKNOWN);
+}
+
+// --------------------------------------------------------------------- planning again
+
+// Runs the stage after the first as one task that reads everything.
+class MakeSingle : public Replanner {
+ public:
+  std::optional<job::JobGraph> Replan(
+      const job::JobGraph& graph, const std::vector<StageStatistics>& stages) override {
+    ++calls;
+    seen = stages;
+    if (stages[1].state != StageStatistics::State::kWaiting) return std::nullopt;
+    job::JobGraph changed = graph;
+    changed.mutable_stages(1)->set_parallelism(job::SINGLE_TASK);
+    changed.mutable_stages(1)->mutable_inputs(0)->set_mode(job::StageInput::ALL);
+    if (drop_last) {
+      changed.mutable_stages()->RemoveLast();
+      changed.set_result_stage(1);
+    }
+    if (break_rules) changed.mutable_stages(0)->set_description("another");
+    return changed;
+  }
+  int calls = 0;
+  bool drop_last = false;
+  bool break_rules = false;
+  std::vector<StageStatistics> seen;
+};
+
+TEST_F(CoreTest, PlansTheRestAgainFromExactSizes) {
+  MakeSingle replanner;
+  replanner.drop_last = true;
+  Start({}, &replanner);
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Finish(TakeFirst(), 80);
+  Finish(TakeFirst(), 160);
+  EXPECT_EQ(replanner.calls, 1);
+  EXPECT_EQ(replanner.seen[0].state, StageStatistics::State::kComplete);
+  EXPECT_EQ(replanner.seen[0].rows, 240u);
+  EXPECT_EQ(replanner.seen[0].partition_rows, std::vector<uint64_t>(8, 30));
+  EXPECT_EQ(replanner.seen[1].state, StageStatistics::State::kWaiting);
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].definition.inputs(0).last_partition(), 8u);
+  EXPECT_EQ(running_[0].definition.inputs(0).outputs_size(), 2);
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, RefusesAPlanThatChangesWhatHasStarted) {
+  MakeSingle replanner;
+  replanner.break_rules = true;
+  Start({}, &replanner);
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Finish(TakeFirst());
+  Finish(TakeFirst());
+  EXPECT_EQ(running_.size(), 2u);
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+}  // namespace
+}  // namespace ballista::scheduler

@@ -1,0 +1,235 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ballista/base/status.h"
+#include "ballista/scheduler/job_state_internal.h"
+
+namespace ballista::scheduler {
+
+JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
+    : number(number),
+      id(std::move(submitted.job_id)),
+      session_id(std::move(submitted.session_id)),
+      graph(std::move(submitted.graph)),
+      options(submitted.options),
+      submitted(now),
+      stages(graph.stages_size()) {
+  options.max_task_attempts = std::max<uint32_t>(options.max_task_attempts, 1);
+  Link();
+}
+
+bool JobState::Launchable(uint32_t stage) const {
+  const StageState& state = stages[stage];
+  return !finished && state.needed && state.incomplete_producers == 0 &&
+         (!state.formed || state.pending > 0);
+}
+
+void JobState::UpdateLaunchable(uint32_t stage) {
+  if (Launchable(stage)) {
+    launchable.insert(stage);
+  } else {
+    launchable.erase(stage);
+  }
+}
+
+void JobState::Link() {
+  for (StageState& state : stages) {
+    state.needed = false;
+    state.producers.clear();
+    state.consumers.clear();
+    state.incomplete_producers = 0;
+    state.inputs.reset();
+    state.definition.reset();
+  }
+  launchable.clear();
+  stages[graph.result_stage()].needed = true;
+  // Consumers come after their producers: from the back, a stage is known to be needed
+  // before its producers are looked at.
+  for (uint32_t id = stages.size(); id-- > 0;) {
+    StageState& state = stages[id];
+    if (!state.needed) continue;
+    std::set<uint32_t> producers;
+    for (const job::StageInput& input : graph.stages(id).inputs()) {
+      producers.insert(input.stages().begin(), input.stages().end());
+    }
+    state.producers.assign(producers.begin(), producers.end());
+    for (uint32_t producer : state.producers) {
+      stages[producer].needed = true;
+      stages[producer].consumers.push_back(id);
+      if (!stages[producer].complete) ++state.incomplete_producers;
+    }
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    std::reverse(stages[id].consumers.begin(), stages[id].consumers.end());
+    UpdateLaunchable(id);
+  }
+}
+
+const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
+  std::optional<std::vector<InputOutputs>>& cached = stages[stage].inputs;
+  if (cached.has_value()) return *cached;
+  std::vector<InputOutputs>& inputs = cached.emplace();
+  for (const job::StageInput& input : graph.stages(stage).inputs()) {
+    InputOutputs& outputs = inputs.emplace_back();
+    outputs.mode = input.mode();
+    for (uint32_t producer : input.stages()) {
+      const job::Output& output = graph.stages(producer).output();
+      outputs.kind = output.kind();
+      outputs.partitions = output.kind() == job::Output::HASH ? output.partitions() : 1;
+      const std::vector<TaskState>& tasks = stages[producer].tasks;
+      for (uint32_t t = 0; t < tasks.size(); ++t) {
+        outputs.outputs.push_back(
+            {producer, t, tasks[t].attempt, tasks[t].executor, &tasks[t].output});
+      }
+    }
+  }
+  return inputs;
+}
+
+const std::shared_ptr<const job::StageDefinition>& JobState::Definition(uint32_t stage) {
+  StageState& state = stages[stage];
+  if (state.definition == nullptr) {
+    const job::Stage& from = graph.stages(stage);
+    auto definition = std::make_shared<job::StageDefinition>();
+    definition->set_job_id(id);
+    definition->set_stage_id(stage);
+    *definition->mutable_fragment() = from.fragment();
+    *definition->mutable_output() = from.output();
+    *definition->mutable_settings() = graph.settings();
+    *definition->mutable_inputs() = from.inputs();
+    if (stage == graph.result_stage()) *definition->mutable_names() = graph.names();
+    state.definition = std::move(definition);
+  }
+  return state.definition;
+}
+
+control::JobProgressResponse JobState::Progress(Time now) const {
+  control::JobProgressResponse progress;
+  progress.set_job_id(id);
+  progress.set_state(finished       ? control::JobProgressResponse::FINISHED
+                     : launched_any ? control::JobProgressResponse::RUNNING
+                                    : control::JobProgressResponse::QUEUED);
+  progress.set_elapsed_us((std::min(now, ended) - submitted).count());
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    const StageState& state = stages[id];
+    if (!state.needed) continue;
+    control::StageProgress* stage = progress.add_stages();
+    stage->set_stage_id(id);
+    stage->set_description(graph.stages(id).description());
+    stage->set_tasks(state.tasks.size());
+    stage->set_running(state.running);
+    stage->set_finished(state.finished);
+    stage->set_rows(state.rows);
+    stage->set_bytes(state.bytes);
+  }
+  return progress;
+}
+
+std::vector<StageStatistics> JobState::Statistics() const {
+  std::vector<StageStatistics> all;
+  for (const StageState& state : stages) {
+    StageStatistics& statistics = all.emplace_back(state.statistics);
+    statistics.state = state.completed_once ? StageStatistics::State::kComplete
+                       : state.formed       ? StageStatistics::State::kStarted
+                                            : StageStatistics::State::kWaiting;
+    statistics.tasks = state.tasks.size();
+    statistics.rows = state.rows;
+    statistics.bytes = state.bytes;
+  }
+  return all;
+}
+
+StageStatistics Summarize(const job::Stage& stage, const StageState& state) {
+  StageStatistics sum;
+  if (stage.output().kind() != job::Output::HASH) return sum;
+  sum.partition_rows.resize(stage.output().partitions());
+  sum.partition_bytes.resize(stage.output().partitions());
+  for (const TaskState& task : state.tasks) {
+    for (int p = 0; p < task.output.partition_rows_size(); ++p) {
+      sum.partition_rows[p] += task.output.partition_rows(p);
+      sum.partition_bytes[p] += task.output.partition_bytes(p);
+    }
+  }
+  return sum;
+}
+
+namespace {
+
+arrow::Status Bad(uint32_t stage, const std::string& what) {
+  return InternalStatus(fmt::format("the job graph's stage {} {}", stage, what));
+}
+
+// Producers of one input are alike; those of all PARTITIONED inputs that hash have the
+// same number of partitions.
+arrow::Status CheckInputs(const job::JobGraph& graph, uint32_t id) {
+  const job::Stage& stage = graph.stages(id);
+  uint32_t stage_partitions = 0;
+  for (const job::StageInput& input : stage.inputs()) {
+    if (input.stages().empty()) return Bad(id, "has an input without producers");
+    if (input.mode() == job::StageInput::INVALID) {
+      return Bad(id, "has an input without a mode");
+    }
+    if (input.mode() == job::StageInput::MERGE &&
+        stage.parallelism() != job::SINGLE_TASK) {
+      return Bad(id, "merges an input in several tasks");
+    }
+    for (uint32_t producer : input.stages()) {
+      if (producer >= id) return Bad(id, "reads a stage that does not come before it");
+      const job::Output& first = graph.stages(input.stages(0)).output();
+      const job::Output& output = graph.stages(producer).output();
+      const bool hash = output.kind() == job::Output::HASH;
+      if (output.kind() != first.kind() ||
+          (hash && output.partitions() != first.partitions())) {
+        return Bad(id, "has an input whose producers are partitioned differently");
+      }
+      if (input.mode() != job::StageInput::PARTITIONED || !hash) continue;
+      if (stage_partitions == 0) stage_partitions = output.partitions();
+      if (stage_partitions != output.partitions()) {
+        return Bad(id, "reads inputs of different numbers of partitions side by side");
+      }
+    }
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status CheckGraph(const job::JobGraph& graph) {
+  if (graph.result_stage() >= static_cast<uint32_t>(graph.stages_size())) {
+    return InternalStatus("the job graph has no stage for its result");
+  }
+  for (uint32_t id = 0; id < static_cast<uint32_t>(graph.stages_size()); ++id) {
+    const job::Stage& stage = graph.stages(id);
+    if (stage.id() != id) return Bad(id, fmt::format("is numbered {}", stage.id()));
+    if (stage.parallelism() != job::SINGLE_TASK &&
+        stage.parallelism() != job::MANY_TASKS) {
+      return Bad(id, "does not say how many tasks it has");
+    }
+    const job::Output& output = stage.output();
+    const bool hash = output.kind() == job::Output::HASH;
+    if (!hash && output.kind() != job::Output::UNPARTITIONED) {
+      return Bad(id, "does not say how its output is partitioned");
+    }
+    if (hash && (output.partitions() < 1 || output.partitions() > 65535)) {
+      return Bad(
+          id, "has a wrong number of partitions: " + std::to_string(output.partitions()));
+    }
+    ARROW_RETURN_NOT_OK(CheckInputs(graph, id));
+  }
+  return arrow::Status::OK();
+}
+
+bool KeepsStartedStages(const JobState& job, const job::JobGraph& graph) {
+  for (uint32_t id = 0; id < job.stages.size(); ++id) {
+    if (!job.stages[id].formed) continue;
+    if (id >= static_cast<uint32_t>(graph.stages_size())) return false;
+    if (graph.stages(id).SerializeAsString() !=
+        job.graph.stages(id).SerializeAsString()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace ballista::scheduler

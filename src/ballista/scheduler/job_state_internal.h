@@ -1,0 +1,116 @@
+// What the core knows of one job: its stages, their tasks, and where the outputs are.
+//
+// A stage is `needed` when the result depends on it, `formed` once its tasks exist (all
+// its producers were complete and a slot was free), and `complete` while every task's
+// output exists. It is launchable when it is needed, all its producers are complete, and
+// it is unformed or has pending tasks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ballista/scheduler/core_messages.h"
+#include "ballista/scheduler/fair_queue_internal.h"
+#include "ballista/scheduler/pending_tasks_internal.h"
+#include "ballista/scheduler/replanner.h"
+#include "ballista/scheduler/task_formation.h"
+
+namespace ballista::scheduler {
+
+struct TaskState {
+  enum State : uint8_t {
+    kPending,
+    kRunning,
+    kFinished,  // its output exists
+    kStopped,   // between running and whatever comes next, within one event
+    kLost,      // it finished, its output is gone and nobody needs it
+  };
+  State state = kPending;
+  uint32_t attempt = 0;
+  uint32_t failures = 0;
+  uint32_t fetch_failures = 0;
+  uint32_t executor_losses = 0;
+  ExecutorIndex executor = kNoExecutor;  // runs it, or keeps its output
+  ExecutorIndex preferred = kNoExecutor;
+  std::vector<ExecutorIndex> avoid;  // sorted: where it failed
+  Time started{};
+  job::OutputStatistics output;
+  std::shared_ptr<const std::string> inline_result;
+  std::unique_ptr<job::TaskMetrics> metrics;
+};
+
+struct StageState {
+  std::vector<uint32_t> producers;  // each once
+  std::vector<uint32_t> consumers;
+  bool needed = false;
+  bool formed = false;
+  bool complete = false;
+  bool completed_once = false;
+  uint32_t incomplete_producers = 0;
+  uint32_t pending = 0;
+  uint32_t running = 0;
+  uint32_t finished = 0;
+  uint64_t rows = 0;  // of the finished tasks' outputs
+  uint64_t bytes = 0;
+  std::vector<TaskState> tasks;
+  std::vector<TaskShare> shares;  // by task
+  std::set<uint32_t> lost;        // tasks in kLost
+  PendingTasks queue;
+  std::optional<std::vector<InputOutputs>> inputs;  // kept while they stay the same
+  std::shared_ptr<const job::StageDefinition> definition;
+  StageStatistics statistics;  // for the replanner
+
+  bool Unfinished() const { return !formed || finished + lost.size() < tasks.size(); }
+};
+
+struct JobState {
+  JobState(uint64_t number, JobSubmitted submitted, Time now);
+
+  uint64_t number;
+  std::string id;
+  std::string session_id;
+  job::JobGraph graph;
+  JobOptions options;
+  Time submitted;
+  Time ended = kNever;
+  Time last_read{};
+  bool launched_any = false;
+  bool finished = false;      // the result can be read
+  bool data_removed = false;  // no executor keeps anything of it
+  uint32_t running = 0;
+  FairQueue::Entry fair;
+  std::vector<StageState> stages;
+  std::set<uint32_t> launchable;
+  std::set<std::string> executor_ids;  // that may keep data of it
+
+  bool Launchable(uint32_t stage) const;
+  // Puts the stage into `launchable`, or takes it out.
+  void UpdateLaunchable(uint32_t stage);
+
+  // Links the stages of `graph`: producers, consumers, what is needed.
+  void Link();
+
+  // The outputs that `stage` reads, by input; its producers are complete.
+  const std::vector<InputOutputs>& Inputs(uint32_t stage);
+
+  const std::shared_ptr<const job::StageDefinition>& Definition(uint32_t stage);
+
+  control::JobProgressResponse Progress(Time now) const;
+  // With what is exact so far; for the replanner.
+  std::vector<StageStatistics> Statistics() const;
+};
+
+// Whether the core can run the graph: positions, modes and partition counts are sound.
+// (The fragments are not looked at.) Errors: Internal, naming the stage.
+arrow::Status CheckGraph(const job::JobGraph& graph);
+
+// Whether each stage of `job` that has started stands unchanged in `graph`.
+bool KeepsStartedStages(const JobState& job, const job::JobGraph& graph);
+
+// Sizes of a complete stage's output.
+StageStatistics Summarize(const job::Stage& stage, const StageState& state);
+
+}  // namespace ballista::scheduler

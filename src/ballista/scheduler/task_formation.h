@@ -1,0 +1,131 @@
+// Forms the tasks of a stage: deals out its scans' splits and its inputs' partitions and
+// outputs, balanced by bytes. Pure functions; the caller owns everything.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "ballista/job.pb.h"
+
+namespace ballista::scheduler {
+
+// An executor within the core; never reused for another registration.
+using ExecutorIndex = uint32_t;
+inline constexpr ExecutorIndex kNoExecutor = 0xffffffffu;
+
+// One task's output that exists.
+struct AvailableOutput {
+  uint32_t stage_id = 0;
+  uint32_t task_index = 0;
+  uint32_t attempt = 0;
+  ExecutorIndex executor = kNoExecutor;
+  const job::OutputStatistics* statistics = nullptr;
+};
+
+// One input of a stage: what its producers' outputs are like (all alike), and the outputs
+// themselves, by stage and task.
+struct InputOutputs {
+  job::StageInput::Mode mode = job::StageInput::INVALID;
+  job::Output::Kind kind = job::Output::INVALID;
+  uint32_t partitions = 1;
+  std::vector<AvailableOutput> outputs;
+};
+
+// What one task reads. Inputs that every task reads whole are not listed.
+struct TaskShare {
+  // Of each PARTITIONED input whose producers hash: [first, last).
+  uint32_t first_partition = 0;
+  uint32_t last_partition = 0;
+  // By input: positions in InputOutputs::outputs, for PARTITIONED inputs whose producers
+  // do not hash.
+  std::vector<std::vector<uint32_t>> outputs;
+  // By Scan.scan_index.
+  std::vector<job::ScanSplits> scans;
+  // Where it would best run: with most of its input, or else such that the tasks spread.
+  ExecutorIndex preferred = kNoExecutor;
+};
+
+struct FormationOptions {
+  uint32_t tasks_per_stage = 0;  // 0: one an executor
+  uint64_t min_task_bytes = 0;   // 0: no limit
+};
+
+// Tasks of `stage`, at least one. Every row of every split, every partition and every
+// output of a PARTITIONED input is in exactly one of them (where there is no row at all,
+// partitions may be in none). `executors`:
+// those that can take tasks, the most idle first; not empty.
+std::vector<TaskShare> FormTasks(const job::Stage& stage,
+                                 const std::vector<InputOutputs>& inputs,
+                                 const std::vector<ExecutorIndex>& executors,
+                                 const FormationOptions& options);
+
+// What the task with `share` reads of `input` (at `position` among the stage's inputs).
+// Outputs without a row in its range are left out. Executors are numbered in the result
+// by `position_of(ExecutorIndex)`.
+template <typename PositionOf>
+job::TaskInput MakeTaskInput(const InputOutputs& input, size_t position,
+                             const TaskShare& share, bool single_task,
+                             PositionOf&& position_of);
+
+// Cuts [0, weights.size()) into at most `n` ranges of nearly equal weight. Weights of 0
+// are in any range or none; no range is of weight 0.
+std::vector<std::pair<uint32_t, uint32_t>> BalanceContiguous(
+    const std::vector<uint64_t>& weights, size_t n);
+
+// Deals `splits` to `loads.size()` tasks that have these bytes already; adds what each
+// gets. Whole files where that is nearly even, else files cut between row groups. The
+// result's splits carry no row_group_ends.
+std::vector<job::ScanSplits> DealSplits(const job::ScanSplits& splits,
+                                        std::vector<uint64_t>* loads);
+
+// Pieces that `splits` can be cut into at most.
+uint64_t CountPieces(const job::ScanSplits& splits);
+
+// ---- implementation of the template
+
+// Rows and bytes of partitions [first, last).
+std::pair<uint64_t, uint64_t> RangeSize(const job::OutputStatistics& statistics,
+                                        uint32_t first, uint32_t last);
+
+template <typename PositionOf>
+job::TaskInput MakeTaskInput(const InputOutputs& input, size_t position,
+                             const TaskShare& share, bool single_task,
+                             PositionOf&& position_of) {
+  const bool hashed = input.kind == job::Output::HASH;
+  const bool whole = single_task || input.mode != job::StageInput::PARTITIONED;
+  job::TaskInput result;
+  result.set_first_partition(hashed && !whole ? share.first_partition : 0);
+  result.set_last_partition(!hashed ? 1
+                            : whole ? input.partitions
+                                    : share.last_partition);
+  auto add = [&](const AvailableOutput& output, uint64_t rows, uint64_t bytes) {
+    if (rows == 0) return;
+    job::TaskOutputRef* ref = result.add_outputs();
+    ref->set_stage_id(output.stage_id);
+    ref->set_task_index(output.task_index);
+    ref->set_attempt(output.attempt);
+    ref->set_executor(position_of(output.executor));
+    ref->set_rows(rows);
+    ref->set_bytes(bytes);
+  };
+  if (hashed && !whole) {
+    for (const AvailableOutput& output : input.outputs) {
+      auto [rows, bytes] =
+          RangeSize(*output.statistics, share.first_partition, share.last_partition);
+      add(output, rows, bytes);
+    }
+  } else if (whole) {
+    for (const AvailableOutput& output : input.outputs) {
+      add(output, output.statistics->rows(), output.statistics->bytes());
+    }
+  } else {
+    for (uint32_t i : share.outputs[position]) {
+      const AvailableOutput& output = input.outputs[i];
+      add(output, output.statistics->rows(), output.statistics->bytes());
+    }
+  }
+  return result;
+}
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,95 @@
+#include "ballista/shuffle/data_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "ballista/base/status.h"
+#include "ballista/flight/rpc.h"
+#include "ballista/flight/status_transport.h"
+#include "ballista/plan/plan.h"
+#include "ballista/shuffle/batch_slice.h"
+#include "ballista/shuffle/output_file.h"
+#include "ballista/shuffle/output_reader.h"
+
+namespace ballista::shuffle {
+namespace {
+
+class BatchReader : public arrow::RecordBatchReader {
+ public:
+  explicit BatchReader(std::unique_ptr<OutputReader> reader)
+      : reader_(std::move(reader)) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return reader_->schema(); }
+
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    ARROW_ASSIGN_OR_RAISE(*batch, reader_->Next());
+    if (*batch != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(*batch, CompactViews(std::move(*batch)));
+    }
+    return arrow::Status::OK();
+  }
+
+ private:
+  const std::unique_ptr<OutputReader> reader_;
+};
+
+// Flight's stream of batches, with typed errors and an early end when the caller is gone.
+class FetchStream : public arrow::flight::FlightDataStream {
+ public:
+  FetchStream(const arrow::flight::ServerCallContext& context,
+              std::unique_ptr<OutputReader> reader,
+              const arrow::ipc::IpcWriteOptions& options)
+      : context_(context),
+        stream_(std::make_shared<BatchReader>(std::move(reader)), options) {}
+
+  std::shared_ptr<arrow::Schema> schema() override { return stream_.schema(); }
+
+  arrow::Result<arrow::flight::FlightPayload> GetSchemaPayload() override {
+    return Typed(stream_.GetSchemaPayload());
+  }
+
+  arrow::Result<arrow::flight::FlightPayload> Next() override {
+    if (context_.is_cancelled()) {
+      return flight::ToFlightStatus(
+          context_, CancelledStatus("the reader has gone", Cancelled::CLIENT));
+    }
+    return Typed(stream_.Next());
+  }
+
+ private:
+  arrow::Result<arrow::flight::FlightPayload> Typed(
+      arrow::Result<arrow::flight::FlightPayload> payload) {
+    if (payload.ok()) return payload;
+    return flight::ToFlightStatus(context_, payload.status());
+  }
+
+  const arrow::flight::ServerCallContext& context_;  // outlives the call's stream
+  arrow::flight::RecordBatchStream stream_;
+};
+
+arrow::Result<std::unique_ptr<OutputReader>> OpenTicket(ShuffleStore* store,
+                                                        const std::string& bytes) {
+  control::FetchTicket ticket;
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(bytes, &ticket));
+  ARROW_RETURN_NOT_OK(flight::CheckWireVersion("a fetch ticket", ticket.wire_version()));
+  if (ticket.outputs().empty()) {
+    return arrow::Status::Invalid("a fetch ticket names no output");
+  }
+  return store->Read(ticket.job_id(), {ticket.outputs().begin(), ticket.outputs().end()});
+}
+
+}  // namespace
+
+arrow::Status ServeFetch(ShuffleStore* store,
+                         const arrow::flight::ServerCallContext& context,
+                         const arrow::flight::Ticket& ticket,
+                         std::unique_ptr<arrow::flight::FlightDataStream>* stream) {
+  auto reader = OpenTicket(store, ticket.ticket);
+  if (!reader.ok()) return flight::ToFlightStatus(context, reader.status());
+  ARROW_ASSIGN_OR_RAISE(const auto options, WriteOptions(store->options().compression));
+  *stream =
+      std::make_unique<FetchStream>(context, std::move(reader).ValueUnsafe(), options);
+  return arrow::Status::OK();
+}
+
+}  // namespace ballista::shuffle

@@ -1,0 +1,23 @@
+// Serves the outputs of a ShuffleStore to other processes: the DoGet of an executor.
+//
+// A ticket is a FetchTicket (control.proto); the stream has the outputs' schema, also
+// when there is no row. Batches are about 1 MB, in the fixed order of OutputReader,
+// compressed as the store is configured. Errors are typed, before and within the stream:
+// FetchFailed (which output), VersionMismatch, Invalid.
+#pragma once
+
+#include <arrow/flight/server.h>
+
+#include <memory>
+
+#include "ballista/shuffle/shuffle_store.h"
+
+namespace ballista::shuffle {
+
+// For FlightServerBase::DoGet. Thread-safe; the stream is the call's.
+arrow::Status ServeFetch(ShuffleStore* store,
+                         const arrow::flight::ServerCallContext& context,
+                         const arrow::flight::Ticket& ticket,
+                         std::unique_ptr<arrow::flight::FlightDataStream>* stream);
+
+}  // namespace ballista::shuffle

@@ -1,0 +1,247 @@
+#include "ballista/shuffle/shuffle_store.h"
+
+#include <arrow/util/byte_size.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ballista/base/status.h"
+#include "ballista/shuffle/output_reader.h"
+#include "ballista/shuffle/partition_hash.h"
+#include "ballista/shuffle/stored_output.h"
+#include "ballista/shuffle/work_folder.h"
+
+namespace ballista::shuffle {
+namespace {
+
+constexpr size_t kRemovedJobsKept = 4096;
+
+// Job ids become folder names.
+bool IsPlainName(const std::string& name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '_';
+  };
+  return !name.empty() && name.size() <= 200 &&
+         std::all_of(name.begin(), name.end(), plain);
+}
+
+}  // namespace
+
+arrow::Result<arrow::Compression::type> ParseCompression(const std::string& name) {
+  if (name == "none") return arrow::Compression::UNCOMPRESSED;
+  if (name == "lz4") return arrow::Compression::LZ4_FRAME;
+  if (name == "zstd") return arrow::Compression::ZSTD;
+  return arrow::Status::Invalid("'", name,
+                                "' is no compression: it is none, lz4 or zstd");
+}
+
+class StoreWriter : public TaskOutputWriter {
+ public:
+  StoreWriter(ShuffleStore* store, std::shared_ptr<StoredOutput> output)
+      : store_(store), output_(std::move(output)) {}
+
+  ~StoreWriter() override { Abort(); }
+
+  arrow::Status SetSchema(std::shared_ptr<arrow::Schema> schema) override {
+    return output_->SetSchema(std::move(schema));
+  }
+
+  arrow::Status Write(PartitionedBatch batch) override {
+    if (batch.batch->num_rows() == 0) return arrow::Status::OK();
+    const int64_t bytes = arrow::util::TotalBufferSize(*batch.batch);
+    ARROW_ASSIGN_OR_RAISE(const size_t index, output_->Append(std::move(batch)));
+    return store_->Keep({output_, index, bytes});
+  }
+
+  arrow::Result<job::OutputStatistics> Commit() override { return output_->Commit(); }
+
+  void Abort() override {
+    if (output_->committed()) return;
+    output_->Remove();
+    store_->Forget(output_->id());
+  }
+
+  int64_t spilled_bytes() const override { return output_->disk_bytes(); }
+
+ private:
+  ShuffleStore* const store_;
+  const std::shared_ptr<StoredOutput> output_;
+};
+
+ShuffleStore::ShuffleStore(StoreOptions options, std::unique_ptr<WorkFolder> folder)
+    : options_(std::move(options)),
+      folder_(std::move(folder)),
+      totals_(std::make_shared<StoreTotals>()) {}
+
+ShuffleStore::~ShuffleStore() {
+  for (const auto& job_id : Jobs()) RemoveJob(job_id);
+}
+
+arrow::Result<std::unique_ptr<ShuffleStore>> ShuffleStore::Open(StoreOptions options) {
+  ARROW_ASSIGN_OR_RAISE(auto folder, WorkFolder::Create(options.work_dir));
+  return std::unique_ptr<ShuffleStore>(
+      new ShuffleStore(std::move(options), std::move(folder)));
+}
+
+arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
+    const job::TaskId& id, const job::Output& output) {
+  if (!IsPlainName(id.job_id())) {
+    return arrow::Status::Invalid("'", id.job_id(), "' is no job id");
+  }
+  if (output.kind() == job::Output::HASH &&
+      (output.partitions() == 0 || output.partitions() > kMaxPartitions)) {
+    return arrow::Status::Invalid("an output has 1 to ", kMaxPartitions,
+                                  " partitions, not ", output.partitions());
+  }
+  auto path = fmt::format("{}/{}/{}-{}-{}.data", folder_->path(), id.job_id(),
+                          id.stage_id(), id.task_index(), id.attempt());
+  auto stored = std::make_shared<StoredOutput>(id, output, std::move(path),
+                                               options_.compression, totals_);
+  std::lock_guard lock(mutex_);
+  if (removed_jobs_.count(id.job_id()) > 0) {
+    return CancelledStatus("the job " + id.job_id() + " has ended", Cancelled::UNKNOWN);
+  }
+  const OutputKey key(id.stage_id(), id.task_index(), id.attempt());
+  if (!jobs_[id.job_id()].emplace(key, stored).second) {
+    return arrow::Status::AlreadyExists(
+        fmt::format("stage {} task {} attempt {} of job {} has an output already",
+                    id.stage_id(), id.task_index(), id.attempt(), id.job_id()));
+  }
+  return std::make_unique<StoreWriter>(this, std::move(stored));
+}
+
+bool ShuffleStore::NextToSpill(SpillEntry* entry) {
+  std::lock_guard lock(mutex_);
+  if (totals_->memory_bytes - spilling_bytes_ <= options_.memory_limit) return false;
+  if (spill_queue_.empty()) return false;
+  *entry = std::move(spill_queue_.front());
+  spill_queue_.pop_front();
+  spilling_bytes_ += entry->bytes;
+  return true;
+}
+
+arrow::Status ShuffleStore::Keep(SpillEntry entry) {
+  {
+    std::lock_guard lock(mutex_);
+    spill_queue_.push_back(std::move(entry));
+    // Entries of outputs that are gone would pile up where nothing is ever spilled.
+    while (spill_queue_.front().output.expired()) spill_queue_.pop_front();
+  }
+  while (NextToSpill(&entry)) {
+    const auto output = entry.output.lock();
+    auto status = output == nullptr ? arrow::Status::OK() : output->Spill(entry.index);
+    std::lock_guard lock(mutex_);
+    spilling_bytes_ -= entry.bytes;
+    if (!status.ok()) {
+      spill_queue_.push_front(std::move(entry));
+      return status;
+    }
+  }
+  return arrow::Status::OK();
+}
+
+void ShuffleStore::Forget(const job::TaskId& id) {
+  std::shared_ptr<StoredOutput> forgotten;
+  std::lock_guard lock(mutex_);
+  const auto job = jobs_.find(id.job_id());
+  if (job == jobs_.end()) return;
+  const auto found =
+      job->second.find(OutputKey(id.stage_id(), id.task_index(), id.attempt()));
+  if (found == job->second.end()) return;
+  forgotten = std::move(found->second);
+  job->second.erase(found);
+  if (job->second.empty()) jobs_.erase(job);
+}
+
+std::shared_ptr<StoredOutput> ShuffleStore::Find(
+    const std::string& job_id, const control::OutputRange& range) const {
+  std::lock_guard lock(mutex_);
+  const auto job = jobs_.find(job_id);
+  if (job == jobs_.end()) return nullptr;
+  const auto found =
+      job->second.find(OutputKey(range.stage_id(), range.task_index(), range.attempt()));
+  return found == job->second.end() ? nullptr : found->second;
+}
+
+arrow::Result<std::unique_ptr<OutputReader>> ShuffleStore::Read(
+    const std::string& job_id, const std::vector<control::OutputRange>& ranges) {
+  std::vector<OutputReader::Range> found;
+  for (const auto& range : ranges) {
+    auto output = Find(job_id, range);
+    if (output == nullptr || !output->committed()) {
+      FetchFailed what;
+      what.set_job_id(job_id);
+      what.set_stage_id(range.stage_id());
+      what.set_task_index(range.task_index());
+      what.set_attempt(range.attempt());
+      what.set_executor_id(options_.executor_id);
+      return FetchFailedStatus(
+          fmt::format(
+              "executor {} has no output of stage {} task {} attempt {} of job {}",
+              options_.executor_id, range.stage_id(), range.task_index(), range.attempt(),
+              job_id),
+          what);
+    }
+    if (range.first_partition() > range.last_partition() ||
+        range.last_partition() > output->partitions()) {
+      return arrow::Status::Invalid(fmt::format(
+          "partitions [{}, {}) were asked of an output that has {}",
+          range.first_partition(), range.last_partition(), output->partitions()));
+    }
+    found.push_back({std::move(output), range.first_partition(), range.last_partition()});
+  }
+  return OutputReader::Make(std::move(found), options_.executor_id);
+}
+
+void ShuffleStore::RemoveJob(const std::string& job_id) {
+  JobOutputs outputs;
+  {
+    std::lock_guard lock(mutex_);
+    const auto job = jobs_.find(job_id);
+    if (job != jobs_.end()) {
+      outputs.swap(job->second);
+      jobs_.erase(job);
+    }
+    if (removed_jobs_.insert(job_id).second) removed_order_.push_back(job_id);
+    if (removed_order_.size() > kRemovedJobsKept) {
+      removed_jobs_.erase(removed_order_.front());
+      removed_order_.pop_front();
+    }
+  }
+  for (const auto& [key, output] : outputs) output->Remove();
+}
+
+StoreUsage ShuffleStore::Usage() const {
+  StoreUsage usage;
+  usage.memory_bytes = totals_->memory_bytes;
+  usage.disk_bytes = totals_->disk_bytes;
+  std::lock_guard lock(mutex_);
+  for (const auto& [job_id, outputs] : jobs_) {
+    usage.outputs += static_cast<int64_t>(outputs.size());
+  }
+  return usage;
+}
+
+StoreUsage ShuffleStore::Usage(const std::string& job_id) const {
+  std::lock_guard lock(mutex_);
+  StoreUsage usage;
+  const auto job = jobs_.find(job_id);
+  if (job == jobs_.end()) return usage;
+  for (const auto& [key, output] : job->second) {
+    usage.memory_bytes += output->memory_bytes();
+    usage.disk_bytes += output->disk_bytes();
+    ++usage.outputs;
+  }
+  return usage;
+}
+
+std::vector<std::string> ShuffleStore::Jobs() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [job_id, outputs] : jobs_) ids.push_back(job_id);
+  return ids;
+}
+
+}  // namespace ballista::shuffle

@@ -1,0 +1,60 @@
+// What simulated stages compute, such that every lost, doubled or misplaced row shows in
+// the result.
+//
+// A row is a number. A scan's rows come from file and row position. A stage passes on the
+// rows of its scans and inputs (some it filters out), each mixed with
+//  - the contents of the row's partition in all hash-partitioned inputs: a task must have
+//    read the same partitions of all of them, whole;
+//  - the contents of every input that is read by all tasks: whole, too.
+// So the result of a job does not depend on how its stages are cut into tasks, and
+// evaluating each stage as one task gives what is expected.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ballista/job.pb.h"
+
+namespace ballista::sim {
+
+using Row = uint64_t;
+
+// The rows that one task read of one input, by partition (one for an unpartitioned
+// producer).
+using InputRows = std::vector<std::vector<Row>>;
+
+struct StageShape {
+  uint32_t stage_id = 0;
+  bool single_task = false;
+  // By input.
+  std::vector<bool> hashed;  // mode PARTITIONED over hash outputs
+  std::vector<bool> whole;   // mode ALL or MERGE
+};
+
+StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage);
+
+std::vector<Row> ScanRows(const plan::FileSplit& split);
+
+// The rows of a task's output. `inputs`: by input; `scanned`: of all its scans.
+std::vector<Row> ComputeRows(const StageShape& shape,
+                             const std::vector<InputRows>& inputs,
+                             const std::vector<Row>& scanned);
+
+uint32_t PartitionOf(Row row, uint32_t partitions);
+// As many as the output has: one where it is not partitioned.
+std::vector<std::vector<Row>> PartitionRows(const job::Output& output,
+                                            const std::vector<Row>& rows);
+
+// A multiset of rows: equal for equal multisets, in any order.
+struct Digest {
+  uint64_t count = 0;
+  uint64_t sum = 0;
+  void Add(const std::vector<Row>& rows);
+  bool operator==(const Digest&) const = default;
+};
+
+// The result of the whole job, each stage evaluated at once.
+Digest ExpectedResult(const job::JobGraph& graph);
+
+}  // namespace ballista::sim

@@ -1,0 +1,68 @@
+// One simulated executor: what it runs and what it keeps. Time and messages are the
+// simulation's.
+#pragma once
+
+#include <arrow/result.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ballista/base/status.h"
+#include "ballista/control.pb.h"
+#include "ballista/sim/rows.h"
+#include "ballista/sim/virtual_clock.h"
+
+namespace ballista::sim {
+
+using TaskKey = std::tuple<std::string, uint32_t, uint32_t, uint32_t>;
+TaskKey KeyOf(const job::TaskId& id);
+
+struct RunningTask {
+  job::TaskDefinition definition;
+  std::shared_ptr<const job::StageDefinition> stage;
+};
+
+struct SimulatedExecutor {
+  std::string id;
+  uint32_t starts = 0;  // incarnations so far
+  uint32_t slots = 1;
+  bool alive = false;
+  bool leaving = false;  // alive, but not to come back
+  Time cut_until{};      // no message passes before then
+
+  std::map<TaskKey, RunningTask> running;
+  std::set<TaskKey> ended;  // failed here; a repeated launch does not run it again
+  // The partitions of each output, by job.
+  std::map<std::string, std::map<TaskKey, std::vector<std::vector<Row>>>> kept;
+
+  std::string incarnation() const { return id + "#" + std::to_string(starts); }
+  bool Reachable(Time now) const { return alive && now >= cut_until; }
+  control::ExecutorMetadata Metadata() const;
+  std::vector<std::string> HeldJobs() const;
+  // The process ends or begins: nothing is left.
+  void Clear();
+  void RemoveJob(const std::string& job_id);
+};
+
+// Gives the partitions of an output, or null where it cannot be read now.
+using ReadOutput = std::function<const std::vector<std::vector<Row>>*(
+    const std::string& executor_id, const TaskKey& output)>;
+
+struct TaskRows {
+  std::vector<std::vector<Row>> partitions;
+  job::OutputStatistics statistics;
+};
+
+// Runs a task: reads its inputs and splits, computes, partitions. Errors: FetchFailed of
+// the first output that cannot be read; Invalid where a reference does not say exactly
+// what is there (a violation).
+arrow::Result<TaskRows> RunTask(const job::JobGraph& graph, const RunningTask& task,
+                                const ReadOutput& read);
+
+}  // namespace ballista::sim

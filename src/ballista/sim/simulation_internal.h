@@ -1,0 +1,106 @@
+// The simulated world: the core in its shell, the network, the executors and the clients.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ballista/scheduler/core.h"
+#include "ballista/sim/simulated_executor_internal.h"
+#include "ballista/sim/simulation.h"
+
+namespace ballista::sim {
+
+// What the simulation knows of a job, to judge its end.
+struct SimulatedJob {
+  std::string id;
+  job::JobGraph graph;
+  Digest expected;
+  uint32_t max_attempts = 4;
+  bool retry = true;
+  std::optional<uint32_t> user_error_stage;
+  bool user_error_thrown = false;
+  bool cancelled = false;
+  // By stage and task: failures that count; of the whole job: the others.
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> failures;
+  uint64_t fetch_failures = 0;
+  std::optional<scheduler::JobFinished> result;
+  bool finished = false;
+  bool failed = false;
+  bool over = false;  // read, released or failed: nothing more is expected
+};
+
+// Cuts stages to one task, or the other way round, where the result stays the same.
+class RandomReplanner : public scheduler::Replanner {
+ public:
+  explicit RandomReplanner(uint64_t seed) : random_(seed) {}
+  std::optional<job::JobGraph> Replan(
+      const job::JobGraph& graph,
+      const std::vector<scheduler::StageStatistics>& stages) override;
+
+ private:
+  Random random_;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(const SimulationOptions& options);
+  SimulationReport Run();
+
+ private:
+  // ---- simulation.cc: jobs, checks
+  void Start();
+  void SubmitJob(uint32_t number);
+  void On(scheduler::JobFinished effect);
+  void On(scheduler::JobFailed effect);
+  void ReadResult(const std::string& job_id);
+  void JudgeFailure(const SimulatedJob& job, const scheduler::JobFailed& failed);
+  void CheckAtEnd();
+  bool AllJobsOver() const { return jobs_over_ == jobs_.size() && jobs_to_come_ == 0; }
+  void Violation(const std::string& what);
+
+  // ---- simulation_shell.cc: what the scheduler's shell and the network do
+  void Deliver(scheduler::Event event);
+  void ArmTimer();
+  void On(scheduler::LaunchTasks effect);
+  void On(scheduler::CancelTasks effect);
+  void On(scheduler::RemoveJobs effect);
+  void DeliverLaunch(const std::string& executor, const std::string& incarnation,
+                     const std::vector<RunningTask>& tasks);
+  void DeliverRemoval(const std::string& executor, const std::vector<std::string>& jobs);
+  // An executor's message, sent again until it gets through or its process has ended.
+  void Report(const SimulatedExecutor& from, scheduler::Event event);
+  Time NetworkDelay();
+
+  // ---- simulation_executors.cc: executors and their faults
+  void Boot(SimulatedExecutor* executor);
+  void Register(SimulatedExecutor* executor);
+  void Heartbeat(const std::string& id, uint32_t starts);
+  void RunLater(SimulatedExecutor* executor, const TaskKey& key);
+  void EndTask(const std::string& executor, uint32_t starts, const TaskKey& key);
+  std::optional<arrow::Status> InjectedFailure(const RunningTask& task);
+  void NextFault();
+  void Crash(SimulatedExecutor* executor, bool noticed);
+  SimulatedExecutor* AnyAlive();
+  size_t CountAlive() const;
+
+  const SimulationOptions options_;
+  Random random_;
+  VirtualClock clock_;
+  RandomReplanner replanner_;
+  scheduler::SchedulerCore core_;
+  Time timer_ = scheduler::kNever;
+  bool healing_ = false;  // no more faults: everything is to come to its end
+  std::map<std::string, SimulatedExecutor> executors_;
+  // By executor: when the last ordered message to it arrives.
+  std::map<std::string, Time> ordered_until_;
+  std::map<std::string, SimulatedJob> jobs_;
+  size_t jobs_over_ = 0;
+  size_t jobs_to_come_ = 0;
+  SimulationReport report_;
+};
+
+}  // namespace ballista::sim

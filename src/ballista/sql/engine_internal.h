@@ -1,0 +1,29 @@
+// What the sessions of one SqlEngine share.
+#pragma once
+
+#include <memory>
+#include <shared_mutex>
+#include <string>
+
+#include "ballista/catalog/file_catalog.h"
+#include "ballista/sql/pch_internal.h"
+#include "ballista/sql/session.h"
+
+namespace ballista::sql {
+
+struct EngineState {
+  explicit EngineState(duckdb::DBConfig* config) : database(nullptr, config) {}
+
+  duckdb::DuckDB database;
+  catalog::FileCatalog files;
+  // Held shared while a statement is planned, and alone while one changes the catalog,
+  // local tables, or the few settings that DuckDB has for the instance alone and that a
+  // session sets for itself (see session_settings.cc).
+  std::shared_mutex mutex;
+};
+
+// How long text is parsed: one statement after the other, comments and empty ones gone.
+arrow::Result<std::vector<std::string>> SplitText(duckdb::ClientContext& context,
+                                                  const std::string& sql);
+
+}  // namespace ballista::sql

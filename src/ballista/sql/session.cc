@@ -1,0 +1,504 @@
+#include "ballista/base/status.h"
+#include "ballista/plan/plan.h"
+#include "ballista/sql/error_conversion.h"
+#include "ballista/sql/lexer_internal.h"
+#include "ballista/sql/result_conversion.h"
+#include "ballista/sql/session_internal.h"
+#include "ballista/sql/value_conversion.h"
+
+namespace ballista::sql {
+
+using duckdb::StatementType;
+
+namespace {
+
+arrow::Status NotSupported(const std::string& sentence) {
+  return UserErrorStatus(UserError::NOT_SUPPORTED, sentence);
+}
+
+// SHOW and DESCRIBE tell of the catalog; SUMMARIZE is a query over the table's rows.
+bool ShowsCatalog(const duckdb::SelectStatement& statement) {
+  if (statement.node->type != duckdb::QueryNodeType::SELECT_NODE) return false;
+  const auto& from = statement.node->Cast<duckdb::SelectNode>().from_table;
+  return from && from->type == duckdb::TableReferenceType::SHOW_REF &&
+         from->Cast<duckdb::ShowRef>().show_type != duckdb::ShowType::SUMMARY;
+}
+
+// The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the like.
+std::string ShownName(const std::string& sql) {
+  const auto tokens = Tokenize(sql);
+  if (!tokens[0].Is("SHOW") || tokens.size() < 3) return "";
+  std::string name;
+  size_t at = 1;
+  for (; tokens[at].IsName(); ++at) {
+    name += tokens[at].text;
+    if (!tokens[at + 1].Is(".")) {
+      ++at;
+      break;
+    }
+    name += ".";
+    ++at;
+  }
+  if (tokens[at].Is(";")) ++at;
+  return tokens[at].kind == Token::Kind::kEnd ? name : "";
+}
+
+bool ReturnsRows(const duckdb::SQLStatement& statement) {
+  switch (statement.type) {
+    case StatementType::SELECT_STATEMENT:
+    case StatementType::EXPLAIN_STATEMENT:
+    case StatementType::PRAGMA_STATEMENT:
+    case StatementType::CALL_STATEMENT:
+    case StatementType::EXECUTE_STATEMENT:
+      return true;
+    case StatementType::INSERT_STATEMENT:
+      return !statement.Cast<duckdb::InsertStatement>().returning_list.empty();
+    case StatementType::UPDATE_STATEMENT:
+      return !statement.Cast<duckdb::UpdateStatement>().returning_list.empty();
+    case StatementType::DELETE_STATEMENT:
+      return !statement.Cast<duckdb::DeleteStatement>().returning_list.empty();
+    default:
+      return false;
+  }
+}
+
+std::string Refusal(StatementType type) {
+  switch (type) {
+    case StatementType::TRANSACTION_STATEMENT:
+      return "transactions are not supported: each statement commits by itself";
+    case StatementType::ATTACH_STATEMENT:
+    case StatementType::DETACH_STATEMENT:
+    case StatementType::COPY_DATABASE_STATEMENT:
+      return "databases cannot be attached to the cluster; read files by CREATE EXTERNAL "
+             "TABLE or by path";
+    case StatementType::LOAD_STATEMENT:
+    case StatementType::UPDATE_EXTENSIONS_STATEMENT:
+    case StatementType::EXTENSION_STATEMENT:
+      return "extensions cannot be installed or loaded by a client";
+    case StatementType::EXPORT_STATEMENT:
+      return "EXPORT and IMPORT are not supported; use COPY (query) TO 'folder'";
+    case StatementType::VACUUM_STATEMENT:
+    case StatementType::ANALYZE_STATEMENT:
+      return "VACUUM and ANALYZE are not supported: there is nothing for them to do";
+    case StatementType::PRAGMA_STATEMENT:
+      return "this PRAGMA would change the scheduler's process";
+    default:
+      return "statements of the kind " + duckdb::StatementTypeToString(type) +
+             " are not supported";
+  }
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------- locking
+
+class Session::Guard {
+ public:
+  Guard(Session& session, bool alone) : session_(session), lock_(session.mutex_) {
+    if (alone || !session_.instance_settings_.empty()) {
+      alone_ = std::unique_lock(session_.engine_->mutex);
+      status_ = session_.ApplyInstanceSettings(true);
+    } else {
+      shared_ = std::shared_lock(session_.engine_->mutex);
+    }
+  }
+  ~Guard() {
+    if (alone_.owns_lock()) (void)session_.ApplyInstanceSettings(false);
+  }
+  const arrow::Status& status() const { return status_; }
+
+ private:
+  Session& session_;
+  std::lock_guard<std::mutex> lock_;
+  std::unique_lock<std::shared_mutex> alone_;
+  std::shared_lock<std::shared_mutex> shared_;
+  arrow::Status status_;
+};
+
+Session::Session(std::shared_ptr<EngineState> engine, std::string id)
+    : engine_(std::move(engine)),
+      id_(std::move(id)),
+      connection_(engine_->database),
+      planner_(connection_, engine_->files) {}
+
+// ---------------------------------------------------------------------- entry points
+
+arrow::Result<Statement> Session::Compile(const std::string& sql,
+                                          const std::vector<plan::Value>& parameters) {
+  const auto tokens = Tokenize(sql);
+  // Anything but a query may change the catalog, local tables or settings.
+  const bool alone = !(tokens[0].Is("SELECT") || tokens[0].Is("WITH") ||
+                       tokens[0].Is("FROM") || tokens[0].Is("VALUES") ||
+                       tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
+  Guard guard(*this, alone);
+  ARROW_RETURN_NOT_OK(guard.status());
+  return Guarded([&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
+}
+
+arrow::Result<std::string> Session::GetOption(const std::string& name) {
+  Guard guard(*this, false);
+  ARROW_RETURN_NOT_OK(guard.status());
+  if (SessionOptions::IsSessionOption(name)) return options_.Get(name);
+  return EngineOption(name);
+}
+
+arrow::Status Session::SetOption(const std::string& name, const std::string& value) {
+  Guard guard(*this, true);
+  ARROW_RETURN_NOT_OK(guard.status());
+  if (SessionOptions::IsSessionOption(name)) return options_.Set(name, value);
+  for (const char c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') {
+      return UserErrorStatus(UserError::CATALOG, "there is no setting " + name);
+    }
+  }
+  return SetEngineOption(name, duckdb::Value(value).ToSQLString());
+}
+
+arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {
+  Guard guard(*this, true);
+  ARROW_RETURN_NOT_OK(guard.status());
+  return Guarded([&]() -> arrow::Result<Description> {
+    Description description;
+    ARROW_ASSIGN_OR_RAISE(auto external, ParseExternalTable(sql));
+    if (external || !ShownName(sql).empty()) {
+      description.is_query = !external;
+      description.schema = external ? CountTable(0)->schema() : arrow::schema({});
+      description.parameters = arrow::schema({});
+      return description;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
+    if (statements.size() != 1) return NotSupported("one statement at a time, please");
+    auto& statement = *statements[0];
+    description.is_query = ReturnsRows(statement);
+    const auto count = statement.named_param_map.size();
+    std::vector<std::shared_ptr<arrow::Field>> parameters(
+        count, arrow::field("", arrow::null()));
+    duckdb::vector<duckdb::LogicalType> types;
+    duckdb::vector<std::string> names;
+    const auto zone = connection_.context->GetClientProperties().time_zone;
+    arrow::Status described;
+    connection_.context->RunFunctionInTransaction([&] {
+      duckdb::Planner planner(*connection_.context);
+      planner.CreatePlan(statement.Copy());
+      if (!planner.properties.bound_all_parameters) {
+        // A parameter's type depends on its value: NULL stands in for each.
+        duckdb::Planner again(*connection_.context);
+        for (const auto& [name, position] : statement.named_param_map) {
+          again.parameter_data[name] = duckdb::BoundParameterData(duckdb::Value());
+        }
+        again.CreatePlan(statement.Copy());
+        types = again.types;
+        names = again.names;
+      } else {
+        types = planner.types;
+        names = planner.names;
+      }
+      for (const auto& [name, position] : statement.named_param_map) {
+        const auto found = planner.value_map.find(name);
+        auto type = arrow::Result<std::shared_ptr<arrow::DataType>>(arrow::null());
+        if (found != planner.value_map.end() &&
+            found->second->return_type.id() != duckdb::LogicalTypeId::UNKNOWN &&
+            found->second->return_type.id() != duckdb::LogicalTypeId::INVALID) {
+          type = plan::ToArrowType(ToPlanType(found->second->return_type), zone);
+        }
+        if (!type.ok()) described = type.status();
+        if (type.ok() && position >= 1 && position <= count) {
+          parameters[position - 1] = arrow::field("$" + name, *type);
+        }
+      }
+    });
+    ARROW_RETURN_NOT_OK(described);
+    std::vector<std::shared_ptr<arrow::Field>> fields;
+    if (statement.type == StatementType::EXPLAIN_STATEMENT) {
+      fields = {arrow::field("plan_type", arrow::utf8()),
+                arrow::field("plan", arrow::utf8())};
+    } else {
+      for (size_t i = 0; i < types.size(); ++i) {
+        ARROW_ASSIGN_OR_RAISE(auto type, plan::ToArrowType(ToPlanType(types[i]), zone));
+        fields.push_back(arrow::field(names[i], std::move(type)));
+      }
+    }
+    description.schema = arrow::schema(std::move(fields));
+    description.parameters = arrow::schema(std::move(parameters));
+    return description;
+  });
+}
+
+// ---------------------------------------------------------------------- dispatch
+
+arrow::Result<std::vector<Session::Parsed>> Session::Parse(const std::string& sql) {
+  return Guarded([&]() -> arrow::Result<std::vector<Parsed>> {
+    auto statements = connection_.ExtractStatements(sql);
+    std::vector<Parsed> result;
+    for (auto& statement : statements) result.push_back(std::move(statement));
+    return result;
+  });
+}
+
+arrow::Result<ParameterValues> Session::BindParameters(
+    const duckdb::SQLStatement& statement, const std::vector<plan::Value>& values) {
+  const auto& names = statement.named_param_map;
+  if (names.size() != values.size()) {
+    return UserErrorStatus(UserError::BINDER, "the statement has " +
+                                                  std::to_string(names.size()) +
+                                                  " parameters, but " +
+                                                  std::to_string(values.size()) +
+                                                  " values are given");
+  }
+  ParameterValues bound;
+  for (const auto& [name, position] : names) {
+    if (position < 1 || position > values.size()) {
+      return UserErrorStatus(UserError::BINDER,
+                             "there is no value for the parameter $" + name);
+    }
+    ARROW_ASSIGN_OR_RAISE(auto value, FromPlanValue(values[position - 1]));
+    bound[name] = duckdb::BoundParameterData(std::move(value));
+  }
+  return bound;
+}
+
+arrow::Result<Statement> Session::CompileText(
+    const std::string& sql, const std::vector<plan::Value>& parameters) {
+  ARROW_ASSIGN_OR_RAISE(auto external, ParseExternalTable(sql));
+  if (external) return CompileExternalTable(*external);
+  const auto shown = ShownName(sql);
+  if (!shown.empty()) {
+    if (SessionOptions::IsSessionOption(shown)) return ShowOption(shown);
+    duckdb::Value value;
+    if (connection_.context->TryGetCurrentSetting(shown, value)) return ShowOption(shown);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
+  if (statements.empty()) {
+    return UserErrorStatus(UserError::SYNTAX, "there is no statement in the text");
+  }
+  if (statements.size() == 1) {
+    ARROW_ASSIGN_OR_RAISE(auto bound, BindParameters(*statements[0], parameters));
+    return CompileParsed(std::move(statements[0]), bound);
+  }
+  // DuckDB makes several statements of a PIVOT without an IN list.
+  const auto tokens = Tokenize(sql);
+  size_t semicolons = 0;
+  for (size_t i = 0; i + 2 < tokens.size(); ++i) semicolons += tokens[i].Is(";");
+  if (semicolons > 0) return NotSupported("one statement at a time, please");
+  return CompilePivot(std::move(statements), {});
+}
+
+arrow::Result<Statement> Session::CompileParsed(Parsed statement,
+                                                const ParameterValues& parameters) {
+  switch (statement->type) {
+    case StatementType::SELECT_STATEMENT:
+      return CompileSelect(statement->Cast<duckdb::SelectStatement>(), parameters);
+    case StatementType::EXPLAIN_STATEMENT:
+      return CompileExplain(statement->Cast<duckdb::ExplainStatement>(), parameters);
+    case StatementType::COPY_STATEMENT:
+      return CompileCopy(statement->Cast<duckdb::CopyStatement>(), parameters);
+    case StatementType::SET_STATEMENT:
+      return CompileSet(statement->Cast<duckdb::SetStatement>());
+    case StatementType::CREATE_STATEMENT:
+      return CompileCreate(statement->Cast<duckdb::CreateStatement>(), parameters);
+    case StatementType::DROP_STATEMENT:
+      return CompileDrop(statement->Cast<duckdb::DropStatement>());
+    case StatementType::INSERT_STATEMENT:
+      return CompileInsert(statement->Cast<duckdb::InsertStatement>(), parameters);
+    case StatementType::UPDATE_STATEMENT:
+    case StatementType::DELETE_STATEMENT:
+    case StatementType::MERGE_INTO_STATEMENT:
+    case StatementType::ALTER_STATEMENT:
+      return CompileChange(std::move(statement), parameters);
+    case StatementType::EXECUTE_STATEMENT:
+      return CompileExecute(statement->Cast<duckdb::ExecuteStatement>());
+    case StatementType::PREPARE_STATEMENT: {
+      auto& prepare = statement->Cast<duckdb::PrepareStatement>();
+      prepared_[duckdb::StringUtil::Lower(prepare.name)] = std::move(prepare.statement);
+      Statement result;
+      result.is_query = false;
+      result.type = "PREPARE";
+      result.rows = CountTable(0)->Slice(0, 0);
+      result.schema = result.rows->schema();
+      return result;
+    }
+    case StatementType::CALL_STATEMENT: {
+      auto ref = duckdb::make_uniq<duckdb::TableFunctionRef>();
+      ref->function = statement->Cast<duckdb::CallStatement>().function->Copy();
+      const auto& name = ref->function->Cast<duckdb::FunctionExpression>().function_name;
+      if (name.rfind("duckdb_", 0) != 0 && name.rfind("pragma_", 0) != 0) {
+        return NotSupported("CALL " + name +
+                            "() is not supported; table functions are read by SELECT * "
+                            "FROM " +
+                            name + "()");
+      }
+      auto node = duckdb::make_uniq<duckdb::SelectNode>();
+      node->select_list.push_back(duckdb::make_uniq<duckdb::StarExpression>());
+      node->from_table = std::move(ref);
+      duckdb::SelectStatement select;
+      select.node = std::move(node);
+      return CompileSelect(select, parameters);
+    }
+    default:
+      return NotSupported(Refusal(statement->type));
+  }
+}
+
+arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& statement,
+                                                const ParameterValues& parameters) {
+  if (ShowsCatalog(statement)) {
+    return RunHere(statement.Copy(), parameters, true, "SHOW");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanSelect(statement, parameters));
+  if (!query.planner_only.empty()) {
+    return RunHere(statement.Copy(), parameters, true, "SELECT");
+  }
+  Statement result;
+  result.kind = Statement::Kind::kQuery;
+  result.type = "SELECT";
+  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  result.plan = std::move(query.plan);
+  return result;
+}
+
+arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& statement,
+                                                 const ParameterValues& parameters) {
+  const bool analyze =
+      statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
+  const auto inner = statement.stmt->type;
+  const bool is_query = inner == StatementType::SELECT_STATEMENT;
+  const bool is_copy =
+      inner == StatementType::COPY_STATEMENT &&
+      !statement.stmt->Cast<duckdb::CopyStatement>().info->is_from;
+  if (!is_query && !is_copy) {
+    if (analyze) return NotSupported("EXPLAIN ANALYZE takes a query or COPY ... TO");
+    return RunHere(statement.Copy(), parameters, true, "EXPLAIN");
+  }
+  if (is_query && ShowsCatalog(statement.stmt->Cast<duckdb::SelectStatement>())) {
+    return RunHere(statement.Copy(), parameters, true, "EXPLAIN");
+  }
+  PlannedQuery query;
+  if (is_query) {
+    ARROW_ASSIGN_OR_RAISE(
+        query, planner_.PlanSelect(statement.stmt->Cast<duckdb::SelectStatement>(),
+                                   parameters));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(
+        query,
+        planner_.PlanCopy(statement.stmt->Cast<duckdb::CopyStatement>(), parameters));
+  }
+  if (!query.planner_only.empty()) {
+    return RunHere(statement.Copy(), parameters, true, "EXPLAIN");
+  }
+  Statement result;
+  result.kind = analyze ? Statement::Kind::kExplainAnalyze : Statement::Kind::kExplain;
+  result.type = analyze ? "EXPLAIN ANALYZE" : "EXPLAIN";
+  result.plan = std::move(query.plan);
+  result.schema = arrow::schema({arrow::field("plan_type", arrow::utf8()),
+                                 arrow::field("plan", arrow::utf8())});
+  return result;
+}
+
+arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& statement,
+                                              const ParameterValues& parameters) {
+  if (statement.info->is_from) return CompileCopyFrom(statement);
+  ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanCopy(statement, parameters));
+  Statement result;
+  result.kind = Statement::Kind::kQuery;
+  result.is_query = false;
+  result.type = "COPY";
+  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  result.plan = std::move(query.plan);
+  return result;
+}
+
+arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& statement) {
+  const auto found = prepared_.find(duckdb::StringUtil::Lower(statement.name));
+  if (found == prepared_.end()) {
+    return UserErrorStatus(UserError::CATALOG,
+                           "there is no prepared statement " + statement.name);
+  }
+  ParameterValues values;
+  for (const auto& [name, expression] : statement.named_values) {
+    const auto result = connection_.Query("SELECT (" + expression->ToString() + ")");
+    if (result->HasError()) return ToStatus(result->GetErrorObject());
+    values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
+  }
+  const auto& wanted = found->second->named_param_map;
+  bool fits = wanted.size() == values.size();
+  for (const auto& [name, position] : wanted) fits = fits && values.count(name) > 0;
+  if (!fits) {
+    return UserErrorStatus(UserError::BINDER,
+                           "the prepared statement " + statement.name + " takes " +
+                               std::to_string(wanted.size()) + " values, and got " +
+                               std::to_string(values.size()));
+  }
+  return CompileParsed(found->second->Copy(), values);
+}
+
+// A PIVOT without an IN list: first a type with the distinct values is made, then the
+// query over it is planned, then the type goes. The values are found here, in the planning
+// instance.
+arrow::Result<Statement> Session::CompilePivot(std::vector<Parsed> pieces,
+                                               const ParameterValues& parameters) {
+  arrow::Result<Statement> result = NotSupported("one statement at a time, please");
+  arrow::Status failed;
+  for (auto& piece : pieces) {
+    if (piece->type == StatementType::SELECT_STATEMENT) {
+      if (failed.ok()) {
+        result = CompileSelect(piece->Cast<duckdb::SelectStatement>(), parameters);
+      }
+    } else if (failed.ok() || piece->type == StatementType::DROP_STATEMENT) {
+      const auto done = connection_.Query(std::move(piece));
+      if (done->HasError() && failed.ok()) failed = ToStatus(done->GetErrorObject());
+    }
+  }
+  ARROW_RETURN_NOT_OK(failed);
+  return result;
+}
+
+// ---------------------------------------------------------------------- rows
+
+arrow::Result<Statement> Session::RunHere(Parsed statement,
+                                          const ParameterValues& parameters,
+                                          bool is_query, std::string type) {
+  return Guarded([&]() -> arrow::Result<Statement> {
+    duckdb::unique_ptr<duckdb::QueryResult> rows;
+    if (parameters.empty()) {
+      rows = connection_.Query(std::move(statement));
+    } else {
+      auto prepared = connection_.Prepare(std::move(statement));
+      if (prepared->HasError()) return ToStatus(prepared->GetErrorObject());
+      auto values = parameters;
+      rows = prepared->Execute(values, false);
+    }
+    Statement result;
+    result.kind = Statement::Kind::kRows;
+    result.is_query = is_query;
+    result.type = std::move(type);
+    ARROW_ASSIGN_OR_RAISE(result.rows, ToArrowTable(*connection_.context, *rows));
+    result.schema = result.rows->schema();
+    return result;
+  });
+}
+
+arrow::Result<std::shared_ptr<arrow::Table>> Session::QueryHere(const std::string& sql) {
+  return Guarded([&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    auto rows = connection_.Query(sql);
+    return ToArrowTable(*connection_.context, *rows);
+  });
+}
+
+arrow::Result<Statement> Session::ShowOption(const std::string& name) {
+  std::string value;
+  if (SessionOptions::IsSessionOption(name)) {
+    ARROW_ASSIGN_OR_RAISE(value, options_.Get(name));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(value, EngineOption(name));
+  }
+  Statement result;
+  result.type = "SHOW";
+  ARROW_ASSIGN_OR_RAISE(result.rows,
+                        QueryHere("SELECT " + duckdb::Value(name).ToSQLString() +
+                                  " AS name, " + duckdb::Value(value).ToSQLString() +
+                                  " AS value"));
+  result.schema = result.rows->schema();
+  return result;
+}
+
+}  // namespace ballista::sql

@@ -1,0 +1,93 @@
+// The one implementation of SqlSession.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ballista/sql/engine_internal.h"
+#include "ballista/sql/external_table.h"
+#include "ballista/sql/pch_internal.h"
+#include "ballista/sql/query_planner.h"
+#include "ballista/sql/session.h"
+#include "ballista/sql/session_options.h"
+
+namespace ballista::sql {
+
+class Session : public SqlSession, public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<EngineState> engine, std::string id);
+
+  const std::string& id() const override { return id_; }
+  arrow::Result<Statement> Compile(const std::string& sql,
+                                   const std::vector<plan::Value>& parameters) override;
+  arrow::Result<Description> Describe(const std::string& sql) override;
+  arrow::Result<std::string> GetOption(const std::string& name) override;
+  arrow::Status SetOption(const std::string& name, const std::string& value) override;
+
+ private:
+  using Parsed = duckdb::unique_ptr<duckdb::SQLStatement>;
+
+  // ---- session.cc
+  arrow::Result<std::vector<Parsed>> Parse(const std::string& sql);
+  arrow::Result<Statement> CompileText(const std::string& sql,
+                                       const std::vector<plan::Value>& parameters);
+  arrow::Result<Statement> CompileParsed(Parsed statement,
+                                         const ParameterValues& parameters);
+  arrow::Result<Statement> CompileSelect(const duckdb::SelectStatement& statement,
+                                         const ParameterValues& parameters);
+  arrow::Result<Statement> CompileExplain(duckdb::ExplainStatement& statement,
+                                          const ParameterValues& parameters);
+  arrow::Result<Statement> CompileCopy(const duckdb::CopyStatement& statement,
+                                       const ParameterValues& parameters);
+  arrow::Result<Statement> CompileExecute(duckdb::ExecuteStatement& statement);
+  arrow::Result<Statement> CompilePivot(std::vector<Parsed> pieces,
+                                        const ParameterValues& parameters);
+  arrow::Result<Statement> ShowOption(const std::string& name);
+  arrow::Result<ParameterValues> BindParameters(
+      const duckdb::SQLStatement& statement, const std::vector<plan::Value>& values);
+
+  // ---- session_changes.cc: statements that change the catalog or a local table
+  arrow::Result<Statement> CompileExternalTable(const ExternalTable& table);
+  arrow::Result<Statement> CompileCreate(duckdb::CreateStatement& statement,
+                                         const ParameterValues& parameters);
+  arrow::Result<Statement> CompileCreateTableAs(duckdb::CreateStatement& statement,
+                                                const ParameterValues& parameters);
+  arrow::Result<Statement> CompileInsert(duckdb::InsertStatement& statement,
+                                         const ParameterValues& parameters);
+  arrow::Result<Statement> CompileCopyFrom(const duckdb::CopyStatement& statement);
+  arrow::Result<Statement> CompileDrop(duckdb::DropStatement& statement);
+  arrow::Result<Statement> CompileChange(Parsed statement,
+                                         const ParameterValues& parameters);
+  arrow::Status RefuseFileScans(const duckdb::SQLStatement& statement,
+                                const ParameterValues& parameters);
+  bool IsExternalTable(const duckdb::DropInfo& info);
+
+  // ---- session_settings.cc
+  arrow::Result<Statement> CompileSet(duckdb::SetStatement& statement);
+  arrow::Status SetEngineOption(const std::string& name, const std::string& value_sql);
+  arrow::Status ApplyInstanceSettings(bool apply);
+  arrow::Result<std::string> EngineOption(const std::string& name);
+
+  // ---- running in the planning instance
+  arrow::Result<Statement> RunHere(Parsed statement, const ParameterValues& parameters,
+                                   bool is_query, std::string type);
+  arrow::Result<std::shared_ptr<arrow::Table>> QueryHere(const std::string& sql);
+
+  // Locks the session, and the engine: alone when this session has settings of its own
+  // that DuckDB keeps for the instance, or when `alone` is asked for.
+  class Guard;
+
+  const std::shared_ptr<EngineState> engine_;
+  const std::string id_;
+  std::mutex mutex_;
+  duckdb::Connection connection_;
+  QueryPlanner planner_;
+  SessionOptions options_;
+  std::map<std::string, std::string> instance_settings_;  // name, value in SQL
+  std::map<std::string, Parsed> prepared_;                // by lower-case name
+};
+
+}  // namespace ballista::sql

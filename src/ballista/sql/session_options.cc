@@ -1,0 +1,174 @@
+#include "ballista/sql/session_options.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdint>
+
+#include "ballista/base/status.h"
+
+namespace ballista::sql {
+namespace {
+
+using Type = SessionOptionSpec::Type;
+
+std::string Lower(std::string text) {
+  for (auto& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+arrow::Result<const SessionOptionSpec*> Find(const std::string& name) {
+  const auto wanted = Lower(name);
+  std::vector<std::string> names;
+  for (const auto& spec : SessionOptionSpecs()) {
+    if (wanted == spec.name) return &spec;
+    names.push_back(spec.name);
+  }
+  std::string message = "there is no session option " + name;
+  const auto nearest = NearestName(wanted, names);
+  if (!nearest.empty()) message += "; did you mean " + nearest + "?";
+  return UserErrorStatus(UserError::CATALOG, message);
+}
+
+arrow::Status Refuse(const SessionOptionSpec& spec, const std::string& value,
+                     const std::string& wanted) {
+  return UserErrorStatus(UserError::BINDER, "the session option " +
+                                                std::string(spec.name) + " takes " +
+                                                wanted + ", not '" + value + "'");
+}
+
+bool ParseUnsigned(const std::string& text, uint64_t* number) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, *number);
+  return parsed.ec == std::errc() && parsed.ptr == end && !text.empty();
+}
+
+bool ParseBytes(const std::string& text, uint64_t* bytes) {
+  static const std::map<std::string, uint64_t> units = {
+      {"", 1},           {"b", 1},           {"kb", 1000},
+      {"mb", 1000000},   {"gb", 1000000000}, {"kib", 1ULL << 10},
+      {"mib", 1ULL << 20}, {"gib", 1ULL << 30}};
+  size_t digits = 0;
+  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits]))) {
+    ++digits;
+  }
+  uint64_t number = 0;
+  if (!ParseUnsigned(text.substr(0, digits), &number)) return false;
+  while (digits < text.size() && text[digits] == ' ') ++digits;
+  const auto unit = units.find(Lower(text.substr(digits)));
+  if (unit == units.end() || number > UINT64_MAX / unit->second) return false;
+  *bytes = number * unit->second;
+  return *bytes <= static_cast<uint64_t>(INT64_MAX);
+}
+
+arrow::Result<std::string> Normalize(const SessionOptionSpec& spec,
+                                     const std::string& value) {
+  const auto text = Lower(value);
+  uint64_t number = 0;
+  switch (spec.type) {
+    case Type::kUnsigned:
+      if (!ParseUnsigned(text, &number) || number > UINT32_MAX) {
+        return Refuse(spec, value, "a whole number from 0");
+      }
+      return std::to_string(number);
+    case Type::kAutoBytes:
+      if (text == "-1" || text == "auto") return std::string("-1");
+      [[fallthrough]];
+    case Type::kBytes:
+      if (!ParseBytes(text, &number)) {
+        return Refuse(spec, value, "a number of bytes such as 1048576 or 64MB");
+      }
+      return std::to_string(number);
+    case Type::kBoolean:
+      if (text == "true" || text == "1" || text == "on") return std::string("true");
+      if (text == "false" || text == "0" || text == "off") return std::string("false");
+      return Refuse(spec, value, "true or false");
+    default:
+      break;
+  }
+  std::string known;
+  for (const auto& choice : spec.choices) {
+    if (choice == text) return text;
+    known += (known.empty() ? "" : ", ") + choice;
+  }
+  return Refuse(spec, value, "one of " + known);
+}
+
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1,
+                         diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
+  static const std::vector<SessionOptionSpec> specs = {
+      {"ballista.broadcast_threshold", Type::kAutoBytes, "-1", {},
+       "A join side of up to this many bytes may be sent whole to every task; 0: never, "
+       "-1: chosen by cost and memory."},
+      {"ballista.collect_metrics", Type::kBoolean, "false", {},
+       "Metrics of each operator are collected for every query, not only for EXPLAIN "
+       "ANALYZE."},
+      {"ballista.max_task_attempts", Type::kUnsigned, "4", {},
+       "How often a task is tried before its job fails."},
+      {"ballista.replan", Type::kBoolean, "true", {},
+       "Stages that have not started are planned again from the exact sizes of the ones "
+       "before them."},
+      {"ballista.shuffle_compression", Type::kChoice, "none", {"none", "lz4", "zstd"},
+       "How rows between stages are compressed."},
+      {"ballista.shuffle_partitions", Type::kUnsigned, "0", {},
+       "Partitions of a hash exchange; 0: chosen from the number of executors."},
+      {"ballista.single_task_threshold", Type::kBytes, "16777216", {},
+       "A query that reads up to this many bytes runs as one task; 0: never."},
+  };
+  return specs;
+}
+
+bool SessionOptions::IsSessionOption(const std::string& name) {
+  return Lower(name).rfind("ballista.", 0) == 0;
+}
+
+arrow::Result<std::string> SessionOptions::Get(const std::string& name) const {
+  ARROW_ASSIGN_OR_RAISE(const auto* spec, Find(name));
+  const auto found = values_.find(spec->name);
+  return found == values_.end() ? std::string(spec->default_value) : found->second;
+}
+
+arrow::Status SessionOptions::Set(const std::string& name, const std::string& value) {
+  ARROW_ASSIGN_OR_RAISE(const auto* spec, Find(name));
+  ARROW_ASSIGN_OR_RAISE(values_[spec->name], Normalize(*spec, value));
+  return arrow::Status::OK();
+}
+
+arrow::Status SessionOptions::Reset(const std::string& name) {
+  ARROW_ASSIGN_OR_RAISE(const auto* spec, Find(name));
+  values_.erase(spec->name);
+  return arrow::Status::OK();
+}
+
+std::string NearestName(const std::string& name,
+                        const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(3, name.size() / 3);
+  for (const auto& candidate : candidates) {
+    const size_t distance = EditDistance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace ballista::sql

@@ -1,0 +1,289 @@
+"""Starts a real cluster (scheduler and executors) on free loopback ports, for tests and benchmarks.
+
+    with Cluster(executors=2) as cluster:
+        with cluster.connect() as connection:
+            table = cluster.sql("SELECT 1", connection)
+
+Every wait has a deadline. Processes are stopped by their own process id. When the block is left by an
+exception the tail of every log is printed to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import adbc_driver_flightsql
+import adbc_driver_flightsql.dbapi
+import adbc_driver_manager
+import pyarrow
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REGISTERED = "Received register_executor request"
+LISTENING = "listening on"
+
+
+class ClusterError(RuntimeError):
+    """A process did not start, ended early, or did not answer before its deadline."""
+
+
+class StatementTimeout(RuntimeError):
+    """A statement got no answer before its deadline; the message says where processes stand."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now; held together so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def binaries_folder() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("BALLISTA_BIN", ROOT / "build" / "bin"))
+
+
+class Process:
+    """One child process whose output goes to a log file."""
+
+    def __init__(self, name: str, command: list[str], log: pathlib.Path, env: dict[str, str]):
+        self.name = name
+        self.command = command
+        self.log = log
+        with open(log, "wb") as output:
+            self.child = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.text().splitlines()[-lines:])
+
+    def running(self) -> bool:
+        return self.child.poll() is None
+
+    def stop(self, grace: float = 10.0) -> bool:
+        """SIGTERM, then SIGKILL after `grace` seconds. False when it had to be killed."""
+        if not self.running():
+            return True
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            self.child.wait(grace)
+            return True
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            return False
+
+    def kill(self) -> None:
+        if self.running():
+            self.child.kill()
+        self.child.wait()
+
+    def where(self) -> str:
+        """What each thread of the process waits for, by the kernel; a hint for a hang."""
+        lines = []
+        for task in sorted(pathlib.Path(f"/proc/{self.pid}/task").glob("*")):
+            try:
+                name = (task / "comm").read_text().strip()
+                state = re.search(r"^State:\s*(\S+)", (task / "status").read_text(), re.M)
+                wait = (task / "wchan").read_text().strip()
+                lines.append(f"  thread {task.name} {name}: {state and state[1]} {wait}")
+            except OSError:
+                continue
+        return "\n".join(lines)
+
+
+class Cluster:
+    """A scheduler and `executors` executors.
+
+    threads: engine threads of each executor. memory_limit, shuffle_memory_limit: as the executor's options
+    take them ("2GiB"); None leaves the default. Extra arguments go to the processes as they are.
+    """
+
+    def __init__(
+        self,
+        executors: int = 2,
+        threads: int = 1,
+        memory_limit: str | None = None,
+        shuffle_memory_limit: str | None = None,
+        shuffle_compression: str | None = None,
+        scheduler_args: tuple[str, ...] | list[str] = (),
+        executor_args: tuple[str, ...] | list[str] = (),
+        folder: str | os.PathLike | None = None,
+        start_timeout: float = 60.0,
+        env: dict[str, str] | None = None,
+    ):
+        self.executor_count = executors
+        self.threads = threads
+        self.memory_limit = memory_limit
+        self.shuffle_memory_limit = shuffle_memory_limit
+        self.shuffle_compression = shuffle_compression
+        self.scheduler_args = list(scheduler_args)
+        self.executor_args = list(executor_args)
+        self.start_timeout = start_timeout
+        self.env = {**os.environ, "BALLISTA_LOG": "info", **(env or {})}
+        self.own_folder = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ballista-cluster-"))
+        self.scheduler: Process | None = None
+        self.executors: list[Process] = []
+        self.port = 0
+
+    # ---- life
+
+    def __enter__(self) -> "Cluster":
+        try:
+            self.start()
+        except BaseException:
+            self.report(sys.stderr)
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is not None and kind is not KeyboardInterrupt:
+            self.report(sys.stderr)
+        self.stop()
+
+    def start(self) -> None:
+        ports = free_ports(1 + self.executor_count)
+        self.port = ports[0]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [str(self.binary("scheduler")), "--bind-host", "127.0.0.1", "--port", str(self.port)]
+        self.scheduler = self.spawn("scheduler", command + self.scheduler_args)
+        self.wait_for(
+            lambda: LISTENING in self.scheduler.text(), self.start_timeout, "the scheduler to listen"
+        )
+        for port in ports[1:]:
+            self.start_executor(port)
+        self.wait_for_executors(self.executor_count)
+
+    def start_executor(self, port: int | None = None) -> Process:
+        """One more executor; does not wait for it."""
+        number = len(self.executors)
+        work_dir = self.folder / f"work-{number}"
+        work_dir.mkdir(exist_ok=True)
+        command = [str(self.binary("executor"))]
+        command += ["--bind-host", "127.0.0.1", "--external-host", "127.0.0.1"]
+        command += ["--port", str(port or free_ports(1)[0])]
+        command += ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port)]
+        command += ["--work-dir", str(work_dir), "--threads", str(self.threads)]
+        if self.memory_limit is not None:
+            command += ["--memory-limit", str(self.memory_limit)]
+        if self.shuffle_memory_limit is not None:
+            command += ["--shuffle-memory-limit", str(self.shuffle_memory_limit)]
+        if self.shuffle_compression is not None:
+            command += ["--shuffle-compression", self.shuffle_compression]
+        process = self.spawn(f"executor-{number}", command + self.executor_args)
+        self.executors.append(process)
+        return process
+
+    def wait_for_executors(self, count: int, timeout: float | None = None) -> None:
+        """Until the scheduler's log has `count` registrations in all."""
+        self.wait_for(
+            lambda: self.scheduler.text().count(REGISTERED) >= count,
+            timeout or self.start_timeout,
+            f"{count} executors to register",
+        )
+
+    def stop(self) -> None:
+        for process in [*self.executors, *([self.scheduler] if self.scheduler else [])]:
+            process.stop()
+        if self.own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def spawn(self, name: str, command: list[str]) -> Process:
+        return Process(name, command, self.folder / f"{name}.log", self.env)
+
+    @staticmethod
+    def binary(name: str) -> pathlib.Path:
+        path = binaries_folder() / name
+        if not path.exists():
+            raise ClusterError(f"{path} is missing: build it first (`make`)")
+        return path
+
+    def wait_for(self, ready, timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            for process in self.processes():
+                if not process.running():
+                    raise ClusterError(
+                        f"{process.name} ended with code {process.child.returncode} "
+                        f"while waiting for {what}"
+                    )
+            if time.monotonic() > deadline:
+                raise ClusterError(f"waited {timeout:g} s for {what}")
+            time.sleep(0.02)
+
+    # ---- use
+
+    @property
+    def uri(self) -> str:
+        return f"grpc://127.0.0.1:{self.port}"
+
+    def connect(self, timeout: float = 60.0, cookies: bool = True):
+        """An ADBC connection (DB-API). `timeout`: seconds for each call of the driver."""
+        options = adbc_driver_flightsql.DatabaseOptions
+        limits = adbc_driver_flightsql.ConnectionOptions
+        seconds = str(float(timeout))
+        return adbc_driver_flightsql.dbapi.connect(
+            self.uri,
+            db_kwargs={options.WITH_COOKIE_MIDDLEWARE.value: "true" if cookies else "false"},
+            conn_kwargs={
+                limits.TIMEOUT_QUERY.value: seconds,
+                limits.TIMEOUT_FETCH.value: seconds,
+                limits.TIMEOUT_UPDATE.value: seconds,
+            },
+            autocommit=True,
+        )
+
+    def sql(self, text: str, connection=None) -> pyarrow.Table:
+        """Runs one statement. Errors: StatementTimeout for no answer in time, else the driver's."""
+        if connection is None:
+            with self.connect() as own:
+                return self.sql(text, own)
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(text)
+                return cursor.fetch_arrow_table()
+            except adbc_driver_manager.Error as error:
+                if error.status_code == adbc_driver_manager.AdbcStatusCode.TIMEOUT:
+                    raise StatementTimeout(f"{error}\n{self.where()}") from error
+                raise
+
+    def processes(self) -> list[Process]:
+        return [*([self.scheduler] if self.scheduler else []), *self.executors]
+
+    def where(self) -> str:
+        return "\n".join(f"{each.name} (pid {each.pid})\n{each.where()}" for each in self.processes())
+
+    def dead(self) -> list[str]:
+        return [
+            f"{each.name} ended with code {each.child.returncode}"
+            for each in self.processes()
+            if not each.running()
+        ]
+
+    def report(self, output) -> None:
+        for process in self.processes():
+            state = "running" if process.running() else f"ended with code {process.child.returncode}"
+            print(f"---- {process.name} ({state}): {' '.join(process.command)}", file=output)
+            print(process.tail(), file=output)

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Runs the SQL corpus: run.py [--engine ballista|duckdb] [--config NAME|all] [FILE...]
+
+Prints each failure with file:line, expected and got; the last line is `N passed, N failed, N skipped`. Exit
+code 1 when something failed. A statement without an answer for --timeout seconds is a failure, and ends its
+file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import sys
+import tempfile
+import threading
+import time
+
+import engines
+import make_data
+import sqllogictest
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONFIGS = HERE / "configs.json"
+
+
+class Totals:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = self.skipped = 0
+        self.slowest: list[tuple[float, str]] = []
+
+    def print_failure(self, text: str) -> None:
+        with self.lock:
+            self.failed += 1
+            print(text, flush=True)
+
+
+def skip_reason(record: sqllogictest.Record, skips: list[dict]) -> str:
+    for skip in skips:
+        if skip["file"] == record.file.name and skip.get("statement", record.sql) == record.sql:
+            return skip["reason"]
+    return ""
+
+
+def run_file(path: pathlib.Path, engine, skips: list[dict], totals: Totals) -> None:
+    records = sqllogictest.parse(path)
+    session = engine.open()
+    try:
+        for position, record in enumerate(records):
+            if not record.runs_on(engine.name) or skip_reason(record, skips):
+                with totals.lock:
+                    totals.skipped += 1
+                continue
+            outcome = sqllogictest.run_record(record, session.execute)
+            with totals.lock:
+                totals.slowest.append((outcome.seconds, f"{path.name}:{record.line}"))
+            if not outcome.problem:
+                with totals.lock:
+                    totals.passed += 1
+                continue
+            totals.print_failure(f"FAIL {path.name}:{record.line}\n{record.sql}\n{outcome.problem}\n")
+            if engine.where() or "StatementTimeout" in outcome.problem:
+                rest = len(records) - position - 1
+                totals.print_failure(f"FAIL {path.name}: given up, {rest} records not run. {engine.where()}\n")
+                return
+    finally:
+        session.close()
+
+
+def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Totals:
+    totals = Totals()
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(run_file, path, engine, skips, totals): path for path in files}
+        for done in concurrent.futures.as_completed(waiting):
+            if done.exception():
+                totals.print_failure(f"FAIL {waiting[done].name}: {done.exception()!r}\n")
+    return totals
+
+
+def make_engine(arguments, name: str, config: dict, scratch: pathlib.Path):
+    data = make_data.ensure()
+    if arguments.engine == "duckdb":
+        return engines.DuckDb(data, scratch)
+    return engines.ClusterEngine(data, scratch, config, arguments.timeout)
+
+
+def main() -> int:
+    configs = json.loads(CONFIGS.read_text())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", choices=["ballista", "duckdb"], default="ballista")
+    parser.add_argument("--config", choices=[*configs, "all"], default="default")
+    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--jobs", type=int, default=4, help="files run at once")
+    parser.add_argument("--slowest", type=int, default=0, help="print the N slowest statements")
+    parser.add_argument("files", nargs="*", type=pathlib.Path)
+    arguments = parser.parse_args()
+    files = arguments.files or sorted(HERE.glob("*.test"))
+    names = list(configs) if arguments.config == "all" else [arguments.config]
+    passed = failed = skipped = 0
+    for name in names:
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="ballista-sql-") as scratch:
+            engine = make_engine(arguments, name, configs[name], pathlib.Path(scratch))
+            try:
+                totals = run(engine, files, configs[name].get("skip", []), arguments.jobs)
+            finally:
+                engine.close()
+        for seconds, where in sorted(totals.slowest, reverse=True)[: arguments.slowest]:
+            print(f"{seconds:8.3f} s  {where}")
+        print(
+            f"config {name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped "
+            f"in {time.monotonic() - start:.1f} s",
+            flush=True,
+        )
+        passed, failed, skipped = passed + totals.passed, failed + totals.failed, skipped + totals.skipped
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -52,7 +52,7 @@ void MoveScans(job::Stage* stage) {
 }  // namespace
 
 uint32_t StageBuilder::AddStage(Fragment fragment, job::Output output) {
-  stages_.push_back({std::move(fragment), std::move(output)});
+  stages_.push_back({std::move(fragment), std::move(output), {}});
   return static_cast<uint32_t>(stages_.size() - 1);
 }
 
@@ -105,18 +105,24 @@ Fragment StageBuilder::Spread(Fragment input) {
   return ReadAs(stage, StageInput::PARTITIONED, Distribution::Random());
 }
 
-uint32_t StageBuilder::Materialize(Fragment input) {
-  if (input.distribution.kind != Distribution::kHash) {
-    return AddStage(std::move(input), Unpartitioned());
+uint32_t StageBuilder::Materialize(Fragment input, const std::vector<uint32_t>& keys) {
+  Distribution produced = input.distribution;
+  job::Output output = Unpartitioned();
+  if (produced.kind == Distribution::kHash) {
+    std::vector<uint32_t> columns;
+    for (const auto& key : produced.keys) columns.push_back(*key.begin());
+    output = HashOutput(columns, produced.partitions);
+  } else if (produced.kind == Distribution::kRandom && !keys.empty()) {
+    produced = Distribution::Hash(keys, partitions_);
+    output = HashOutput(keys, partitions_);
   }
-  std::vector<uint32_t> keys;
-  for (const auto& key : input.distribution.keys) keys.push_back(*key.begin());
-  const uint32_t partitions = input.distribution.partitions;
-  return AddStage(std::move(input), HashOutput(keys, partitions));
+  const uint32_t stage = AddStage(std::move(input), std::move(output));
+  stages_[stage].produced = std::move(produced);
+  return stage;
 }
 
 Fragment StageBuilder::Read(uint32_t stage) {
-  const Distribution& produced = stages_[stage].fragment.distribution;
+  const Distribution produced = stages_[stage].produced;
   if (!produced.IsSpread()) {
     return ReadAs(stage, StageInput::ALL, Distribution::Single());
   }

@@ -37,8 +37,9 @@ class StageBuilder {
   Fragment Spread(Fragment input);
 
   // A fragment that several readers share becomes a stage; Read gives one reader's view
-  // of it. A hash distribution is kept.
-  uint32_t Materialize(Fragment input);
+  // of it. A hash distribution is kept; random rows are hashed by `keys`, where there are
+  // any.
+  uint32_t Materialize(Fragment input, const std::vector<uint32_t>& keys);
   Fragment Read(uint32_t stage);
 
   // The graph whose result is `result`.
@@ -48,6 +49,8 @@ class StageBuilder {
   struct DraftStage {
     Fragment fragment;
     job::Output output;
+    // As Read gives it.
+    Distribution produced;
   };
   struct DraftRead {
     uint32_t stage = 0;

@@ -13,6 +13,9 @@ namespace {
 
 using job::StageInput;
 
+// Not worth a stage.
+constexpr double kCheapBytes = 1 << 20;
+
 job::Output Unpartitioned() {
   job::Output output;
   output.set_kind(job::Output::UNPARTITIONED);
@@ -68,27 +71,40 @@ Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,
   return fragment;
 }
 
-int64_t StageBuilder::BareRead(const Fragment& fragment) const {
-  if (!fragment.root.has_exchange_read()) return -1;
-  return reads_[fragment.root.exchange_read().input()].stage;
+bool StageBuilder::ReadAgain(plan::Node* root, StageInput::Mode mode) {
+  plan::Node* node = root;
+  while (node->has_project() || node->has_filter()) {
+    bool is_volatile = false;
+    plan::ForEachExpression(*node, [&](const plan::Expression& e) {
+      is_volatile = is_volatile || plan::IsVolatile(e);
+    });
+    if (is_volatile) return false;
+    node = node->mutable_inputs(0);
+  }
+  if (!node->has_exchange_read()) return false;
+  if (EstimatedBytes(*node) > 2 * EstimatedBytes(*root) + kCheapBytes) return false;
+  const DraftRead read = reads_[node->exchange_read().input()];
+  node->mutable_exchange_read()->set_input(static_cast<uint32_t>(reads_.size()));
+  reads_.push_back({read.stage, mode});
+  return true;
 }
 
 Fragment StageBuilder::Gather(Fragment input) {
-  if (!input.distribution.IsSpread()) {
+  if (!input.distribution.IsSpread() || ReadAgain(&input.root, StageInput::ALL)) {
     input.distribution = Distribution::Single();
     return input;
   }
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::ALL, Distribution::Single());
 }
 
 Fragment StageBuilder::Broadcast(Fragment input) {
   if (input.distribution.kind == Distribution::kReplicated) return input;
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  if (ReadAgain(&input.root, StageInput::ALL)) {
+    input.distribution = Distribution::Replicated();
+    return input;
+  }
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::ALL, Distribution::Replicated());
 }
 
@@ -99,9 +115,11 @@ Fragment StageBuilder::HashExchange(Fragment input, const std::vector<uint32_t>&
 
 Fragment StageBuilder::Spread(Fragment input) {
   if (input.distribution.IsSpread()) return input;
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  if (ReadAgain(&input.root, StageInput::PARTITIONED)) {
+    input.distribution = Distribution::Random();
+    return input;
+  }
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::PARTITIONED, Distribution::Random());
 }
 

@@ -59,8 +59,9 @@ class StageBuilder {
 
   uint32_t AddStage(Fragment fragment, job::Output output);
   Fragment ReadAs(uint32_t stage, job::StageInput::Mode mode, Distribution distribution);
-  // The stage that the fragment reads and does nothing else with, or -1.
-  int64_t BareRead(const Fragment& fragment) const;
+  // Makes a fragment that only selects from another stage's output read it as `mode`,
+  // where that moves little more than a stage of its own would. Whether it did.
+  bool ReadAgain(plan::Node* root, job::StageInput::Mode mode);
   // Stages below `stage` and itself, inputs first.
   void Order(uint32_t stage, std::vector<int64_t>* position,
              std::vector<uint32_t>* order) const;

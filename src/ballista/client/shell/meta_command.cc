@@ -7,8 +7,6 @@
 
 #include <charconv>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include "ballista/client/shell/progress_text.h"
 
@@ -181,13 +179,10 @@ void MetaCommands::RunFile(const std::vector<std::string>& words) {
     Complain("\\i takes the name of a file");
     return;
   }
-  std::ifstream file(words[1], std::ios::binary);
-  const std::string script((std::istreambuf_iterator<char>(file)), {});
-  if (!file) {
-    Complain(fmt::format("cannot read the file '{}'", words[1]));
-    return;
+  // A statement that fails says so itself.
+  if (const auto outcome = runner_->RunFile(words[1]); !outcome.ok()) {
+    Complain(outcome.status().message());
   }
-  (void)runner_->RunScript(script, words[1]);  // says itself what failed
 }
 
 void MetaCommands::ListExecutors() {

@@ -1,8 +1,6 @@
 #include "ballista/client/shell/statement_runner.h"
 
 #include <arrow/array.h>
-#include <arrow/io/buffered.h>
-#include <arrow/io/file.h>
 #include <arrow/type.h>
 #include <arrow/util/io_util.h>
 #include <fmt/format.h>
@@ -11,7 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
+#include <iostream>
 #include <set>
+#include <sstream>
 
 #include "ballista/client/shell/interrupt.h"
 #include "ballista/client/shell/query_watch.h"
@@ -21,8 +22,6 @@ namespace ballista::shell {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int64_t kBufferBytes = int64_t{256} << 10;
 
 double SecondsBetween(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -49,37 +48,6 @@ bool IsCount(const arrow::Schema& schema) {
 }
 
 }  // namespace
-
-arrow::Result<std::unique_ptr<Output>> Output::StandardOutput() {
-  auto output = std::make_unique<Output>();
-  // A descriptor of its own, for closing it is not the end of standard output.
-  const int file_descriptor = dup(STDOUT_FILENO);
-  if (file_descriptor < 0) return arrow::Status::IOError("standard output is closed");
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(file_descriptor));
-  ARROW_ASSIGN_OR_RAISE(output->stream_,
-                        arrow::io::BufferedOutputStream::Create(
-                            kBufferBytes, arrow::default_memory_pool(), file));
-  output->is_terminal_ = isatty(STDOUT_FILENO) != 0;
-  return output;
-}
-
-arrow::Result<std::unique_ptr<Output>> Output::File(const std::string& path) {
-  auto output = std::make_unique<Output>();
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(path));
-  ARROW_ASSIGN_OR_RAISE(output->stream_,
-                        arrow::io::BufferedOutputStream::Create(
-                            kBufferBytes, arrow::default_memory_pool(), file));
-  output->is_file_ = true;
-  return output;
-}
-
-int Output::width() const {
-  return is_terminal_ ? TerminalWidth(STDOUT_FILENO) : 0;
-}
-
-arrow::Status Output::Close() {
-  return stream_->Close();
-}
 
 // Of one statement under way.
 struct StatementRunner::Progress {
@@ -233,6 +201,20 @@ Outcome StatementRunner::RunScript(std::string_view script, std::string_view fil
     if (outcome != Outcome::kDone) return outcome;
   }
   return Outcome::kDone;
+}
+
+arrow::Result<Outcome> StatementRunner::RunFile(const std::string& path) {
+  // Taken whole: a stream's own buffer reports what cannot be read, a folder for one.
+  std::ostringstream script;
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  std::istream& input = path == "-" ? std::cin : file;
+  const bool empty = input.peek() == std::istream::traits_type::eof();
+  if (input.bad() || (path != "-" && !file.is_open())) {
+    return arrow::Status::IOError(fmt::format("cannot read the file '{}'", path));
+  }
+  if (!empty) script << input.rdbuf();
+  return RunScript(script.str(), path == "-" ? "" : path);
 }
 
 arrow::Status StatementRunner::Print(const arrow::RecordBatch& batch) {

@@ -400,6 +400,7 @@ class ScriptTest(unittest.TestCase):
                               timeout=60, check=False)
         self.assertEqual(done.stderr, b"")
         self.assertEqual(done.stdout.decode().splitlines()[-1], "0")
+        self.server.wait_for("cancelled")
 
     def test_ctrl_c_ends_a_script(self):
         process = subprocess.Popen([BALLISTA, "--port", str(self.server.port), "-c", "sleep 60; select 1"],
@@ -409,6 +410,7 @@ class ScriptTest(unittest.TestCase):
         out, err = process.communicate(timeout=10)
         self.assertEqual(process.returncode, 130)
         self.assertEqual((out, err), (b"", b"Cancelled.\n"))
+        self.server.wait_for("cancelled")
 
     def test_timing_goes_to_standard_error(self):
         done = self.run_ballista("--timing", "--format", "csv", "-c", "select 1 as a")

@@ -32,6 +32,13 @@ int GrpcCode(arrow::StatusCode code) {
   }
 }
 
+// A transport error without what gRPC says of its own insides.
+arrow::Status Plain(const arrow::Status& status) {
+  const size_t end = status.message().find(". gRPC client debug context:");
+  if (end == std::string::npos) return status;
+  return status.WithMessage(status.message().substr(0, end));
+}
+
 // At most `limit` bytes, ending at a whole UTF-8 character.
 std::string CutMessage(const std::string& message, size_t limit) {
   if (message.size() <= limit) return message;
@@ -63,7 +70,7 @@ arrow::Status ToFlightStatus(const arrow::flight::ServerCallContext& context,
 arrow::Status FromFlightStatus(const arrow::Status& status) {
   if (status.ok()) return status;
   const auto detail = arrow::flight::FlightStatusDetail::UnwrapStatus(status);
-  if (detail == nullptr || detail->extra_info().empty()) return status;
+  if (detail == nullptr || detail->extra_info().empty()) return Plain(status);
   RpcStatus encoded;
   control::TaskFailed failure;
   if (!encoded.ParseFromString(detail->extra_info()) || encoded.details().empty() ||

@@ -157,6 +157,7 @@ plan::Node PlanTranslator::TranslateFilter(duckdb::LogicalFilter& op) {
   const auto bindings = op.children[0]->GetColumnBindings();
   const auto lookup = LookupByBinding(bindings);
   auto node = Over(TranslateNode(*op.children[0]));
+  node.mutable_filter();  // no predicate is left where a rule has split it up
   for (const auto& predicate : op.expressions) {
     *node.mutable_filter()->add_predicates() = expressions_.Translate(*predicate, lookup);
   }

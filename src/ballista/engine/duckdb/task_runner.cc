@@ -173,11 +173,20 @@ arrow::Result<uint64_t> TaskRunner::RegisterInput(const plan::Node& node) {
 }
 
 arrow::Status TaskRunner::ToStatus(const duckdb::ErrorData& error) const {
+  const bool fatal = error.HasError() && error.Type() == duckdb::ExceptionType::FATAL;
+  if (fatal || (error.HasError() && error.Type() == duckdb::ExceptionType::INTERNAL)) {
+    engine_.broken = true;
+  }
   if (state_.cancelled) {
     return CancelledStatus("the task was cancelled", Cancelled::UNKNOWN);
   }
   const auto kept = state_.status();
-  return kept.ok() ? FromDuckDbError(error, errors_) : kept;
+  if (!kept.ok()) return kept;
+  if (fatal && error.RawMessage().find("previous fatal error") != std::string::npos) {
+    return arrow::Status::IOError(
+        "DuckDB was restarted because another task ran into a bug: ", error.RawMessage());
+  }
+  return FromDuckDbError(error, errors_);
 }
 
 arrow::Result<duckdb::unique_ptr<duckdb::QueryResult>> TaskRunner::Execute(

@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* kHelp =
     R"(Statements end with ; and may take several lines. Ctrl-C cancels a running statement.
-  \d             tables and views       \d NAME        columns of a table
-  \dt            tables                 \executors     executors of the cluster
+  \d, \dt        tables and views       \d NAME        columns of a table
+  \executors     executors of the cluster
   \timing [on|off]                      print the times of each statement
   \format [table|csv|json|parquet|arrow]
   \maxrows N     rows that a table shows on a terminal, 0 for all
@@ -75,10 +75,8 @@ MetaCommands::Result MetaCommands::Run(std::string_view line) {
   if (command == "\\q") return Result::kLeave;
   if (command == "\\?" || command == "\\h" || command == "\\help") {
     std::fputs(kHelp, stdout);
-  } else if (command == "\\d") {
+  } else if (command == "\\d" || command == "\\dt") {
     Describe(words);
-  } else if (command == "\\dt") {
-    ListTables(false);
   } else if (command == "\\timing") {
     SetTiming(words);
   } else if (command == "\\format") {
@@ -105,16 +103,15 @@ void MetaCommands::RunAsTable(const std::string& sql) {
   runner_->options().format = format;
 }
 
-void MetaCommands::ListTables(bool views_too) {
-  RunAsTable(fmt::format(
-      "SELECT table_schema AS \"schema\", table_name AS name, lower(table_type) AS type "
-      "FROM information_schema.tables {}ORDER BY ALL",
-      views_too ? "" : "WHERE table_type <> 'VIEW' "));
+void MetaCommands::ListTables() {
+  RunAsTable(
+      "SELECT table_schema AS \"schema\", table_name AS name, lower(table_type) AS "
+      "type FROM information_schema.tables ORDER BY ALL");
 }
 
 void MetaCommands::Describe(const std::vector<std::string>& words) {
   if (words.size() < 2) {
-    ListTables(true);
+    ListTables();
     return;
   }
   const std::string& name = words[1];

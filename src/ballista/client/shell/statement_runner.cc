@@ -41,6 +41,10 @@ bool ChangesThings(std::string_view statement) {
   return kKeywords.contains(client::FirstKeyword(statement));
 }
 
+bool IsPlan(std::string_view statement) {
+  return client::FirstKeyword(statement) == "EXPLAIN";
+}
+
 bool IsCount(const arrow::Schema& schema) {
   return schema.num_fields() == 0 ||
          (schema.num_fields() == 1 &&
@@ -56,6 +60,7 @@ struct StatementRunner::Progress {
   Clock::time_point first_rows = start;
   Clock::time_point end = start;
   int64_t rows = 0;
+  bool is_plan = false;       // of EXPLAIN: text rather than rows
   bool cut = false;           // more rows were there than a table shows
   int64_t total_rows = -1;    // as the server said
   bool is_change = false;     // no rows, but done
@@ -75,8 +80,7 @@ arrow::Status StatementRunner::SetOutput(std::unique_ptr<Output> output) {
 }
 
 std::unique_ptr<ResultWriter> StatementRunner::MakeWriter(const StatementSource& source) {
-  if (options_.format == Format::kTable &&
-      client::FirstKeyword(source.text) == "EXPLAIN") {
+  if (options_.format == Format::kTable && IsPlan(source.text)) {
     return MakePlainWriter(output_->stream());
   }
   WriterOptions options;
@@ -91,6 +95,7 @@ arrow::Status StatementRunner::Stream(client::Query* query, const StatementSourc
   ARROW_ASSIGN_OR_RAISE(auto schema, query->Schema());
   progress->planned = progress->first_rows = Clock::now();
   progress->is_change = ChangesThings(source.text) && IsCount(*schema);
+  progress->is_plan = IsPlan(source.text);
   const auto writer = MakeWriter(source);
   bool begun = false;
   auto begin = [&]() -> arrow::Status {
@@ -146,6 +151,8 @@ arrow::Status StatementRunner::WriteFooter(const Progress& progress) {
                  ? fmt::format("OK ({:.3f} s)\n", seconds)
                  : fmt::format("OK, {} ({:.3f} s)\n",
                                CountText(progress.changed_rows, "row"), seconds);
+  } else if (progress.is_plan) {
+    footer = fmt::format("({:.3f} s)\n", seconds);
   } else if (progress.cut) {
     footer = fmt::format(
         "(first {} shown{}; --maxrows 0 or \\maxrows 0 shows all, {:.3f} s)\n",

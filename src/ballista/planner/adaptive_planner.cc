@@ -98,7 +98,7 @@ class Replanner {
   void MergeSmallProducers(int stage) {
     Stage* s = graph_.mutable_stages(stage);
     if (s->parallelism() != job::SINGLE_TASK) {
-      if (!IsSmall(stage)) return;
+      if (!IsSmall(stage)) return RepeatSmallProducers(stage);
       s->set_parallelism(job::SINGLE_TASK);
       changed_ = true;
     }
@@ -112,6 +112,33 @@ class Replanner {
         TakeIn(s, i, producer);
         merged = true;
       }
+    }
+  }
+
+  // A stage of many tasks that reads a small producer whole: each task does its work
+  // anew, where that is deterministic, sooner than a stage would be through.
+  void RepeatSmallProducers(int stage) {
+    for (int i = 0; i < graph_.stages(stage).inputs_size(); ++i) {
+      const StageInput& input = graph_.stages(stage).inputs(i);
+      const int producer = Producer(input);
+      if (producer < 0 || input.mode() != StageInput::ALL) continue;
+      uint64_t rows = 0;
+      uint64_t bytes = 0;
+      if (readers_[static_cast<size_t>(producer)] != 1 ||
+          !IsSmall(producer, &rows, &bytes) || rows > kSmallRows / 4) {
+        continue;
+      }
+      const JobGraph before = graph_;
+      const auto readers = readers_;
+      for (auto& read : *graph_.mutable_stages(producer)->mutable_inputs()) {
+        read.set_mode(StageInput::ALL);
+      }
+      TakeIn(graph_.mutable_stages(stage), i, producer);
+      // The stage that was taken in is not run any more, but stays in the graph.
+      *graph_.mutable_stages(producer) = before.stages(producer);
+      if (CheckRunningGraph(graph_).ok()) return RepeatSmallProducers(stage);
+      graph_ = before;
+      readers_ = readers;
     }
   }
 

@@ -7,7 +7,7 @@
 //     --plan-only       do not run
 //     --show            print the logical plan and the graph
 //     --stats           print rows, bytes and time of each stage
-//     --broadcast N, --partitions N, --memory N: as PlannerOptions
+//     --broadcast N, --partitions N, --memory N, --threshold N: as PlannerOptions
 //     --inflate N       multiply estimates by N, so that small tables are treated as
 //     large
 //     --replan          plan again after each stage
@@ -78,6 +78,8 @@ Options ParseOptions(int argc, char** argv) {
       options.inflate = std::stod(value());
     } else if (arg == "--replan") {
       options.replan = true;
+    } else if (arg == "--threshold") {
+      options.planner.single_task_threshold = std::stoull(value());
     } else if (arg == "--lines") {
       options.lines = true;
     } else {

@@ -78,9 +78,11 @@ arrow::Result<std::unique_ptr<SqlEngine>> SqlEngine::Make(
     set("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
     set("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
     set("allow_community_extensions", duckdb::Value::BOOLEAN(false));
-    set("parquet_metadata_cache", duckdb::Value::BOOLEAN(true));
     set("disabled_optimizers", duckdb::Value(kDisabledRules));
     auto state = std::make_shared<EngineState>(&config);
+    duckdb::Connection connection(state->database);
+    const auto done = connection.Query("SET GLOBAL parquet_metadata_cache = true");
+    if (done->HasError()) return ToStatus(done->GetErrorObject());
     return std::make_unique<Engine>(std::move(state));
   });
 }

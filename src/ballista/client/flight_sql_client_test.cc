@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/status_transport.h"
 #include "ballista/flight_sql.pb.h"
 
 namespace ballista::client {
@@ -65,7 +66,9 @@ class FakeScheduler : public flight::FlightServerBase {
     flight_sql::CommandStatementQuery command;
     if (!Unpack(descriptor.cmd, &command)) return arrow::Status::Invalid("no statement");
     const std::string& sql = command.query();
-    if (sql == "syntax error") return Fail(UserErrorStatus(UserError::SYNTAX, "bad", 7));
+    if (sql == "syntax error")
+      return ballista::flight::ToFlightStatus(
+          context, UserErrorStatus(UserError::SYNTAX, "bad", 7));
     if (sql == "plain error") return arrow::Status::KeyError("no table t");
     if (sql == "plans for ever") {
       planning_ = true;
@@ -97,7 +100,8 @@ class FakeScheduler : public flight::FlightServerBase {
     int64_t batches = 1;
     std::function<bool()> next = [] { return true; };
     if (what == "fails at once") {
-      return Fail(ExecutorLostStatus("executor e1 is gone", "e1"));
+      return ballista::flight::ToFlightStatus(
+          context, ExecutorLostStatus("executor e1 is gone", "e1"));
     }
     if (what == "no first batch") {
       WaitUntil([&] { return cancelled_ || released_; });
@@ -119,7 +123,7 @@ class FakeScheduler : public flight::FlightServerBase {
     return arrow::Status::OK();
   }
 
-  arrow::Status DoPut(const flight::ServerCallContext&,
+  arrow::Status DoPut(const flight::ServerCallContext& context,
                       std::unique_ptr<flight::FlightMessageReader> reader,
                       std::unique_ptr<flight::FlightMetadataWriter> writer) override {
     flight_sql::CommandStatementUpdate command;
@@ -127,7 +131,8 @@ class FakeScheduler : public flight::FlightServerBase {
       return arrow::Status::Invalid("no update");
     }
     if (command.query() == "bad update") {
-      return Fail(UserErrorStatus(UserError::CATALOG, "no table t", 12));
+      return ballista::flight::ToFlightStatus(
+          context, UserErrorStatus(UserError::CATALOG, "no table t", 12));
     }
     flight_sql::DoPutUpdateResult result;
     result.set_record_count(3);
@@ -190,11 +195,6 @@ class FakeScheduler : public flight::FlightServerBase {
 
   flight::Location own_address() const {
     return *flight::Location::ForGrpcTcp("127.0.0.1", port());
-  }
-
-  static arrow::Status Fail(const arrow::Status& status) {
-    return flight::MakeFlightError(flight::FlightStatusCode::Failed, status.message(),
-                                   EncodeStatus(status));
   }
 
   std::atomic<bool> released_{false};

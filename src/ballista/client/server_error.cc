@@ -3,10 +3,13 @@
 #include <arrow/flight/types.h>
 
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/status_transport.h"
 
 namespace ballista::client {
 namespace {
@@ -36,35 +39,50 @@ const flight::TransportStatusDetail* TransportDetail(const arrow::Status& status
   return detail.has_value() ? &detail->get() : nullptr;
 }
 
-// The headers of an error as asynchronous calls give them, not read by Flight.
-arrow::Status FromHeaders(const arrow::Status& status,
+flight::FlightStatusCode FlightCode(flight::TransportStatusCode code) {
+  switch (code) {
+    case flight::TransportStatusCode::kUnavailable:
+      return flight::FlightStatusCode::Unavailable;
+    case flight::TransportStatusCode::kTimedOut:
+      return flight::FlightStatusCode::TimedOut;
+    case flight::TransportStatusCode::kCancelled:
+      return flight::FlightStatusCode::Cancelled;
+    default:
+      return flight::FlightStatusCode::Failed;
+  }
+}
+
+// The error of an asynchronous call as the blocking calls give it: Flight leaves its
+// headers unread.
+arrow::Status ReadHeaders(const arrow::Status& status,
                           const flight::TransportStatusDetail& transport) {
   auto code = status.code();
   std::string message(transport.message());
+  std::string extra_info;
   for (const auto& [header, value] : transport.details()) {
-    if (header == "grpc-status-details-bin") return DecodeStatus(value);
-    if (header == "x-arrow-status") {
+    if (header == "grpc-status-details-bin") {
+      extra_info = value;
+    } else if (header == "x-arrow-status") {
       code = static_cast<arrow::StatusCode>(std::atoi(value.c_str()));
     } else if (header == "x-arrow-status-message-bin") {
       message = value;
     }
   }
   if (code == arrow::StatusCode::OK) code = arrow::StatusCode::IOError;
-  return arrow::Status(code, ServersWords(message), status.detail());
+  return arrow::Status(code, std::move(message),
+                       std::make_shared<flight::FlightStatusDetail>(
+                           FlightCode(transport.code()), std::move(extra_info)));
 }
 
 }  // namespace
 
 arrow::Status FromServerError(const arrow::Status& status) {
   if (status.ok() || GetErrorDetail(status) != nullptr) return status;
-  if (const auto* transport = TransportDetail(status)) {
-    return FromHeaders(status, *transport);
-  }
-  const auto detail = flight::FlightStatusDetail::UnwrapStatus(status);
-  if (detail != nullptr && !detail->extra_info().empty()) {
-    return DecodeStatus(detail->extra_info());
-  }
-  return arrow::Status(status.code(), ServersWords(status.message()), status.detail());
+  const auto* transport = TransportDetail(status);
+  const auto read = transport == nullptr ? status : ReadHeaders(status, *transport);
+  const auto typed = ballista::flight::FromFlightStatus(read);
+  if (GetErrorDetail(typed) != nullptr) return typed;
+  return arrow::Status(typed.code(), ServersWords(typed.message()), typed.detail());
 }
 
 bool IsUnreachable(const arrow::Status& status) {

@@ -1,5 +1,5 @@
-// A typed call to an address, over the pool's connection to it; a connection that broke is replaced, so that the
-// next call starts afresh.
+// A typed call to an address, over the pool's connection to it; a connection that broke
+// is replaced, so that the next call starts afresh.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,8 @@
 
 namespace ballista::flight {
 
-// Errors: those of the server, typed; a transport error (IsTransient) where there was no answer.
+// Errors: those of the server, typed; a transport error (IsTransient) where there was no
+// answer.
 template <typename Response, typename Request>
 arrow::Result<Response> CallPeer(ClientPool* clients, const std::string& host,
                                  uint32_t port, std::string_view action, Request request,

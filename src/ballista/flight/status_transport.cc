@@ -32,6 +32,13 @@ int GrpcCode(arrow::StatusCode code) {
   }
 }
 
+// A transport error without what gRPC says of its own insides.
+arrow::Status Plain(const arrow::Status& status) {
+  const size_t end = status.message().find(". gRPC client debug context:");
+  if (end == std::string::npos) return status;
+  return status.WithMessage(status.message().substr(0, end));
+}
+
 // At most `limit` bytes, ending at a whole UTF-8 character.
 std::string CutMessage(const std::string& message, size_t limit) {
   if (message.size() <= limit) return message;
@@ -60,20 +67,24 @@ arrow::Status ToFlightStatus(const arrow::flight::ServerCallContext& context,
   return arrow::Status(status.code(), encoded.message());
 }
 
+std::optional<arrow::Status> ParseStatusTrailer(std::string_view bytes) {
+  RpcStatus encoded;
+  control::TaskFailed failure;
+  if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
+      encoded.details().empty() || !encoded.details(0).UnpackTo(&failure)) {
+    return std::nullopt;
+  }
+  const auto code = static_cast<arrow::StatusCode>(failure.status_code());
+  if (code == arrow::StatusCode::OK) return std::nullopt;
+  if (!failure.has_detail()) return arrow::Status(code, encoded.message());
+  return WithDetail(code, encoded.message(), failure.detail());
+}
+
 arrow::Status FromFlightStatus(const arrow::Status& status) {
   if (status.ok()) return status;
   const auto detail = arrow::flight::FlightStatusDetail::UnwrapStatus(status);
   if (detail == nullptr || detail->extra_info().empty()) return status;
-  RpcStatus encoded;
-  control::TaskFailed failure;
-  if (!encoded.ParseFromString(detail->extra_info()) || encoded.details().empty() ||
-      !encoded.details(0).UnpackTo(&failure)) {
-    return status;
-  }
-  const auto code = static_cast<arrow::StatusCode>(failure.status_code());
-  if (code == arrow::StatusCode::OK) return status;
-  if (!failure.has_detail()) return arrow::Status(code, encoded.message());
-  return WithDetail(code, encoded.message(), failure.detail());
+  return ParseStatusTrailer(detail->extra_info()).value_or(status);
 }
 
 bool IsTransient(const arrow::Status& status) {

@@ -45,12 +45,8 @@ void SchedulerCore::Impl::Reconcile(const ExecutorRegistered& event, Executor* e
     if (!known) SendCancel(executor->metadata.id(), id);
   }
   for (const std::string& job_id : event.held_jobs) {
-    JobState* job = FindJob(job_id);
-    if (job == nullptr || job->data_removed) {
-      SendRemove(executor->metadata.id(), job_id);
-    } else {
-      job->executor_ids.insert(executor->metadata.id());
-    }
+    const JobState* job = FindJob(job_id);
+    if (job == nullptr || job->data_removed) SendRemove(executor->metadata.id(), job_id);
   }
 }
 

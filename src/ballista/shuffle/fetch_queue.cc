@@ -8,11 +8,10 @@
 #include "ballista/shuffle/batch_slice.h"
 
 namespace ballista::shuffle {
-FetchQueue::Stream::Stream(FetchQueue* queue, arrow::flight::FlightStreamReader* reader)
-    : queue_(queue), reader_(reader) {
+FetchQueue::Stream::Stream(FetchQueue* queue, arrow::Status no_answer)
+    : queue_(queue), no_answer_(std::move(no_answer)) {
   std::lock_guard lock(queue_->mutex_);
   queue_->streams_.insert(this);
-  if (queue_->ended_) reader_->Cancel();
 }
 
 FetchQueue::Stream::~Stream() {
@@ -20,15 +19,23 @@ FetchQueue::Stream::~Stream() {
   queue_->streams_.erase(this);
 }
 
+void FetchQueue::Stream::Attach(
+    std::unique_ptr<arrow::flight::FlightStreamReader> reader) {
+  std::lock_guard lock(queue_->mutex_);
+  reader_ = std::move(reader);
+  waiting_ = false;
+  if (queue_->ended_) reader_->Cancel();
+}
+
 arrow::Result<arrow::flight::FlightStreamChunk> FetchQueue::Stream::Next() {
   {
     std::lock_guard lock(queue_->mutex_);
-    reading_ = true;
+    waiting_ = true;
     since_ = Clock::now();
   }
   auto chunk = reader_->Next();
   std::lock_guard lock(queue_->mutex_);
-  reading_ = false;
+  waiting_ = false;
   return chunk;
 }
 
@@ -85,7 +92,9 @@ void FetchQueue::FailLocked(const arrow::Status& status) {
   if (ended_) return;
   status_ = status;
   ended_ = true;
-  for (auto* stream : streams_) stream->reader_->Cancel();
+  for (auto* stream : streams_) {
+    if (stream->reader_ != nullptr) stream->reader_->Cancel();
+  }
 }
 
 void FetchQueue::Fail(const arrow::Status& status) {
@@ -107,12 +116,16 @@ bool FetchQueue::Sleep(std::chrono::milliseconds time) {
   return !ended_;
 }
 
-void FetchQueue::CancelStalledLocked() {
+void FetchQueue::EndStalledLocked() {
   const auto now = Clock::now();
   for (auto* stream : streams_) {
-    if (!stream->reading_ || now - stream->since_ < stall_timeout_) continue;
+    if (!stream->waiting_ || now - stream->since_ < stall_timeout_) continue;
     stream->stalled_ = true;
-    stream->reader_->Cancel();
+    if (stream->reader_ == nullptr) {
+      FailLocked(stream->no_answer_);
+    } else {
+      stream->reader_->Cancel();
+    }
   }
 }
 
@@ -123,7 +136,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> FetchQueue::Pop(Wait wait) {
     const auto ready = [this] { return ended_ || !entries_.empty() || producers_ == 0; };
     while (wait == Wait::kYes &&
            !changed_.wait_for(lock, std::chrono::seconds(1), ready)) {
-      CancelStalledLocked();
+      EndStalledLocked();
     }
     if (ended_) return status_;
     if (entries_.empty()) return nullptr;

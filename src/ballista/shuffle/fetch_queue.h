@@ -31,23 +31,29 @@ class FetchQueue {
   ~FetchQueue();
 
   // ---- fetching threads
-  // A stream that Cancel and Fail end, and whose reads are timed.
+  // A call that Cancel and Fail end, and whose waits for the peer are timed. From its
+  // construction to Attach the call is being made, which nothing can interrupt: a peer
+  // that does not answer by then fails the input with `no_answer`.
   class Stream {
    public:
-    Stream(FetchQueue* queue, arrow::flight::FlightStreamReader* reader);
+    Stream(FetchQueue* queue, arrow::Status no_answer);
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
+    void Attach(std::unique_ptr<arrow::flight::FlightStreamReader> reader);
+    arrow::flight::FlightStreamReader* reader() { return reader_.get(); }
     arrow::Result<arrow::flight::FlightStreamChunk> Next();
     bool stalled() const { return stalled_; }
 
    private:
     friend class FetchQueue;
     FetchQueue* const queue_;
-    arrow::flight::FlightStreamReader* const reader_;
-    bool reading_ = false;  // under the queue's mutex, as the next two
-    Clock::time_point since_;
+    const arrow::Status no_answer_;
+    // Under the queue's mutex:
+    std::unique_ptr<arrow::flight::FlightStreamReader> reader_;
+    bool waiting_ = true;
+    Clock::time_point since_ = Clock::now();
     std::atomic<bool> stalled_{false};
   };
 
@@ -82,7 +88,7 @@ class FetchQueue {
   };
 
   void FailLocked(const arrow::Status& status);
-  void CancelStalledLocked();
+  void EndStalledLocked();
 
   const std::shared_ptr<MemoryBudget> budget_;
   const std::chrono::milliseconds stall_timeout_;

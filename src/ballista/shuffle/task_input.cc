@@ -35,6 +35,15 @@ struct Part {
   std::unique_ptr<OutputReader> local;  // where it is this process; then nothing is sent
 };
 
+// A FetchFailed names the executor as this task knows it.
+arrow::Status WithExecutor(const arrow::Status& status, const std::string& executor_id) {
+  const auto* detail = GetErrorDetail(status);
+  if (detail == nullptr || !detail->has_fetch_failed()) return status;
+  FetchFailed what = detail->fetch_failed();
+  what.set_executor_id(executor_id);
+  return FetchFailedStatus(status.message(), what);
+}
+
 // One input's streams. Shared by its threads and the source, so that a thread that is
 // stuck in a connection attempt outlives the source harmlessly.
 class Fetcher {
@@ -52,9 +61,8 @@ class Fetcher {
   int64_t local_bytes() const { return local_bytes_; }
 
   std::vector<control::OutputRange> Ranges(const Part& part) const;
-  void CountLocal(const arrow::RecordBatch& batch) {
-    local_bytes_ += static_cast<int64_t>(BatchBytes(batch));
-  }
+  // A batch of what this process holds; counted.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextLocal(OutputReader* reader);
 
   // Starts `threads` threads that work through the parts.
   static void Start(const std::shared_ptr<Fetcher>& self, std::vector<Part> parts,
@@ -115,16 +123,23 @@ arrow::Status Fetcher::ReadPart(Part* part) {
   return part->local == nullptr ? ReadRemote(*part) : ReadLocal(part->local.get());
 }
 
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Fetcher::NextLocal(
+    OutputReader* reader) {
+  auto batch = reader->Next();
+  if (!batch.ok()) return WithExecutor(batch.status(), context_.executor_id);
+  if (*batch != nullptr) local_bytes_ += static_cast<int64_t>(BatchBytes(**batch));
+  return batch;
+}
+
 arrow::Status Fetcher::ReadLocal(OutputReader* reader) {
   ARROW_RETURN_NOT_OK(queue_.SetSchema(reader->schema()));
   while (!queue_.ended()) {
     queue_.WaitForRoom(kExpectedBatchBytes);
-    auto batch = reader->Next();
+    auto batch = NextLocal(reader);
     if (!batch.ok() || *batch == nullptr) {
       context_.budget->Release(kExpectedBatchBytes);
       return batch.status();
     }
-    CountLocal(**batch);
     const auto bytes = static_cast<int64_t>(BatchBytes(**batch));
     queue_.Push(std::move(*batch), bytes, kExpectedBatchBytes);
   }
@@ -178,7 +193,9 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
       return Failed(part, rows,
                     fmt::format("{} rows came where {} were announced", rows, expected));
     }
-    if (GetErrorDetail(status) != nullptr || status.IsOutOfMemory()) return status;
+    if (GetErrorDetail(status) != nullptr || status.IsOutOfMemory()) {
+      return WithExecutor(status, part.executor.executor_id());
+    }
     // A broken stream shows in several ways; whatever the peer said on purpose is typed.
     const bool transient = flight::IsTransient(status) || status.IsIOError();
     if (rows > before) attempt = 1;
@@ -205,14 +222,17 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows) {
   // Values of a message may lie anywhere in it; readers may rely on their alignment.
   options.read_options.ensure_alignment =
       arrow::ipc::Alignment::kDataTypeSpecificAlignment;
+  FetchQueue::Stream stream(
+      &queue_, Failed(part, *rows,
+                      fmt::format("no answer in {} ms", context_.stall_timeout.count())));
   auto reader = client->DoGet(options, {ticket.SerializeAsString()});
   if (!reader.ok()) {
     context_.clients->Evict(executor.host(), executor.port(), client);
     return flight::FromFlightStatus(reader.status());
   }
-  FetchQueue::Stream stream(&queue_, reader->get());
+  stream.Attach(std::move(reader).ValueUnsafe());
   ARROW_ASSIGN_OR_RAISE(const auto schema,
-                        flight::FromFlightResult((*reader)->GetSchema()));
+                        flight::FromFlightResult(stream.reader()->GetSchema()));
   ARROW_RETURN_NOT_OK(queue_.SetSchema(schema));
   auto status = Drain(&stream, rows);
   if (stream.stalled()) {
@@ -283,15 +303,9 @@ class FetchingSource : public TaskInputSource {
     ARROW_ASSIGN_OR_RAISE(auto arrived, queue.Pop(FetchQueue::Wait::kNo));
     if (arrived != nullptr) return arrived;
     if (local_ != nullptr) {
-      auto batch = local_->Next();
-      if (!batch.ok()) {
-        queue.Fail(batch.status());
-        return batch.status();
-      }
-      if (*batch != nullptr) {
-        fetcher_->CountLocal(**batch);
-        return batch;
-      }
+      auto batch = fetcher_->NextLocal(local_.get());
+      if (!batch.ok()) queue.Fail(batch.status());
+      if (!batch.ok() || *batch != nullptr) return batch;
     }
     return queue.Pop(FetchQueue::Wait::kYes);
   }
@@ -316,6 +330,18 @@ arrow::Status CheckReferences(const job::TaskDefinition& task,
     }
   }
   return arrow::Status::OK();
+}
+
+arrow::Status CheckLocalRows(const Part& part) {
+  int64_t announced = 0;
+  for (const auto& output : part.outputs) {
+    announced += static_cast<int64_t>(output.rows());
+  }
+  if (part.local->num_rows() == announced) return arrow::Status::OK();
+  return InternalStatus(
+      fmt::format("a task's input has {} rows here where {} were "
+                  "announced",
+                  part.local->num_rows(), announced));
 }
 
 // The outputs that have to be read: those with rows; without any, and nothing else to
@@ -345,7 +371,7 @@ std::vector<Part> MakeParts(const job::TaskDefinition& task,
       parts.emplace_back().executor =
           task.executors(static_cast<int>(outputs[i].executor()));
     }
-    parts.back().outputs.push_back(std::move(outputs[i]));
+    parts.back().outputs.push_back(outputs[i]);
   }
   return parts;
 }
@@ -369,8 +395,10 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
   std::vector<Part> streamed;
   for (auto& part : MakeParts(task, std::move(outputs), options.in_order)) {
     if (part.executor.executor_id() == context.executor_id) {
-      ARROW_ASSIGN_OR_RAISE(
-          part.local, context.store->Read(task.id().job_id(), fetcher->Ranges(part)));
+      auto reader = context.store->Read(task.id().job_id(), fetcher->Ranges(part));
+      if (!reader.ok()) return WithExecutor(reader.status(), context.executor_id);
+      part.local = std::move(reader).ValueUnsafe();
+      ARROW_RETURN_NOT_OK(CheckLocalRows(part));
       ARROW_RETURN_NOT_OK(fetcher->queue().SetSchema(part.local->schema()));
       if (!options.in_order) {
         local = std::move(part.local);
@@ -378,6 +406,12 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
       }
     }
     streamed.push_back(std::move(part));
+  }
+  if (!options.in_order && !streamed.empty()) {
+    // The tasks of a stage start together: each begins at another executor.
+    std::rotate(streamed.begin(),
+                streamed.begin() + task.id().task_index() % streamed.size(),
+                streamed.end());
   }
   const int threads =
       options.in_order

@@ -23,6 +23,8 @@ constexpr const char* kFooter =
 bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
                        int* exit_code) {
   CLI::App app{"Runs SQL on a Ballista cluster.", "ballista"};
+  // An option given again counts as given last.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("-V,--version", std::string("ballista ") + kVersion,
                        "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -33,21 +35,19 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
       ->envname("BALLISTA_PORT")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  auto add_script = [&](const char* names, bool is_file, const char* help) {
-    app.add_option_function<std::vector<std::string>>(
-           names, [](const std::vector<std::string>&) {}, help)
-        ->each([options, is_file](const std::string& value) {
-          options->scripts.push_back({is_file, value});
-        })
-        ->type_name(is_file ? "FILE" : "SQL")
-        ->take_all()
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  };
-  add_script("-c,--command", false, "Run these statements and exit; may be repeated");
-  add_script(
-      "-f,--file", true,
-      "Run the statements of a file and exit; may be repeated; - is standard input");
+  std::vector<std::string> commands;
+  std::vector<std::string> files;
+  auto* command_option = app.add_option("-c,--command", commands,
+                                        "Run these statements and exit; may be repeated")
+                             ->type_name("SQL");
+  auto* file_option =
+      app.add_option("-f,--file", files,
+                     "Run the statements of a file and exit; may be repeated; - is "
+                     "standard input")
+          ->type_name("FILE");
+  for (auto* option : {command_option, file_option}) {
+    option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
   std::string format(FormatName(options->format));
   app.add_option("--format", format, "table, csv, json, parquet or arrow")
       ->type_name("FORMAT")
@@ -60,7 +60,8 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
       ->capture_default_str();
   app.add_flag("--timing", options->timing,
                "Print the times of each statement on standard error");
-  app.add_flag("!--no-progress", options->progress, "Show no progress bar");
+  bool no_progress = false;
+  app.add_flag("--no-progress", no_progress, "Show no progress bar");
   app.footer(kFooter);
   try {
     app.parse(argc, argv);
@@ -68,6 +69,17 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
     *exit_code = app.exit(error) == 0 ? 0 : kUsageError;
     return false;
   }
+  // -c and -f run in the order in which they stand.
+  size_t next_command = 0;
+  size_t next_file = 0;
+  for (const CLI::Option* option : app.parse_order()) {
+    if (option == command_option && next_command < commands.size()) {
+      options->scripts.push_back({false, commands[next_command++]});
+    } else if (option == file_option && next_file < files.size()) {
+      options->scripts.push_back({true, files[next_file++]});
+    }
+  }
+  options->progress = !no_progress;
   const auto parsed = ParseFormat(format);
   if (!parsed.ok()) {
     std::cerr << "ballista: --format: " << parsed.status().message() << '\n';

@@ -366,6 +366,26 @@ arrow::Result<ArrayDataPtr> EncodeVector(
   }
 }
 
+namespace {
+
+// Rows may share their elements (a constant list): each row has its own in Arrow.
+uint64_t ListBytes(Vector& vector, uint64_t count) {
+  UnifiedVectorFormat format;
+  vector.ToUnifiedFormat(count, format);
+  const auto* entries = UnifiedVectorFormat::GetData<duckdb::list_entry_t>(format);
+  uint64_t elements = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto row = format.sel->get_index(i);
+    if (format.validity.RowIsValid(row)) elements += entries[row].length;
+  }
+  const uint64_t stored = duckdb::ListVector::GetListSize(vector);
+  if (stored == 0) return 0;
+  const uint64_t strings = StringBytes(duckdb::ListVector::GetEntry(vector), stored);
+  return elements * (8 + strings / stored);
+}
+
+}  // namespace
+
 uint64_t StringBytes(Vector& vector, uint64_t count) {
   switch (vector.GetType().InternalType()) {
     case PhysicalType::VARCHAR: {
@@ -387,10 +407,8 @@ uint64_t StringBytes(Vector& vector, uint64_t count) {
       }
       return bytes;
     }
-    case PhysicalType::LIST: {
-      const auto size = duckdb::ListVector::GetListSize(vector);
-      return 8 * size + StringBytes(duckdb::ListVector::GetEntry(vector), size);
-    }
+    case PhysicalType::LIST:
+      return ListBytes(vector, count);
     case PhysicalType::ARRAY: {
       vector.Flatten(count);
       const auto size = count * duckdb::ArrayType::GetSize(vector.GetType());

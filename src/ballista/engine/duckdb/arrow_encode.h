@@ -44,7 +44,7 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> EncodeValidity(const uint8_t* vali
                                                              int64_t count,
                                                              int64_t* null_count);
 
-// Bytes that the strings within `vector` occupy, whole.
+// About how many bytes the strings and elements of the rows of `vector` take in Arrow.
 uint64_t StringBytes(duckdb::Vector& vector, uint64_t count);
 
 }  // namespace ballista::engine

@@ -10,42 +10,6 @@ namespace {
 // statement that the scheduler accepted with DuckDB's own limit of 1000.
 constexpr uint64_t kMaxExpressionDepth = 2500;
 
-class Engine : public DuckDbEngine {
- public:
-  explicit Engine(std::unique_ptr<EngineState> state) : state_(std::move(state)) {}
-
-  std::shared_ptr<Interrupt> MakeInterrupt() override {
-    return std::make_shared<TaskInterrupt>();
-  }
-
-  arrow::Result<job::TaskMetrics> Run(
-      const FragmentTask& task, const std::shared_ptr<Interrupt>& interrupt) override {
-    try {
-      TaskRunner runner(state_.get(), task, static_cast<TaskInterrupt*>(interrupt.get()));
-      return runner.Run();
-    } catch (const std::exception& e) {
-      return InternalStatus(std::string("the engine failed: ") +
-                            duckdb::ErrorData(e).Message());
-    }
-  }
-
-  arrow::Result<std::string> Describe(const plan::Node& fragment) override {
-    if (fragment.has_statement()) return fragment.statement().sql();
-    try {
-      const bool write = fragment.has_write() && fragment.inputs_size() == 1;
-      ARROW_ASSIGN_OR_RAISE(auto statement,
-                            CompileFragment(write ? fragment.inputs(0) : fragment, {}));
-      if (!write) return statement->ToString();
-      return "COPY (" + statement->ToString() + ") TO '" + fragment.write().path() + "'";
-    } catch (const std::exception& e) {
-      return InternalStatus(std::string("the fragment has no text: ") + e.what());
-    }
-  }
-
- private:
-  const std::unique_ptr<EngineState> state_;
-};
-
 arrow::Status SetOption(duckdb::DBConfig* config, const std::string& name,
                         duckdb::Value value) {
   try {
@@ -61,6 +25,9 @@ arrow::Status FillConfig(const DuckDbEngineOptions& options, duckdb::DBConfig* c
   using duckdb::Value;
   ARROW_RETURN_NOT_OK(
       SetOption(config, "preserve_insertion_order", Value::BOOLEAN(false)));
+  // An exchange gives its rows once; these rules make two scans of one.
+  ARROW_RETURN_NOT_OK(SetOption(config, "disabled_optimizers",
+                                Value("window_self_join,late_materialization")));
   ARROW_RETURN_NOT_OK(
       SetOption(config, "autoinstall_known_extensions", Value::BOOLEAN(false)));
   ARROW_RETURN_NOT_OK(
@@ -88,14 +55,12 @@ arrow::Status RunText(duckdb::Connection* connection, const std::string& sql) {
   return arrow::Status::IOError(result->GetErrorObject().RawMessage());
 }
 
-}  // namespace
-
-arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
+arrow::Result<std::shared_ptr<EngineState>> MakeState(
     const DuckDbEngineOptions& options) {
   try {
     duckdb::DBConfig config;
     ARROW_RETURN_NOT_OK(FillConfig(options, &config));
-    auto state = std::make_unique<EngineState>();
+    auto state = std::make_shared<EngineState>();
     state->database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
     state->inputs = duckdb::make_shared_ptr<InputRegistry>();
     state->connections = std::make_unique<ConnectionPool>(state->database.get());
@@ -104,16 +69,74 @@ arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
     duckdb::Connection connection(*state->database);
     ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL max_expression_depth = " +
                                                  std::to_string(kMaxExpressionDepth)));
+    ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL TimeZone = 'UTC'"));
     for (const auto& extension : options.extensions) {
       ARROW_RETURN_NOT_OK(
           RunText(&connection,
                   "LOAD '" + duckdb::StringUtil::Replace(extension, "'", "''") + "'"));
     }
-    return std::make_unique<Engine>(std::move(state));
+    return state;
   } catch (const std::exception& e) {
     return arrow::Status::Invalid("DuckDB cannot be started: ",
                                   duckdb::ErrorData(e).RawMessage());
   }
+}
+
+class Engine : public DuckDbEngine {
+ public:
+  Engine(DuckDbEngineOptions options, std::shared_ptr<EngineState> state)
+      : options_(std::move(options)), state_(std::move(state)) {}
+
+  std::shared_ptr<Interrupt> MakeInterrupt() override {
+    return std::make_shared<TaskInterrupt>();
+  }
+
+  arrow::Result<job::TaskMetrics> Run(
+      const FragmentTask& task, const std::shared_ptr<Interrupt>& interrupt) override {
+    ARROW_ASSIGN_OR_RAISE(auto state, State());
+    try {
+      TaskRunner runner(state.get(), task, static_cast<TaskInterrupt*>(interrupt.get()));
+      return runner.Run();
+    } catch (const std::exception& e) {
+      return InternalStatus(std::string("the engine failed: ") +
+                            duckdb::ErrorData(e).Message());
+    }
+  }
+
+  arrow::Result<std::string> Describe(const plan::Node& fragment) override {
+    if (fragment.has_statement()) return fragment.statement().sql();
+    try {
+      const bool write = fragment.has_write() && fragment.inputs_size() == 1;
+      ARROW_ASSIGN_OR_RAISE(auto statement,
+                            CompileFragment(write ? fragment.inputs(0) : fragment, {}));
+      if (!write) return statement->ToString();
+      return "COPY (" + statement->ToString() + ") TO '" + fragment.write().path() + "'";
+    } catch (const std::exception& e) {
+      return InternalStatus(std::string("the fragment has no text: ") + e.what());
+    }
+  }
+
+ private:
+  // A broken instance is replaced; it goes away with the last task that runs on it.
+  arrow::Result<std::shared_ptr<EngineState>> State() {
+    std::lock_guard lock(mutex_);
+    if (state_->broken) {
+      ARROW_ASSIGN_OR_RAISE(state_, MakeState(options_));
+    }
+    return state_;
+  }
+
+  const DuckDbEngineOptions options_;
+  std::mutex mutex_;
+  std::shared_ptr<EngineState> state_;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
+    const DuckDbEngineOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(auto state, MakeState(options));
+  return std::make_unique<Engine>(options, std::move(state));
 }
 
 }  // namespace ballista::engine

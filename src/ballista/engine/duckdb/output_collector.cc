@@ -1,6 +1,7 @@
 #include "ballista/engine/duckdb/output_collector.h"
 
 #include "ballista/base/status.h"
+#include "ballista/engine/duckdb/arrow_encode.h"
 #include "ballista/engine/duckdb/batch_partitioner.h"
 #include "ballista/engine/duckdb/types.h"
 
@@ -66,26 +67,33 @@ class ExchangeWriter : public RowWriter {
   BatchPartitioner partitioner_;
 };
 
+duckdb::vector<duckdb::LogicalType> ResultTypes(const OutputTarget& target) {
+  duckdb::vector<duckdb::LogicalType> types;
+  for (const auto& type : target.types) types.push_back(ResultType(type));
+  return types;
+}
+
 // A result has DuckDB's own Arrow form.
 class ResultWriter : public RowWriter {
  public:
   ResultWriter(const OutputTarget& target, ClientContext& context,
                std::shared_ptr<arrow::Schema> schema)
       : target_(target),
+        context_(context),
+        types_(ResultTypes(target)),
         properties_(context.GetClientProperties()),
-        extensions_(
-            duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, target.types)),
+        extensions_(duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, types_)),
         schema_(std::move(schema)) {}
 
   arrow::Status Append(DataChunk& chunk) override {
+    DataChunk rows;
+    Convert(chunk, &rows);
     if (!appender_) {
-      appender_ = std::make_unique<duckdb::ArrowAppender>(target_.types, chunk.size(),
+      appender_ = std::make_unique<duckdb::ArrowAppender>(types_, rows.size(),
                                                           properties_, extensions_);
     }
-    for (size_t i = 0; i < chunk.ColumnCount(); ++i) {
-      bytes_ += chunk.data[i].GetAllocationSize(chunk.size());
-    }
-    appender_->Append(chunk, 0, chunk.size(), chunk.size());
+    for (auto& column : rows.data) bytes_ += StringBytes(column, rows.size());
+    appender_->Append(rows, 0, rows.size(), rows.size());
     if (appender_->RowCount() < kBatchRows && bytes_ < kBatchBytes) {
       return arrow::Status::OK();
     }
@@ -108,7 +116,27 @@ class ResultWriter : public RowWriter {
   static constexpr uint64_t kBatchRows = 32768;
   static constexpr uint64_t kBatchBytes = 16 << 20;
 
+  // The chunk's columns in the types of the result.
+  void Convert(DataChunk& chunk, DataChunk* rows) {
+    rows->InitializeEmpty(types_);
+    for (size_t i = 0; i < types_.size(); ++i) {
+      auto& column = chunk.data[i];
+      if (column.GetType() == types_[i]) {
+        rows->data[i].Reference(column);
+      } else if (column.GetType().id() == types_[i].id() && IsString(types_[i])) {
+        rows->data[i].Reinterpret(column);  // JSON is VARCHAR with a name
+      } else {
+        duckdb::Vector converted(types_[i], chunk.size());
+        duckdb::VectorOperations::Cast(context_, column, converted, chunk.size());
+        rows->data[i].Reference(converted);
+      }
+    }
+    rows->SetCardinality(chunk.size());
+  }
+
   const OutputTarget& target_;
+  ClientContext& context_;
+  const duckdb::vector<duckdb::LogicalType> types_;
   const duckdb::ClientProperties properties_;
   const std::unordered_map<duckdb::idx_t,
                            const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
@@ -141,8 +169,8 @@ class OutputCollector : public duckdb::PhysicalResultCollector {
     auto state = make_uniq<CollectorGlobalState>();
     state->context = context.shared_from_this();
     if (target_.output.is_result()) {
-      auto schema =
-          ResultSchema(target_.types, target_.names, context.GetClientProperties());
+      auto schema = ResultSchema(ResultTypes(target_), target_.names,
+                                 context.GetClientProperties());
       Check(target_, schema.status());
       state->schema = std::move(schema).ValueUnsafe();
     } else {

@@ -216,14 +216,16 @@ QueryPtr NodeCompiler::ScanFiles(const plan::Node& node,
   std::unordered_set<std::string> known;
   const bool may_lack = sources_.file_columns && IsTrue(scan, "union_by_name");
   if (may_lack) {
-    for (auto& name : OrThrow(sources_.file_columns(scan, files))) known.insert(name);
+    for (auto& name : OrThrow(sources_.file_columns(scan, files))) {
+      known.insert(duckdb::StringUtil::Lower(name));
+    }
   }
   auto select = make_uniq<duckdb::SelectNode>();
   select->from_table = ReadFiles(scan, files);
   for (int i = 0; i < scan.columns_size(); ++i) {
     const auto& column = scan.columns(i);
-    const bool lacks =
-        may_lack && !column.name().empty() && known.count(column.name()) == 0;
+    const bool lacks = may_lack && !column.name().empty() &&
+                       known.count(duckdb::StringUtil::Lower(column.name())) == 0;
     select->select_list.push_back(lacks ? Null(node.types(i))
                                         : ScanColumnValue(column, node.types(i)));
   }

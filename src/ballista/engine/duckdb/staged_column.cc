@@ -61,9 +61,10 @@ class StagedValidity {
   std::vector<uint8_t> bytes_;
 };
 
+// T stands for any type of its width.
 template <typename T>
 void CopySelected(const UnifiedVectorFormat& format, uint64_t count, uint8_t* out) {
-  const auto* from = UnifiedVectorFormat::GetData<T>(format);
+  const auto* from = reinterpret_cast<const T*>(format.data);
   auto* to = reinterpret_cast<T*>(out);
   for (uint64_t i = 0; i < count; ++i) to[i] = from[format.sel->get_index(i)];
 }

@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct EngineState {
   duckdb::shared_ptr<InputRegistry> inputs;
   std::unique_ptr<ConnectionPool> connections;
   uint64_t memory_limit = 0;
+  // DuckDB refuses all further work after a bug of its own (an internal or fatal error).
+  std::atomic<bool> broken{false};
 };
 
 class TaskRunner {

@@ -323,15 +323,41 @@ bool SameLayout(const LogicalType& a, const LogicalType& b) {
   }
 }
 
+LogicalType ResultType(const LogicalType& type) {
+  switch (type.id()) {
+    case LogicalTypeId::VARCHAR:
+    case LogicalTypeId::BIT:
+    case LogicalTypeId::BIGNUM:
+      return LogicalType::VARCHAR;
+    case LogicalTypeId::LIST:
+      return LogicalType::LIST(ResultType(duckdb::ListType::GetChildType(type)));
+    case LogicalTypeId::ARRAY:
+      return LogicalType::ARRAY(ResultType(duckdb::ArrayType::GetChildType(type)),
+                                duckdb::ArrayType::GetSize(type));
+    case LogicalTypeId::MAP:
+      return LogicalType::MAP(ResultType(duckdb::MapType::KeyType(type)),
+                              ResultType(duckdb::MapType::ValueType(type)));
+    case LogicalTypeId::STRUCT: {
+      duckdb::child_list_t<LogicalType> children;
+      for (const auto& child : duckdb::StructType::GetChildTypes(type)) {
+        children.emplace_back(child.first, ResultType(child.second));
+      }
+      return LogicalType::STRUCT(std::move(children));
+    }
+    default:
+      return type;
+  }
+}
+
 arrow::Result<std::shared_ptr<arrow::Schema>> ResultSchema(
-    const duckdb::vector<LogicalType>& types, const std::vector<std::string>& names,
-    duckdb::ClientProperties properties) {
+    const duckdb::vector<LogicalType>& result_types,
+    const std::vector<std::string>& names, duckdb::ClientProperties properties) {
   duckdb::vector<std::string> columns(names.begin(), names.end());
-  while (columns.size() < types.size()) {
+  while (columns.size() < result_types.size()) {
     columns.push_back("c" + std::to_string(columns.size()));
   }
   ArrowSchema schema;
-  duckdb::ArrowConverter::ToArrowSchema(&schema, types, columns, properties);
+  duckdb::ArrowConverter::ToArrowSchema(&schema, result_types, columns, properties);
   return arrow::ImportSchema(&schema);
 }
 

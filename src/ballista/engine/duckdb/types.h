@@ -48,11 +48,15 @@ std::shared_ptr<arrow::Schema> ExchangeSchema(
 // Whether both hold the same bytes in an exchange: aliases and names aside.
 bool SameLayout(const duckdb::LogicalType& a, const duckdb::LogicalType& b);
 
+// The type in which a result's column of `type` is exported: plan::ToArrowType gives its
+// Arrow form. BIT, BIGNUM and named types travel as the type that a client can read.
+duckdb::LogicalType ResultType(const duckdb::LogicalType& type);
+
 // The schema of a result of these columns, as DuckDB exports them. `properties` is the
 // session's: its time zone is that of TIMESTAMP_TZ columns. May throw DuckDB's
 // exceptions.
 arrow::Result<std::shared_ptr<arrow::Schema>> ResultSchema(
-    const duckdb::vector<duckdb::LogicalType>& types,
+    const duckdb::vector<duckdb::LogicalType>& result_types,
     const std::vector<std::string>& names, duckdb::ClientProperties properties);
 
 }  // namespace ballista::engine

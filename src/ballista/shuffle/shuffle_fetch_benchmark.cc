@@ -1,0 +1,143 @@
+// What an exchange costs on loopback: a task's input fetched from an executor's store, as
+// rate of Arrow bytes, by width of the rows, number of partitions and where the data is.
+//
+//   shuffle_fetch_benchmark --benchmark_format=json
+
+#include <arrow/api.h>
+#include <arrow/flight/api.h>
+#include <benchmark/benchmark.h>
+
+#include <random>
+#include <thread>
+
+#include "ballista/flight/allocator.h"
+#include "ballista/shuffle/data_service.h"
+#include "ballista/shuffle/partition_hash.h"
+#include "ballista/shuffle/task_input.h"
+#include "ballista/shuffle/test_outputs_internal.h"
+
+namespace ballista::shuffle {
+namespace {
+
+using namespace ballista::shuffle::testing;  // NOLINT
+
+constexpr int64_t kBatchRows = 32'768;
+constexpr int kNarrowBatches = 400;
+constexpr int kWideBatches = 120;
+
+class Server : public arrow::flight::FlightServerBase {
+ public:
+  explicit Server(ShuffleStore* store) : store_(store) {}
+  arrow::Status DoGet(const arrow::flight::ServerCallContext& context,
+                      const arrow::flight::Ticket& ticket,
+                      std::unique_ptr<arrow::flight::FlightDataStream>* stream) override {
+    return ServeFetch(store_, context, ticket, stream);
+  }
+
+ private:
+  ShuffleStore* const store_;
+};
+
+// Five numbers a row (36 bytes), or those and three strings (about 100 bytes).
+std::shared_ptr<arrow::RecordBatch> MakeBatch(bool wide) {
+  std::mt19937_64 random(7);
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  for (int c = 0; c < 5; ++c) {
+    arrow::Int64Builder builder;
+    for (int64_t i = 0; i < kBatchRows; ++i) (void)builder.Append(random() >> 20);
+    fields.push_back(arrow::field("n" + std::to_string(c), arrow::int64()));
+    columns.push_back(builder.Finish().ValueOrDie());
+  }
+  for (int c = 0; wide && c < 3; ++c) {
+    arrow::StringBuilder builder;
+    for (int64_t i = 0; i < kBatchRows; ++i) {
+      (void)builder.Append(std::string(10 + random() % 16, 'a'));
+    }
+    fields.push_back(arrow::field("s" + std::to_string(c), arrow::utf8()));
+    columns.push_back(builder.Finish().ValueOrDie());
+  }
+  return arrow::RecordBatch::Make(arrow::schema(fields), kBatchRows, columns);
+}
+
+void Fetch(benchmark::State& state, bool wide, bool from_disk) {
+  const auto partitions = static_cast<uint32_t>(state.range(0));
+  TempFolder folder;
+  StoreOptions options;
+  options.work_dir = folder.path();
+  options.executor_id = "peer";
+  options.memory_limit = from_disk ? 0 : int64_t{8} << 30;
+  auto store = ShuffleStore::Open(options).ValueOrDie();
+  const auto batch = MakeBatch(wide);
+  const std::vector<std::shared_ptr<arrow::RecordBatch>> batches(
+      static_cast<size_t>(wide ? kWideBatches : kNarrowBatches), batch);
+  const auto statistics =
+      WriteOutput(store.get(), MakeTaskId("job", 0, 0), partitions, batches);
+  Server server(store.get());
+  (void)server.Init(arrow::flight::FlightServerOptions(
+      *arrow::flight::Location::ForGrpcTcp("127.0.0.1", 0)));
+
+  FetchContext context;
+  context.clients = std::make_shared<flight::ClientPool>();
+  context.budget = std::make_shared<MemoryBudget>(256 << 20);
+  job::TaskDefinition task;
+  task.mutable_id()->set_job_id("job");
+  auto* executor = task.add_executors();
+  executor->set_executor_id("peer");
+  executor->set_host("127.0.0.1");
+  executor->set_port(static_cast<uint32_t>(server.port()));
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    // One reader a partition, one after the other.
+    for (uint32_t p = 0; p < partitions; ++p) {
+      job::TaskInput input;
+      input.set_first_partition(p);
+      input.set_last_partition(p + 1);
+      input.add_outputs()->set_rows(statistics.partition_rows(static_cast<int>(p)));
+      auto source = MakeTaskInput(context, task, input, {}).ValueOrDie();
+      while (auto next = source->Next().ValueOrDie()) {
+        benchmark::DoNotOptimize(next->num_rows());
+      }
+      bytes += source->fetched_bytes();
+    }
+  }
+  state.SetBytesProcessed(bytes);
+  (void)server.Shutdown();
+}
+
+void Memory(benchmark::State& state) {
+  Fetch(state, false, false);
+}
+void MemoryWide(benchmark::State& state) {
+  Fetch(state, true, false);
+}
+void Disk(benchmark::State& state) {
+  Fetch(state, false, true);
+}
+
+BENCHMARK(Memory)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK(MemoryWide)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK(Disk)->Arg(1)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
+
+void Hash(benchmark::State& state) {
+  const auto batch = MakeBatch(true);
+  const auto column = batch->column(static_cast<int>(state.range(0)));
+  std::vector<uint64_t> hashes(static_cast<size_t>(kBatchRows));
+  for (auto _ : state) {
+    (void)FoldColumn(*column, hashes.data());
+    benchmark::DoNotOptimize(hashes.data());
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * kBatchRows);
+}
+BENCHMARK(Hash)->ArgName("integer")->Arg(0);
+BENCHMARK(Hash)->ArgName("string")->Arg(5);
+
+}  // namespace
+}  // namespace ballista::shuffle
+
+int main(int argc, char** argv) {
+  ballista::flight::TuneAllocator();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

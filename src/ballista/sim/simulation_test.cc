@@ -1,0 +1,82 @@
+#include "ballista/sim/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include "ballista/sim/rows.h"
+
+namespace ballista::sim {
+namespace {
+
+constexpr uint64_t kSeeds = 200;
+constexpr uint64_t kSeedsATest = 10;
+
+class SimulationTest : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(SimulationTest, EveryJobEndsAsItMust) {
+  uint64_t finished = 0;
+  uint64_t failed = 0;
+  for (uint64_t seed = GetParam(); seed < GetParam() + kSeedsATest; ++seed) {
+    const SimulationReport report = Simulate(OptionsForSeed(seed));
+    for (const std::string& violation : report.violations) {
+      ADD_FAILURE() << violation << "\n  replay: build/bin/sim --seed " << seed;
+    }
+    finished += report.jobs_finished;
+    failed += report.jobs_failed;
+  }
+  EXPECT_GT(finished, failed);  // faults are the exception
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest,
+                         ::testing::Range<uint64_t>(1, kSeeds + 1, kSeedsATest));
+
+TEST(Simulation, IsAFunctionOfItsSeed) {
+  for (uint64_t seed : {2, 27, 34, 152}) {
+    const SimulationReport first = Simulate(OptionsForSeed(seed));
+    const SimulationReport second = Simulate(OptionsForSeed(seed));
+    EXPECT_EQ(first.trace, second.trace) << "seed " << seed;
+    EXPECT_EQ(first.steps, second.steps) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, FinishesEverythingWhenNothingGoesWrong) {
+  for (uint64_t seed = 300; seed < 340; ++seed) {
+    SimulationOptions options;
+    options.seed = seed;
+    const SimulationReport report = Simulate(options);
+    EXPECT_EQ(report.jobs_finished, options.jobs) << "seed " << seed;
+    EXPECT_EQ(report.jobs_failed, 0u);
+    EXPECT_TRUE(report.violations.empty()) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, RunsAThousandExecutorsAndAHundredThousandTasks) {
+  const SimulationReport report = Simulate(OptionsForSeed(50));
+  EXPECT_GE(report.tasks_launched, 100000u);
+  EXPECT_GT(report.executors_lost, 100u);
+}
+
+// The simulation can only find what its rows show: the result changes when one partition
+// is read apart from its counterpart, or one row is missing from a broadcast.
+TEST(SimulatedRows, ShowRowsThatWereMissedOrMisplaced) {
+  StageShape join;
+  join.stage_id = 0;
+  join.hashed = {true, true, false};
+  join.whole = {false, false, true};
+  auto run = [&](const InputRows& left, const InputRows& right, const InputRows& all) {
+    Digest digest;
+    digest.Add(ComputeRows(join, {left, right, all}, {}));
+    return digest;
+  };
+  Digest together = run({{1, 2}, {3}}, {{4}, {5}}, {{6, 7}});
+  Digest by_partition = run({{1, 2}, {}}, {{4}, {}}, {{6, 7}});
+  const Digest other = run({{}, {3}}, {{}, {5}}, {{7, 6}});
+  by_partition.count += other.count;
+  by_partition.sum += other.sum;
+  EXPECT_EQ(by_partition, together);
+  EXPECT_NE(run({{1, 2}, {3}}, {{5}, {4}}, {{6, 7}}), together);
+  EXPECT_NE(run({{1, 2}, {3}}, {{4}, {5}}, {{6}}), together);
+  EXPECT_NE(run({{1}, {3}}, {{4}, {5}}, {{6, 7}}), together);
+}
+
+}  // namespace
+}  // namespace ballista::sim

@@ -155,7 +155,7 @@ arrow::Status Session::SetOption(const std::string& name, const std::string& val
 }
 
 arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {
-  Guard guard(*this, true);
+  Guard guard(*this, false);
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Description> {
     Description description;

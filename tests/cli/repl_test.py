@@ -52,6 +52,7 @@ class Terminal:
         pid, self.terminal = pty.fork()
         if pid == 0:
             environment = {"HOME": home, "TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+            environment.update({name: os.environ[name] for name in ("ASAN_OPTIONS",) if name in os.environ})
             os.execve(BALLISTA, [BALLISTA, "--port", str(port), *arguments], environment)
         self.pid = pid
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))

@@ -156,14 +156,6 @@ TEST(AggregateTest, ManyGroupsArePartialThenHashed) {
   EXPECT_EQ(Result(graph).parallelism(), job::MANY_TASKS);
 }
 
-TEST(AggregateTest, NearlyUniqueGroupsSkipThePartialStep) {
-  const Node scan = BigintScan("t", 2, kBig);
-  const auto graph = Planned(AggregateOf(scan, {0}, {Sum(scan, 1)}, 0.9 * kBig));
-  ASSERT_EQ(graph.stages_size(), 2);
-  EXPECT_EQ(Count(graph, Node::kAggregate), 1);
-  EXPECT_EQ(HashStages(graph), 1);
-}
-
 TEST(AggregateTest, UngroupedCountIsNeverNull) {
   const Node scan = BigintScan("t", 1, kBig);
   const auto graph =

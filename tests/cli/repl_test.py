@@ -135,6 +135,7 @@ class ReplTest(unittest.TestCase):
         terminal.expect("ballista> ")
         terminal.send("select 1;\n")
         terminal.expect("(1 row, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
@@ -219,6 +220,7 @@ class ReplTest(unittest.TestCase):
         terminal.expect("eted_table ")
         terminal.send(";\n")
         terminal.expect("(0 rows, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 

@@ -10,7 +10,6 @@
 
 #include "ballista/base/status.h"
 #include "ballista/flight/status_transport.h"
-#include "ballista/flight/status_transport.h"
 
 namespace ballista::client {
 namespace {

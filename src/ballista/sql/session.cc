@@ -1,5 +1,6 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"

@@ -100,7 +100,10 @@ std::string FileExtension(const std::string& path) {
 
 plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
   plan::Node node;
+  const auto text = plan::MakeType(plan::Type::VARCHAR);
   *node.add_types() = plan::MakeType(plan::Type::BIGINT);
+  *node.add_types() = plan::ListType(text);
+  *node.add_types() = plan::ListType(text);
   node.set_estimated_rows(1);
   auto* write = node.mutable_write();
   const auto& info = *copy.copy_info;
@@ -271,6 +274,7 @@ arrow::Result<PlannedQuery> QueryPlanner::Finish(Draft draft) {
     auto write = std::move(*draft.write);
     *write.add_inputs() = std::move(root);
     root = std::move(write);
+    draft.names = {"rows", "staged", "final"};
     uint32_t id = 0;
     plan::VisitNodes(&root, [&](plan::Node* node) { node->set_id(++id); });
   }

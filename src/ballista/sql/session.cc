@@ -1,5 +1,6 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"
@@ -405,11 +406,16 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   if (statement.info->is_from) return CompileCopyFrom(statement);
   ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanCopy(statement, parameters));
   Statement result;
-  result.kind = Statement::Kind::kQuery;
+  result.kind = Statement::Kind::kInsertRows;
   result.is_query = false;
   result.type = "COPY";
-  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  result.schema = CountTable(0)->schema();
   result.plan = std::move(query.plan);
+  result.consume = [](const std::shared_ptr<arrow::Table>& written)
+      -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
+    return CountTable(rows);
+  };
   return result;
 }
 

@@ -184,6 +184,11 @@ TEST_F(Oracle, File) {
     const auto difference = Difference(sql, false);
     if (!difference.empty()) {
       std::cout << "DIFFERS " << sql.substr(0, 400) << "\n  " << difference << "\n";
+      const auto statement = session_->Compile(sql);
+      if (statement.ok() && !statement->rows) {
+        const auto text = Engine().Describe(statement->plan.root());
+        std::cout << "  run as " << (text.ok() ? *text : text.status().ToString()) << "\n";
+      }
     }
   }
   std::cout << checked_ << " statements, " << whole_ << " of them whole\n";

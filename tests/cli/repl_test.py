@@ -52,6 +52,7 @@ class Terminal:
         pid, self.terminal = pty.fork()
         if pid == 0:
             environment = {"HOME": home, "TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+            environment.update({name: os.environ[name] for name in ("ASAN_OPTIONS",) if name in os.environ})
             os.execve(BALLISTA, [BALLISTA, "--port", str(port), *arguments], environment)
         self.pid = pid
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -134,6 +135,7 @@ class ReplTest(unittest.TestCase):
         terminal.expect("ballista> ")
         terminal.send("select 1;\n")
         terminal.expect("(1 row, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
@@ -213,11 +215,12 @@ class ReplTest(unittest.TestCase):
         terminal.expect("OK (")
         terminal.expect("ballista> ")
         terminal.send("select a_co\t")
-        terminal.expect("a_column ")
+        terminal.expect("lumn ")
         terminal.send("from compl\t")
-        terminal.expect("completed_table ")
+        terminal.expect("eted_table ")
         terminal.send(";\n")
         terminal.expect("(0 rows, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
@@ -324,7 +327,7 @@ class ScriptTest(unittest.TestCase):
             file.write("select 1;\n\nselect\n  nothing;\n")
         done = self.run_ballista("-f", path)
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(done.stderr.decode().splitlines()[1:], [f"{path}:4:   nothing", " " * len(path) + "     ^"])
+        self.assertEqual(done.stderr.decode().splitlines()[1:], [f"{path}:4:   nothing", " " * len(path) + "      ^"])
 
     def test_no_scheduler(self):
         done = subprocess.run([BALLISTA, "--port", "1", "-c", "select 1"], capture_output=True, timeout=60, check=False)
@@ -400,6 +403,7 @@ class ScriptTest(unittest.TestCase):
                               timeout=60, check=False)
         self.assertEqual(done.stderr, b"")
         self.assertEqual(done.stdout.decode().splitlines()[-1], "0")
+        self.server.wait_for("cancelled")
 
     def test_ctrl_c_ends_a_script(self):
         process = subprocess.Popen([BALLISTA, "--port", str(self.server.port), "-c", "sleep 60; select 1"],
@@ -409,6 +413,7 @@ class ScriptTest(unittest.TestCase):
         out, err = process.communicate(timeout=10)
         self.assertEqual(process.returncode, 130)
         self.assertEqual((out, err), (b"", b"Cancelled.\n"))
+        self.server.wait_for("cancelled")
 
     def test_timing_goes_to_standard_error(self):
         done = self.run_ballista("--timing", "--format", "csv", "-c", "select 1 as a")

@@ -8,6 +8,7 @@
 //     --show            print the logical plan and the graph
 //     --stats           print rows, bytes and time of each stage
 //     --broadcast N, --partitions N, --memory N: as PlannerOptions
+//     --inflate N       multiply estimates by N, so that small tables are treated as large
 //     --sql             print the statement of each fragment
 //     --lines           each line of a file is a statement
 #include <arrow/api.h>
@@ -40,6 +41,7 @@ struct Options {
   bool stats = false;
   bool lines = false;
   bool sql = false;
+  double inflate = 1;
   std::vector<std::string> files;
 };
 
@@ -69,6 +71,8 @@ Options ParseOptions(int argc, char** argv) {
       options.stats = true;
     } else if (arg == "--sql") {
       options.sql = true;
+    } else if (arg == "--inflate") {
+      options.inflate = std::stod(value());
     } else if (arg == "--lines") {
       options.lines = true;
     } else {
@@ -222,6 +226,9 @@ class Runner {
     } catch (const std::exception& e) {
       return std::string("no plan: ") + e.what();
     }
+    plan::VisitNodes(plan.mutable_root(), [&](plan::Node* node) {
+      node->set_estimated_rows(node->estimated_rows() * options_.inflate);
+    });
     if (options_.show) std::cout << plan::ToString(plan.root());
     const auto graph = planner::PlanJob(plan, options_.planner);
     if (!graph.ok()) return graph.status().ToString();

@@ -30,7 +30,8 @@ namespace flight_sql = arrow::flight::protocol::sql;
 // Read ahead by a Query: enough to hide the wire, little enough to hold the server back.
 constexpr size_t kReadAheadBatches = 4;
 constexpr size_t kReadAheadBytes = size_t{64} << 20;
-// After a cancellation, for the reading thread to see it, before it is left to itself.
+// After a cancellation, for the server and the reading thread to know of it, before they
+// are left to themselves.
 constexpr std::chrono::seconds kStopDeadline{5};
 
 flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
@@ -41,6 +42,13 @@ flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
 
 arrow::Status Cancelled() {
   return CancelledStatus("the query was cancelled", ballista::Cancelled::CLIENT);
+}
+
+// Messages come in the transport's own slices, at any address.
+flight::FlightCallOptions StreamCall() {
+  flight::FlightCallOptions call;
+  call.read_options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
+  return call;
 }
 
 size_t BatchBytes(const arrow::RecordBatch& batch) {
@@ -150,7 +158,7 @@ class FlightSqlClient::Impl {
 };
 
 // Shared by a Query and its reading thread, which may outlive it for a moment.
-class Query::State {
+class Query::State : public std::enable_shared_from_this<Query::State> {
  public:
   State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string sql)
       : connections_(std::move(connections)), sql_(std::move(sql)) {}
@@ -199,27 +207,24 @@ class Query::State {
       reader = reader_;
       listener = listener_;
       info = info_;
+      telling_server_ = info != nullptr;
       changed_.notify_all();
     }
-    if (info == nullptr) {
-      if (listener != nullptr) listener->TryCancel();
-      return;
-    }
-    // The server is told before the stream is dropped, and by a thread of its own:
-    // whoever cancels does not wait.
-    std::thread([connections = connections_, info, reader] {
-      flight::CancelFlightInfoRequest request(
-          std::make_unique<flight::FlightInfo>(*info));
-      // Whatever the answer, the stream ends here.
-      (void)connections->scheduler().CancelFlightInfo(connections->ShortCall(), request);
+    if (listener != nullptr) listener->TryCancel();
+    if (info == nullptr) return;
+    // By a thread of its own: whoever cancels does not wait.
+    std::thread([self = shared_from_this(), info, reader] {
+      self->TellServer(*info);
       if (reader != nullptr) reader->Cancel();
     }).detach();
   }
 
-  // False where the reading thread has not ended in time.
+  // Until the reading thread has ended, and the server knows of a cancellation. False
+  // where that takes longer.
   bool WaitForEnd(std::chrono::milliseconds deadline) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, deadline, [this] { return done_; });
+    return changed_.wait_for(lock, deadline,
+                             [this] { return done_ && !telling_server_; });
   }
 
   std::string job_id() const {
@@ -233,9 +238,14 @@ class Query::State {
   }
 
  private:
-  bool cancelled() const {
+  // Before the stream is dropped, which the server would take for a lost client.
+  void TellServer(const flight::FlightInfo& info) {
+    flight::CancelFlightInfoRequest request(std::make_unique<flight::FlightInfo>(info));
+    // Whatever the answer, the statement is over for this client.
+    (void)connections_->scheduler().CancelFlightInfo(connections_->ShortCall(), request);
     std::lock_guard lock(mutex_);
-    return cancelled_;
+    telling_server_ = false;
+    changed_.notify_all();
   }
 
   arrow::Status Read() {
@@ -296,7 +306,7 @@ class Query::State {
         failure = client.status();
         continue;
       }
-      auto reader = (*client)->DoGet(endpoint.ticket);
+      auto reader = (*client)->DoGet(StreamCall(), endpoint.ticket);
       if (reader.ok()) return std::shared_ptr(*std::move(reader));
       failure = FromServerError(reader.status());
       // Only where nobody answers may another location do better.
@@ -352,6 +362,7 @@ class Query::State {
   size_t queued_bytes_ = 0;
   bool cancelled_ = false;
   bool done_ = false;
+  bool telling_server_ = false;
   arrow::Status status_;
 };
 

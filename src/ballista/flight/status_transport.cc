@@ -67,20 +67,24 @@ arrow::Status ToFlightStatus(const arrow::flight::ServerCallContext& context,
   return arrow::Status(status.code(), encoded.message());
 }
 
+std::optional<arrow::Status> ParseStatusTrailer(std::string_view bytes) {
+  RpcStatus encoded;
+  control::TaskFailed failure;
+  if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
+      encoded.details().empty() || !encoded.details(0).UnpackTo(&failure)) {
+    return std::nullopt;
+  }
+  const auto code = static_cast<arrow::StatusCode>(failure.status_code());
+  if (code == arrow::StatusCode::OK) return std::nullopt;
+  if (!failure.has_detail()) return arrow::Status(code, encoded.message());
+  return WithDetail(code, encoded.message(), failure.detail());
+}
+
 arrow::Status FromFlightStatus(const arrow::Status& status) {
   if (status.ok()) return status;
   const auto detail = arrow::flight::FlightStatusDetail::UnwrapStatus(status);
-  if (detail == nullptr || detail->extra_info().empty()) return Plain(status);
-  RpcStatus encoded;
-  control::TaskFailed failure;
-  if (!encoded.ParseFromString(detail->extra_info()) || encoded.details().empty() ||
-      !encoded.details(0).UnpackTo(&failure)) {
-    return status;
-  }
-  const auto code = static_cast<arrow::StatusCode>(failure.status_code());
-  if (code == arrow::StatusCode::OK) return status;
-  if (!failure.has_detail()) return arrow::Status(code, encoded.message());
-  return WithDetail(code, encoded.message(), failure.detail());
+  if (detail == nullptr || detail->extra_info().empty()) return status;
+  return ParseStatusTrailer(detail->extra_info()).value_or(status);
 }
 
 bool IsTransient(const arrow::Status& status) {

@@ -15,6 +15,8 @@
 #include <arrow/status.h>
 
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace ballista::flight {
 
@@ -27,6 +29,10 @@ arrow::Status ToFlightStatus(const arrow::flight::ServerCallContext& context,
 // What a call of a Flight client returned. Errors of the transport itself keep their
 // arrow::flight detail: see IsTransient.
 arrow::Status FromFlightStatus(const arrow::Status& status);
+
+// The Status in the bytes of the trailer `grpc-status-details-bin`; no value for bytes of
+// another server.
+std::optional<arrow::Status> ParseStatusTrailer(std::string_view bytes);
 
 template <typename T>
 arrow::Result<T> FromFlightResult(arrow::Result<T> result) {

@@ -30,16 +30,18 @@ struct CostModel {
   static constexpr double kPartitionByte = 0.8;  // write, rows sorted by partition
   static constexpr double kHashRow = 4;
   static constexpr double kBuildRow = 45;  // into a join's hash table
+  static constexpr double kProbeRow = 15;
 
-  // One side of a join to every executor, with a hash table in each.
-  double Broadcast(double rows, double bytes) const {
-    return kStage + bytes * kWriteByte +
-           executors * (bytes * kReadByte + rows * kBuildRow);
+  double Broadcast(double bytes) const {
+    return kStage + bytes * (kWriteByte + executors * kReadByte);
   }
   double Shuffle(double rows, double bytes) const {
     return kStage + bytes * (kPartitionByte + kReadByte) + rows * kHashRow;
   }
   double Gather(double bytes) const { return kStage + bytes * (kWriteByte + kReadByte); }
+  double HashTable(double build_rows, double probe_rows) const {
+    return build_rows * kBuildRow + probe_rows * kProbeRow;
+  }
 };
 
 }  // namespace ballista::planner

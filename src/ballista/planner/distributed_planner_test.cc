@@ -156,14 +156,6 @@ TEST(AggregateTest, ManyGroupsArePartialThenHashed) {
   EXPECT_EQ(Result(graph).parallelism(), job::MANY_TASKS);
 }
 
-TEST(AggregateTest, NearlyUniqueGroupsSkipThePartialStep) {
-  const Node scan = BigintScan("t", 2, kBig);
-  const auto graph = Planned(AggregateOf(scan, {0}, {Sum(scan, 1)}, 0.9 * kBig));
-  ASSERT_EQ(graph.stages_size(), 2);
-  EXPECT_EQ(Count(graph, Node::kAggregate), 1);
-  EXPECT_EQ(HashStages(graph), 1);
-}
-
 TEST(AggregateTest, UngroupedCountIsNeverNull) {
   const Node scan = BigintScan("t", 1, kBig);
   const auto graph =
@@ -541,16 +533,15 @@ TEST(RecursiveTest, StepsInputsAreComputedOnce) {
 
 // ---- writes
 
-TEST(WriteTest, TasksWriteAndCountsAreSummed) {
+TEST(WriteTest, EachTaskWritesItsOwnFiles) {
   Node node;
   *node.add_types() = Bigint();
   *node.add_inputs() = BigintScan("t", 1, kBig);
   node.mutable_write()->set_format("parquet");
   node.mutable_write()->add_names("a");
   const auto graph = Planned(node);
-  ASSERT_EQ(graph.stages_size(), 2);
-  EXPECT_EQ(graph.stages(0).parallelism(), job::MANY_TASKS);
-  EXPECT_TRUE(Result(graph).fragment().has_aggregate());
+  ASSERT_EQ(graph.stages_size(), 1);
+  EXPECT_EQ(Result(graph).parallelism(), job::MANY_TASKS);
   node.mutable_write()->set_single_file(true);
   EXPECT_EQ(Result(Planned(node)).parallelism(), job::SINGLE_TASK);
 }

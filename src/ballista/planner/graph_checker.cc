@@ -241,13 +241,11 @@ class StageChecker {
         }
         return inputs[0];
       case Node::kWrite: {
-        Rows counts = Settle(Rows::Parts());
         if (!single_) {
           if (inputs[0].whole) return Bad(node, "every task would write all rows");
           if (node.write().single_file()) return Bad(node, "one file, several tasks");
-          counts.pending = Node::kAggregate;
         }
-        return counts;
+        return Settle(Rows::Parts());
       }
       default:
         if (!single_) return Bad(node, "an operator of one task in a stage of many");
@@ -485,6 +483,8 @@ arrow::Status BadStage(const Stage& stage, const std::string& what) {
 // What readers of the stage's output may rely on.
 arrow::Result<Rows> CheckOutput(const Stage& stage, Rows rows) {
   const Output& output = stage.output();
+  // Columns that carry the value of a key here carry it for the readers, too.
+  const auto alike = std::move(rows.keys);
   rows.whole = false;
   rows.keys.clear();
   rows.partitions = 0;
@@ -501,7 +501,10 @@ arrow::Result<Rows> CheckOutput(const Stage& stage, Rows rows) {
     if (stage.fragment().types(static_cast<int>(key)).id() == plan::Type::MAP) {
       return BadStage(stage, "a MAP has no partition hash");
     }
-    rows.keys.push_back({key});
+    const auto found = std::find_if(alike.begin(), alike.end(), [&](const auto& columns) {
+      return columns.contains(key);
+    });
+    rows.keys.push_back(found == alike.end() ? std::set<uint32_t>{key} : *found);
   }
   rows.partitions = output.partitions();
   return rows;

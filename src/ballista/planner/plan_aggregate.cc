@@ -12,9 +12,6 @@ namespace {
 using plan::Expression;
 using plan::Node;
 
-// A partial step that leaves more than this share of its rows costs more than it saves.
-constexpr double kUsefulReduction = 0.5;
-
 uint32_t Size(int size) {
   return static_cast<uint32_t>(size);
 }
@@ -180,12 +177,12 @@ arrow::Result<Fragment> NodePlanner::PlanAggregate(Node node) {
     return AggregateInPlace(std::move(node), std::move(input));
   }
 
-  const double rows = input.root.estimated_rows();
+  // A partial step is worth its price even where the estimate says that it leaves most
+  // rows: the estimates of groups are upper bounds (the keys' distinct values are seldom
+  // known), and rows that are not sent save more than rows that are looked up once more.
   const double groups = node.estimated_rows();
   const auto keys = HashableColumns(common, input.root);
-  const bool reduces =
-      keys.empty() || groups < kUsefulReduction * rows || HasGroupingSets(aggregate);
-  if (reduces && CanSplitSets(aggregate)) {
+  if (CanSplitSets(aggregate)) {
     if (auto split = SplitAggregates(aggregate, LayoutOf(aggregate, false))) {
       return AggregateInSteps(node, std::move(input), *std::move(split));
     }

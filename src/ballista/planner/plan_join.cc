@@ -133,6 +133,12 @@ class PlacementChooser {
   static double Rows(const Fragment& f) { return f.root.estimated_rows(); }
   static double Bytes(const Fragment& f) { return EstimatedBytes(f.root); }
 
+  // Of the join itself, each row once.
+  double Work() const {
+    return cost_.HashTable(std::min(Rows(left_), Rows(right_)),
+                           std::max(Rows(left_), Rows(right_)));
+  }
+
   void Offer(Placement placement) {
     if (placement.cost < best_.cost) best_ = std::move(placement);
   }
@@ -147,19 +153,22 @@ class PlacementChooser {
                     bool forced) {
     const bool is_free = copied.distribution.kind == Distribution::kReplicated;
     const auto threshold = options_.broadcast_threshold;
-    double cost = is_free ? 0 : cost_.Broadcast(Rows(copied), Bytes(copied));
+    double cost = is_free ? 0 : cost_.Broadcast(Bytes(copied));
     if (!is_free && !forced) {
-      if (threshold >= 0 && Bytes(copied) > static_cast<double>(threshold)) return;
       if (threshold == 0) return;
+      if (threshold > 0 && Bytes(copied) > static_cast<double>(threshold)) return;
       if (threshold < 0 && !FitsMemory(copied)) return;
       // A limit that the user has set is a decision, not a bound on one.
       if (threshold > 0) cost *= kPreferred;
     }
-    // The engine may build its table from its share of the kept side instead.
-    const double build = cost_.executors * Rows(copied) * CostModel::kBuildRow;
-    cost -= std::max(0.0, build - Rows(kept) * CostModel::kBuildRow) *
-            (is_free || join_.type() != Join::INNER ? 0 : 1);
-    Offer({kind, std::max(0.0, cost), {}, false, false});
+    // Each executor has all of the one side, and its share of the other.
+    const double all = cost_.executors * Rows(copied);
+    double work = cost_.HashTable(all, Rows(kept));
+    if (join_.type() == Join::INNER) {
+      work = std::min(work, cost_.HashTable(Rows(kept), all));
+    }
+    if (!is_free && threshold > 0) work *= kPreferred;
+    Offer({kind, cost + work, {}, false, false});
   }
 
   void TryHash(const std::vector<int>& keys) {
@@ -167,9 +176,9 @@ class PlacementChooser {
     const auto& right = right_.distribution;
     const double move_left = cost_.Shuffle(Rows(left_), Bytes(left_));
     const double move_right = cost_.Shuffle(Rows(right_), Bytes(right_));
-    const double build = std::min(Rows(left_), Rows(right_)) * CostModel::kBuildRow;
+    const double build = Work();
     if (auto both = MatchKeys(join_, keys, left, true, &right); !both.empty()) {
-      Offer({Placement::kHash, 0, std::move(both), false, false});
+      Offer({Placement::kHash, build, std::move(both), false, false});
       return;
     }
     if (auto match = MatchKeys(join_, keys, left, true, nullptr); !match.empty()) {
@@ -182,7 +191,8 @@ class PlacementChooser {
   }
 
   void TryGather() {
-    double cost = (Rows(left_) + Rows(right_)) * CostModel::kBuildRow * cost_.executors;
+    // One executor works while the others wait.
+    double cost = cost_.executors * Work();
     for (const Fragment* side : {&left_, &right_}) {
       if (side->distribution.IsSpread()) cost += cost_.Gather(Bytes(*side));
     }

@@ -28,6 +28,43 @@ void CountReferences(const Node& node, uint32_t id, bool in_step, References* fo
   }
 }
 
+// The definition's columns that `node` passes on, by output column (-1: something else);
+// empty where the node is more than a selection from the shared node `id`.
+std::vector<int> SelectedColumns(const Node& node, uint32_t id) {
+  std::vector<int> columns;
+  if (node.has_shared_ref() && node.shared_ref().id() == id) {
+    for (int i = 0; i < node.types_size(); ++i) columns.push_back(i);
+  } else if (node.has_filter()) {
+    return SelectedColumns(node.inputs(0), id);
+  } else if (node.has_project()) {
+    const auto below = SelectedColumns(node.inputs(0), id);
+    if (below.empty()) return columns;
+    for (const auto& e : node.project().expressions()) {
+      const bool plain = e.kind_case() == plan::Expression::kColumn;
+      columns.push_back(plain ? below[e.column()] : -1);
+    }
+  }
+  return columns;
+}
+
+// The columns of a shared definition whose distinct values are asked for, as the keys of
+// a decorrelated join are, which then meet the definition itself again: hashed by them,
+// the rows need no further exchange for either. Empty: nobody asks.
+std::vector<uint32_t> DistinctKeys(const Node& body, uint32_t id) {
+  std::vector<uint32_t> keys;
+  plan::VisitNodes(body, [&](const Node& node) {
+    if (!keys.empty() || !node.has_distinct() || node.distinct().on_size() > 0) return;
+    for (const int column : SelectedColumns(node.inputs(0), id)) {
+      if (column < 0) {
+        keys.clear();
+        return;
+      }
+      keys.push_back(static_cast<uint32_t>(column));
+    }
+  });
+  return keys;
+}
+
 // The sub-plan reads a shared node that is defined around it and that is no stage.
 bool RefersOutside(const Node& node, std::set<uint32_t> inside,
                    const std::set<uint32_t>& stages) {
@@ -64,7 +101,10 @@ arrow::Result<Fragment> NodePlanner::PlanShared(Node node) {
         IsTiny(fragment.root.estimated_rows(), EstimatedBytes(fragment.root))) {
       definition.constant = std::move(fragment);
     } else {
-      definition.stage = stages_->Materialize(std::move(fragment));
+      const auto wanted = DistinctKeys(node.inputs(1), id);
+      const auto keys =
+          HashableColumns(Columns(wanted.begin(), wanted.end()), fragment.root);
+      definition.stage = stages_->Materialize(std::move(fragment), keys);
     }
   }
   definitions_[id] = std::move(definition);

@@ -13,6 +13,9 @@ namespace {
 
 using job::StageInput;
 
+// Not worth a stage.
+constexpr double kCheapBytes = 1 << 20;
+
 job::Output Unpartitioned() {
   job::Output output;
   output.set_kind(job::Output::UNPARTITIONED);
@@ -52,7 +55,7 @@ void MoveScans(job::Stage* stage) {
 }  // namespace
 
 uint32_t StageBuilder::AddStage(Fragment fragment, job::Output output) {
-  stages_.push_back({std::move(fragment), std::move(output)});
+  stages_.push_back({std::move(fragment), std::move(output), {}});
   return static_cast<uint32_t>(stages_.size() - 1);
 }
 
@@ -68,27 +71,40 @@ Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,
   return fragment;
 }
 
-int64_t StageBuilder::BareRead(const Fragment& fragment) const {
-  if (!fragment.root.has_exchange_read()) return -1;
-  return reads_[fragment.root.exchange_read().input()].stage;
+bool StageBuilder::ReadAgain(plan::Node* root, StageInput::Mode mode) {
+  plan::Node* node = root;
+  while (node->has_project() || node->has_filter()) {
+    bool is_volatile = false;
+    plan::ForEachExpression(*node, [&](const plan::Expression& e) {
+      is_volatile = is_volatile || plan::IsVolatile(e);
+    });
+    if (is_volatile) return false;
+    node = node->mutable_inputs(0);
+  }
+  if (!node->has_exchange_read()) return false;
+  if (EstimatedBytes(*node) > 2 * EstimatedBytes(*root) + kCheapBytes) return false;
+  const DraftRead read = reads_[node->exchange_read().input()];
+  node->mutable_exchange_read()->set_input(static_cast<uint32_t>(reads_.size()));
+  reads_.push_back({read.stage, mode});
+  return true;
 }
 
 Fragment StageBuilder::Gather(Fragment input) {
-  if (!input.distribution.IsSpread()) {
+  if (!input.distribution.IsSpread() || ReadAgain(&input.root, StageInput::ALL)) {
     input.distribution = Distribution::Single();
     return input;
   }
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::ALL, Distribution::Single());
 }
 
 Fragment StageBuilder::Broadcast(Fragment input) {
   if (input.distribution.kind == Distribution::kReplicated) return input;
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  if (ReadAgain(&input.root, StageInput::ALL)) {
+    input.distribution = Distribution::Replicated();
+    return input;
+  }
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::ALL, Distribution::Replicated());
 }
 
@@ -99,24 +115,32 @@ Fragment StageBuilder::HashExchange(Fragment input, const std::vector<uint32_t>&
 
 Fragment StageBuilder::Spread(Fragment input) {
   if (input.distribution.IsSpread()) return input;
-  const int64_t read = BareRead(input);
-  const uint32_t stage = read >= 0 ? static_cast<uint32_t>(read)
-                                   : AddStage(std::move(input), Unpartitioned());
+  if (ReadAgain(&input.root, StageInput::PARTITIONED)) {
+    input.distribution = Distribution::Random();
+    return input;
+  }
+  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
   return ReadAs(stage, StageInput::PARTITIONED, Distribution::Random());
 }
 
-uint32_t StageBuilder::Materialize(Fragment input) {
-  if (input.distribution.kind != Distribution::kHash) {
-    return AddStage(std::move(input), Unpartitioned());
+uint32_t StageBuilder::Materialize(Fragment input, const std::vector<uint32_t>& keys) {
+  Distribution produced = input.distribution;
+  job::Output output = Unpartitioned();
+  if (produced.kind == Distribution::kHash) {
+    std::vector<uint32_t> columns;
+    for (const auto& key : produced.keys) columns.push_back(*key.begin());
+    output = HashOutput(columns, produced.partitions);
+  } else if (produced.kind == Distribution::kRandom && !keys.empty()) {
+    produced = Distribution::Hash(keys, partitions_);
+    output = HashOutput(keys, partitions_);
   }
-  std::vector<uint32_t> keys;
-  for (const auto& key : input.distribution.keys) keys.push_back(*key.begin());
-  const uint32_t partitions = input.distribution.partitions;
-  return AddStage(std::move(input), HashOutput(keys, partitions));
+  const uint32_t stage = AddStage(std::move(input), std::move(output));
+  stages_[stage].produced = std::move(produced);
+  return stage;
 }
 
 Fragment StageBuilder::Read(uint32_t stage) {
-  const Distribution& produced = stages_[stage].fragment.distribution;
+  const Distribution produced = stages_[stage].produced;
   if (!produced.IsSpread()) {
     return ReadAs(stage, StageInput::ALL, Distribution::Single());
   }

@@ -37,8 +37,9 @@ class StageBuilder {
   Fragment Spread(Fragment input);
 
   // A fragment that several readers share becomes a stage; Read gives one reader's view
-  // of it. A hash distribution is kept.
-  uint32_t Materialize(Fragment input);
+  // of it. A hash distribution is kept; random rows are hashed by `keys`, where there are
+  // any.
+  uint32_t Materialize(Fragment input, const std::vector<uint32_t>& keys);
   Fragment Read(uint32_t stage);
 
   // The graph whose result is `result`.
@@ -48,6 +49,8 @@ class StageBuilder {
   struct DraftStage {
     Fragment fragment;
     job::Output output;
+    // As Read gives it.
+    Distribution produced;
   };
   struct DraftRead {
     uint32_t stage = 0;
@@ -56,8 +59,9 @@ class StageBuilder {
 
   uint32_t AddStage(Fragment fragment, job::Output output);
   Fragment ReadAs(uint32_t stage, job::StageInput::Mode mode, Distribution distribution);
-  // The stage that the fragment reads and does nothing else with, or -1.
-  int64_t BareRead(const Fragment& fragment) const;
+  // Makes a fragment that only selects from another stage's output read it as `mode`,
+  // where that moves little more than a stage of its own would. Whether it did.
+  bool ReadAgain(plan::Node* root, job::StageInput::Mode mode);
   // Stages below `stage` and itself, inputs first.
   void Order(uint32_t stage, std::vector<int64_t>* position,
              std::vector<uint32_t>* order) const;

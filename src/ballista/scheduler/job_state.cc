@@ -4,6 +4,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/scheduler/job_state_internal.h"
+#include "ballista/scheduler/repeatable.h"
 
 namespace ballista::scheduler {
 
@@ -41,6 +42,11 @@ void JobState::Link() {
     state.incomplete_producers = 0;
     state.inputs.reset();
     state.definition.reset();
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    if (!stages[id].formed) {
+      stages[id].repeatable = IsRepeatable(graph.stages(id).fragment());
+    }
   }
   launchable.clear();
   stages[graph.result_stage()].needed = true;

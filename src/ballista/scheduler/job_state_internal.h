@@ -49,6 +49,7 @@ struct StageState {
   bool formed = false;
   bool complete = false;
   bool completed_once = false;
+  bool repeatable = true;  // run again, it gives the same rows
   uint32_t incomplete_producers = 0;
   uint32_t pending = 0;
   uint32_t running = 0;

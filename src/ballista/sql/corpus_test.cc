@@ -4,6 +4,7 @@
 //       --gtest_filter=Corpus.Print          prints the plan of a statement
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <sstream>
 
 #include "ballista/sql/sql_test_internal.h"
@@ -51,6 +52,34 @@ TEST_F(Corpus, Print) {
       if (*Environment("BALLISTA_SQL_RAW")) std::cout << statement->plan.DebugString();
     }
   }
+}
+
+// BALLISTA_SQL_FILE: statements; prints those that run whole as one task, and why.
+TEST_F(Corpus, Survey) {
+  if (!*Environment("BALLISTA_SQL_FILE")) GTEST_SKIP() << "BALLISTA_SQL_FILE is not set";
+  RunSetup(ReadFile(Environment("BALLISTA_SQL_SETUP")));
+  std::map<std::string, int> kinds;
+  for (const auto& sql : engine_->SplitStatements(ReadFile(Environment("BALLISTA_SQL_FILE")))
+                             .ValueOrDie()) {
+    const auto statement = session_->Compile(sql);
+    const auto shown = sql.substr(0, 200);
+    if (!statement.ok()) {
+      ++kinds["error"];
+      std::cout << "ERROR " << shown << "\n  " << statement.status().ToString() << "\n";
+    } else if (statement->rows) {
+      ++kinds["rows"];
+    } else if (Count(statement->plan, plan::Node::kStatement) > 0) {
+      ++kinds["whole"];
+      std::string reason;
+      plan::VisitNodes(statement->plan.root(), [&](const plan::Node& node) {
+        if (node.has_statement()) reason = node.statement().reason();
+      });
+      std::cout << "WHOLE " << shown << "\n  " << reason << "\n";
+    } else {
+      ++kinds["plan"];
+    }
+  }
+  for (const auto& [kind, count] : kinds) std::cout << kind << " " << count << "\n";
 }
 
 }  // namespace

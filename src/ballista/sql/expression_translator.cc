@@ -2,6 +2,7 @@
 
 #include "ballista/plan/plan.h"
 #include "ballista/sql/rebind_check.h"
+#include "ballista/sql/sort_defaults.h"
 #include "ballista/sql/unsupported_internal.h"
 #include "ballista/sql/value_conversion.h"
 
@@ -269,6 +270,7 @@ plan::Expression ExpressionTranslator::TranslateFunction(
     *result.add_args() = Translate(*argument, lookup);
   }
   for (const auto& argument_name : names) call->add_arg_names(argument_name);
+  MakeSortOrderExplicit(context_, &result);
   return result;
 }
 

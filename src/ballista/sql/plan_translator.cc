@@ -156,8 +156,10 @@ plan::Node PlanTranslator::TranslateKind(LogicalOperator& op) {
 plan::Node PlanTranslator::TranslateFilter(duckdb::LogicalFilter& op) {
   const auto bindings = op.children[0]->GetColumnBindings();
   const auto lookup = LookupByBinding(bindings);
-  auto node = Over(TranslateNode(*op.children[0]));
-  node.mutable_filter();  // no predicate is left where a rule has split it up
+  auto input = TranslateNode(*op.children[0]);
+  // One whose conditions were all pushed down is left for its projection alone.
+  if (op.expressions.empty()) return Reorder(std::move(input), op.projection_map);
+  auto node = Over(std::move(input));
   for (const auto& predicate : op.expressions) {
     *node.mutable_filter()->add_predicates() = expressions_.Translate(*predicate, lookup);
   }

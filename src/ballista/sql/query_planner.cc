@@ -59,26 +59,33 @@ PlanSources FindSources(duckdb::LogicalOperator& plan) {
   return sources;
 }
 
-std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context) {
+std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context,
+                                             bool whole_statement) {
+  struct Known {
+    const char* name;
+    const char* usual;
+    bool resolved;  // in a plan: only a whole statement as text depends on it
+  };
   // The zone of the machine may differ, so these always go along; the others only where
   // the session has changed them.
-  static const std::vector<std::pair<std::string, std::string>> names = {
-      {"TimeZone", ""},
-      {"Calendar", ""},
-      {"ieee_floating_point_ops", "true"},
-      {"integer_division", "false"},
-      {"default_order", "ASCENDING"},
-      {"default_null_order", "NULLS_LAST"},
-      {"default_collation", ""},
-      {"scalar_subquery_error_on_multiple_rows", "true"}};
+  static constexpr Known kSettings[] = {
+      {"TimeZone", "", false},
+      {"Calendar", "", false},
+      {"ieee_floating_point_ops", "true", false},
+      {"integer_division", "false", true},
+      {"default_order", "ASCENDING", true},
+      {"default_null_order", "NULLS_LAST", true},
+      {"default_collation", "", true},
+      {"scalar_subquery_error_on_multiple_rows", "true", true}};
   std::vector<plan::Setting> settings;
-  for (const auto& [name, usual] : names) {
+  for (const auto& known : kSettings) {
+    if (known.resolved && !whole_statement) continue;
     duckdb::Value value;
-    if (!context.TryGetCurrentSetting(name, value) || value.IsNull()) continue;
+    if (!context.TryGetCurrentSetting(known.name, value) || value.IsNull()) continue;
     const auto text = value.ToString();
-    if (text == usual) continue;
+    if (text == known.usual || (text == "ASC" && known.resolved)) continue;
     plan::Setting setting;
-    setting.set_name(name);
+    setting.set_name(known.name);
     setting.set_value(text);
     settings.push_back(std::move(setting));
   }
@@ -93,7 +100,10 @@ std::string FileExtension(const std::string& path) {
 
 plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
   plan::Node node;
+  const auto text = plan::MakeType(plan::Type::VARCHAR);
   *node.add_types() = plan::MakeType(plan::Type::BIGINT);
+  *node.add_types() = plan::ListType(text);
+  *node.add_types() = plan::ListType(text);
   node.set_estimated_rows(1);
   auto* write = node.mutable_write();
   const auto& info = *copy.copy_info;
@@ -266,12 +276,14 @@ arrow::Result<PlannedQuery> QueryPlanner::Finish(Draft draft) {
     auto write = std::move(*draft.write);
     *write.add_inputs() = std::move(root);
     root = std::move(write);
+    draft.names = {"rows", "staged", "final"};
     uint32_t id = 0;
     plan::VisitNodes(&root, [&](plan::Node* node) { node->set_id(++id); });
   }
   query.plan.set_version(kPlanVersion);
   for (const auto& name : draft.names) query.plan.add_names(name);
-  for (auto& setting : ExecutionSettings(*connection_.context)) {
+  for (auto& setting :
+       ExecutionSettings(*connection_.context, !draft.unsupported.empty())) {
     *query.plan.add_settings() = std::move(setting);
   }
   ARROW_RETURN_NOT_OK(plan::Validate(query.plan));

@@ -184,12 +184,11 @@ plan::Node PlanTranslator::FileScan(duckdb::LogicalGet& op,
   }
   auto described = files_.Describe(format, paths);
   if (!described.ok()) throw duckdb::IOException(described.status().message());
-  if (data.file_options.union_by_name && paths.size() > 1 &&
-      (format != "parquet" || !described->same_schema)) {
-    throw Unsupported("union_by_name over files with different columns");
+  if (data.file_options.union_by_name && paths.size() > 1 && format != "parquet") {
+    throw Unsupported("union_by_name over " + format + " files");
   }
   double rows = 0;
-  for (auto& file : described->files) {
+  for (auto& file : *described) {
     rows += static_cast<double>(file.total_rows());
     *scan->add_files() = std::move(file);
   }
@@ -294,8 +293,10 @@ plan::Node PlanTranslator::ApplyScanFilters(duckdb::LogicalGet& op, plan::Node s
   plan::Filter filter;
   for (const auto& [source, table_filter] : op.table_filters.filters) {
     const auto position = PositionOf(read, source);
-    const duckdb::BoundReferenceExpression column(
-        StripCollation(op.returned_types.at(source)), position);
+    const ColumnIndex index(source);
+    const auto& type = index.IsVirtualColumn() ? op.GetColumnType(index)
+                                               : op.returned_types.at(source);
+    const duckdb::BoundReferenceExpression column(StripCollation(type), position);
     if (auto expression = FilterExpression(*table_filter, column)) {
       *filter.add_predicates() = expressions_.Translate(*expression, lookup);
     }

@@ -155,7 +155,7 @@ arrow::Status Session::SetOption(const std::string& name, const std::string& val
 }
 
 arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {
-  Guard guard(*this, true);
+  Guard guard(*this, false);
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Description> {
     Description description;
@@ -399,11 +399,16 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   if (statement.info->is_from) return CompileCopyFrom(statement);
   ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanCopy(statement, parameters));
   Statement result;
-  result.kind = Statement::Kind::kQuery;
+  result.kind = Statement::Kind::kInsertRows;
   result.is_query = false;
   result.type = "COPY";
-  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  result.schema = CountTable(0)->schema();
   result.plan = std::move(query.plan);
+  result.consume = [](const std::shared_ptr<arrow::Table>& written)
+      -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
+    return CountTable(rows);
+  };
   return result;
 }
 

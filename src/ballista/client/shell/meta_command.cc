@@ -7,8 +7,6 @@
 
 #include <charconv>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include "ballista/client/shell/progress_text.h"
 
@@ -17,8 +15,8 @@ namespace {
 
 constexpr const char* kHelp =
     R"(Statements end with ; and may take several lines. Ctrl-C cancels a running statement.
-  \d             tables and views       \d NAME        columns of a table
-  \dt            tables                 \executors     executors of the cluster
+  \d, \dt        tables and views       \d NAME        columns of a table
+  \executors     executors of the cluster
   \timing [on|off]                      print the times of each statement
   \format [table|csv|json|parquet|arrow]
   \maxrows N     rows that a table shows on a terminal, 0 for all
@@ -77,10 +75,8 @@ MetaCommands::Result MetaCommands::Run(std::string_view line) {
   if (command == "\\q") return Result::kLeave;
   if (command == "\\?" || command == "\\h" || command == "\\help") {
     std::fputs(kHelp, stdout);
-  } else if (command == "\\d") {
+  } else if (command == "\\d" || command == "\\dt") {
     Describe(words);
-  } else if (command == "\\dt") {
-    ListTables(false);
   } else if (command == "\\timing") {
     SetTiming(words);
   } else if (command == "\\format") {
@@ -107,16 +103,15 @@ void MetaCommands::RunAsTable(const std::string& sql) {
   runner_->options().format = format;
 }
 
-void MetaCommands::ListTables(bool views_too) {
-  RunAsTable(fmt::format(
-      "SELECT table_schema AS \"schema\", table_name AS name, lower(table_type) AS type "
-      "FROM information_schema.tables {}ORDER BY ALL",
-      views_too ? "" : "WHERE table_type <> 'VIEW' "));
+void MetaCommands::ListTables() {
+  RunAsTable(
+      "SELECT table_schema AS \"schema\", table_name AS name, lower(table_type) AS "
+      "type FROM information_schema.tables ORDER BY ALL");
 }
 
 void MetaCommands::Describe(const std::vector<std::string>& words) {
   if (words.size() < 2) {
-    ListTables(true);
+    ListTables();
     return;
   }
   const std::string& name = words[1];
@@ -181,13 +176,10 @@ void MetaCommands::RunFile(const std::vector<std::string>& words) {
     Complain("\\i takes the name of a file");
     return;
   }
-  std::ifstream file(words[1], std::ios::binary);
-  const std::string script((std::istreambuf_iterator<char>(file)), {});
-  if (!file) {
-    Complain(fmt::format("cannot read the file '{}'", words[1]));
-    return;
+  // A statement that fails says so itself.
+  if (const auto outcome = runner_->RunFile(words[1]); !outcome.ok()) {
+    Complain(outcome.status().message());
   }
-  (void)runner_->RunScript(script, words[1]);  // says itself what failed
 }
 
 void MetaCommands::ListExecutors() {

@@ -26,7 +26,7 @@ class MetaCommands {
 
  private:
   void Describe(const std::vector<std::string>& words);
-  void ListTables(bool views_too);
+  void ListTables();
   void SetTiming(const std::vector<std::string>& words);
   void SetFormat(const std::vector<std::string>& words);
   void SetMaxRows(const std::vector<std::string>& words);

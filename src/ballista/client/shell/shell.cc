@@ -7,9 +7,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "ballista/client/flight_sql_client.h"
 #include "ballista/client/shell/interrupt.h"
@@ -27,18 +24,6 @@ constexpr int kInterrupted = 130;
 int Fail(const arrow::Status& status, int exit_code) {
   fmt::print(stderr, "Error: {}\n", status.message());
   return exit_code;
-}
-
-arrow::Result<std::string> ReadScript(const std::string& path) {
-  if (path == "-") {
-    return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  if (!file || file.bad()) {
-    return arrow::Status::IOError(fmt::format("cannot read the file '{}'", path));
-  }
-  return text;
 }
 
 arrow::Result<std::unique_ptr<Output>> OpenOutput(const ShellOptions& options) {
@@ -64,14 +49,14 @@ int RunScripts(const ShellOptions& options, StatementRunner* runner) {
   auto scripts = options.scripts;
   if (scripts.empty()) scripts.push_back({true, "-"});
   for (const auto& script : scripts) {
-    std::string text = script.value;
+    Outcome outcome = Outcome::kDone;
     if (script.is_file) {
-      auto read = ReadScript(script.value);
-      if (!read.ok()) return Fail(read.status(), kFailure);
-      text = *std::move(read);
+      const auto run = runner->RunFile(script.value);
+      if (!run.ok()) return Fail(run.status(), kFailure);
+      outcome = *run;
+    } else {
+      outcome = runner->RunScript(script.value, "");
     }
-    const bool named = script.is_file && script.value != "-";
-    const Outcome outcome = runner->RunScript(text, named ? script.value : "");
     if (outcome != Outcome::kDone) return ExitCode(outcome);
   }
   return 0;

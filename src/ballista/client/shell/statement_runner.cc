@@ -1,8 +1,6 @@
 #include "ballista/client/shell/statement_runner.h"
 
 #include <arrow/array.h>
-#include <arrow/io/buffered.h>
-#include <arrow/io/file.h>
 #include <arrow/type.h>
 #include <arrow/util/io_util.h>
 #include <fmt/format.h>
@@ -11,7 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
+#include <iostream>
 #include <set>
+#include <sstream>
 
 #include "ballista/client/shell/interrupt.h"
 #include "ballista/client/shell/query_watch.h"
@@ -21,8 +22,6 @@ namespace ballista::shell {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int64_t kBufferBytes = int64_t{256} << 10;
 
 double SecondsBetween(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -42,6 +41,10 @@ bool ChangesThings(std::string_view statement) {
   return kKeywords.contains(client::FirstKeyword(statement));
 }
 
+bool IsPlan(std::string_view statement) {
+  return client::FirstKeyword(statement) == "EXPLAIN";
+}
+
 bool IsCount(const arrow::Schema& schema) {
   return schema.num_fields() == 0 ||
          (schema.num_fields() == 1 &&
@@ -50,37 +53,6 @@ bool IsCount(const arrow::Schema& schema) {
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<Output>> Output::StandardOutput() {
-  auto output = std::make_unique<Output>();
-  // A descriptor of its own, for closing it is not the end of standard output.
-  const int file_descriptor = dup(STDOUT_FILENO);
-  if (file_descriptor < 0) return arrow::Status::IOError("standard output is closed");
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(file_descriptor));
-  ARROW_ASSIGN_OR_RAISE(output->stream_,
-                        arrow::io::BufferedOutputStream::Create(
-                            kBufferBytes, arrow::default_memory_pool(), file));
-  output->is_terminal_ = isatty(STDOUT_FILENO) != 0;
-  return output;
-}
-
-arrow::Result<std::unique_ptr<Output>> Output::File(const std::string& path) {
-  auto output = std::make_unique<Output>();
-  ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::FileOutputStream::Open(path));
-  ARROW_ASSIGN_OR_RAISE(output->stream_,
-                        arrow::io::BufferedOutputStream::Create(
-                            kBufferBytes, arrow::default_memory_pool(), file));
-  output->is_file_ = true;
-  return output;
-}
-
-int Output::width() const {
-  return is_terminal_ ? TerminalWidth(STDOUT_FILENO) : 0;
-}
-
-arrow::Status Output::Close() {
-  return stream_->Close();
-}
-
 // Of one statement under way.
 struct StatementRunner::Progress {
   Clock::time_point start = Clock::now();
@@ -88,6 +60,7 @@ struct StatementRunner::Progress {
   Clock::time_point first_rows = start;
   Clock::time_point end = start;
   int64_t rows = 0;
+  bool is_plan = false;       // of EXPLAIN: text rather than rows
   bool cut = false;           // more rows were there than a table shows
   int64_t total_rows = -1;    // as the server said
   bool is_change = false;     // no rows, but done
@@ -107,8 +80,7 @@ arrow::Status StatementRunner::SetOutput(std::unique_ptr<Output> output) {
 }
 
 std::unique_ptr<ResultWriter> StatementRunner::MakeWriter(const StatementSource& source) {
-  if (options_.format == Format::kTable &&
-      client::FirstKeyword(source.text) == "EXPLAIN") {
+  if (options_.format == Format::kTable && IsPlan(source.text)) {
     return MakePlainWriter(output_->stream());
   }
   WriterOptions options;
@@ -123,6 +95,7 @@ arrow::Status StatementRunner::Stream(client::Query* query, const StatementSourc
   ARROW_ASSIGN_OR_RAISE(auto schema, query->Schema());
   progress->planned = progress->first_rows = Clock::now();
   progress->is_change = ChangesThings(source.text) && IsCount(*schema);
+  progress->is_plan = IsPlan(source.text);
   const auto writer = MakeWriter(source);
   bool begun = false;
   auto begin = [&]() -> arrow::Status {
@@ -178,6 +151,8 @@ arrow::Status StatementRunner::WriteFooter(const Progress& progress) {
                  ? fmt::format("OK ({:.3f} s)\n", seconds)
                  : fmt::format("OK, {} ({:.3f} s)\n",
                                CountText(progress.changed_rows, "row"), seconds);
+  } else if (progress.is_plan) {
+    footer = fmt::format("({:.3f} s)\n", seconds);
   } else if (progress.cut) {
     footer = fmt::format(
         "(first {} shown{}; --maxrows 0 or \\maxrows 0 shows all, {:.3f} s)\n",
@@ -233,6 +208,20 @@ Outcome StatementRunner::RunScript(std::string_view script, std::string_view fil
     if (outcome != Outcome::kDone) return outcome;
   }
   return Outcome::kDone;
+}
+
+arrow::Result<Outcome> StatementRunner::RunFile(const std::string& path) {
+  // Taken whole: a stream's own buffer reports what cannot be read, a folder for one.
+  std::ostringstream script;
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  std::istream& input = path == "-" ? std::cin : file;
+  const bool empty = input.peek() == std::istream::traits_type::eof();
+  if (input.bad() || (path != "-" && !file.is_open())) {
+    return arrow::Status::IOError(fmt::format("cannot read the file '{}'", path));
+  }
+  if (!empty) script << input.rdbuf();
+  return RunScript(script.str(), path == "-" ? "" : path);
 }
 
 arrow::Status StatementRunner::Print(const arrow::RecordBatch& batch) {

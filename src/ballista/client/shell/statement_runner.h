@@ -1,7 +1,6 @@
 // Runs statements and writes what they give: rows, counts, times, errors.
 #pragma once
 
-#include <arrow/io/interfaces.h>
 #include <arrow/result.h>
 
 #include <chrono>
@@ -11,33 +10,10 @@
 
 #include "ballista/client/flight_sql_client.h"
 #include "ballista/client/shell/error_text.h"
+#include "ballista/client/shell/output.h"
 #include "ballista/client/shell/result_writer.h"
 
 namespace ballista::shell {
-
-// Where results go: standard output or a file.
-class Output {
- public:
-  static arrow::Result<std::unique_ptr<Output>> StandardOutput();
-  static arrow::Result<std::unique_ptr<Output>> File(const std::string& path);
-
-  arrow::io::OutputStream* stream() { return stream_.get(); }
-  bool is_terminal() const { return is_terminal_; }
-  bool is_file() const { return is_file_; }
-  // Of the terminal; 0 where it is none.
-  int width() const;
-
-  // Results of a format that allows one only.
-  bool holds_result = false;
-
-  // Writes out and closes. To be called once.
-  arrow::Status Close();
-
- private:
-  std::shared_ptr<arrow::io::OutputStream> stream_;
-  bool is_terminal_ = false;
-  bool is_file_ = false;
-};
 
 enum class Outcome {
   kDone,
@@ -65,6 +41,9 @@ class StatementRunner {
   // The statements of a script, up to the first that is not done. `file` for the
   // messages.
   Outcome RunScript(std::string_view script, std::string_view file);
+
+  // The same of a file; "-" is standard input. An error where it cannot be read.
+  arrow::Result<Outcome> RunFile(const std::string& path);
 
   // Prints rows that the shell itself has.
   arrow::Status Print(const arrow::RecordBatch& batch);

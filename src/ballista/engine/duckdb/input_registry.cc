@@ -70,7 +70,7 @@ duckdb::unique_ptr<duckdb::FunctionData> BindInput(
     types = data->input->types;
   } else {
     auto status =
-        arrow::ExportSchema(*data->input->source->schema(), &data->schema.arrow_schema);
+        arrow::ExportSchema(*data->input->schema, &data->schema.arrow_schema);
     if (!status.ok()) throw duckdb::InvalidInputException(status.ToString());
     duckdb::ArrowTableFunction::PopulateArrowTableSchema(context, data->table,
                                                          data->schema.arrow_schema);

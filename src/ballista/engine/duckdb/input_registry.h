@@ -26,6 +26,7 @@ namespace ballista::engine {
 struct RegisteredInput {
   shuffle::ExchangeSource* source = nullptr;
   std::shared_ptr<shuffle::ExchangeSource> owned;  // of a local table
+  std::shared_ptr<arrow::Schema> schema;           // of its batches
   duckdb::vector<duckdb::LogicalType> types;
   // The arrays have the layout of an exchange; else any that DuckDB can import.
   bool exchange_layout = true;

@@ -46,7 +46,7 @@ arrow::Status TaskRunner::RunInOwnDatabase(const plan::Statement& statement) {
   errors_.user_statement = true;
   for (const auto& named : statement.tables()) {
     ARROW_ASSIGN_OR_RAISE(const uint64_t input, RegisterLocalTable(named.table()));
-    const auto schema = engine_.inputs->Find(input)->source->schema();
+    const auto schema = engine_.inputs->Find(input)->schema;
     ARROW_RETURN_NOT_OK(ExecuteText(CreateTableText(named.name(), input, *schema)));
   }
   for (const auto& prelude : statement.prelude()) {

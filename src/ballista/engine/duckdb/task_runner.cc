@@ -150,6 +150,7 @@ arrow::Result<uint64_t> TaskRunner::RegisterLocalTable(const plan::LocalTable& t
   }
   input.owned = std::move(source).ValueUnsafe();
   input.source = input.owned.get();
+  input.schema = input.source->schema();
   input.exchange_layout = false;
   return Register(std::move(input));
 }
@@ -164,10 +165,13 @@ arrow::Result<uint64_t> TaskRunner::RegisterInput(const plan::Node& node) {
   }
   input.source = task_.inputs[position];
   ARROW_ASSIGN_OR_RAISE(input.types, ToLogicalTypes(node.types()));
-  const auto schema = input.source->schema();
-  if (!HasExchangeLayout(*schema, input.types)) {
+  input.schema = input.source->schema();
+  // An input to which no producer gave a row, or one whose producers cannot be reached; then Next fails.
+  if (input.schema == nullptr) input.schema = ExchangeSchema(input.types);
+  if (!HasExchangeLayout(*input.schema, input.types)) {
     return InternalStatus("input " + std::to_string(position) +
-                          " has other columns than the plan says: " + schema->ToString());
+                          " has other columns than the plan says: " +
+                          input.schema->ToString());
   }
   return Register(std::move(input));
 }

@@ -55,7 +55,8 @@ class ResultReader : public arrow::RecordBatchReader {
     inline_.reset();
     std::shared_ptr<arrow::Schema> schema;
     if (part.inline_result != nullptr) {
-      auto buffer = std::make_shared<arrow::Buffer>(*part.inline_result);
+      // Owned: batches point into it, and outlive the part.
+      auto buffer = arrow::Buffer::FromString(*part.inline_result);
       ARROW_ASSIGN_OR_RAISE(inline_, arrow::ipc::RecordBatchStreamReader::Open(
                                          std::make_shared<arrow::io::BufferReader>(buffer)));
       schema = inline_->schema();

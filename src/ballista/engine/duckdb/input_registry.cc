@@ -69,8 +69,7 @@ duckdb::unique_ptr<duckdb::FunctionData> BindInput(
   if (data->input->exchange_layout) {
     types = data->input->types;
   } else {
-    auto status =
-        arrow::ExportSchema(*data->input->schema, &data->schema.arrow_schema);
+    auto status = arrow::ExportSchema(*data->input->schema, &data->schema.arrow_schema);
     if (!status.ok()) throw duckdb::InvalidInputException(status.ToString());
     duckdb::ArrowTableFunction::PopulateArrowTableSchema(context, data->table,
                                                          data->schema.arrow_schema);

@@ -36,8 +36,8 @@ arrow::Result<plan::FileSplit> StatFile(const std::string& path) {
   const std::string local = LocalPath(path);
   struct stat info;
   if (::stat(local.c_str(), &info) != 0) {
-    return UserErrorStatus(UserError::NOT_FOUND, "cannot read the file " + local + ": " +
-                                                     std::strerror(errno));
+    return UserErrorStatus(UserError::NOT_FOUND,
+                           "cannot read the file " + local + ": " + std::strerror(errno));
   }
   split.set_path(local);
   split.set_size_bytes(static_cast<uint64_t>(info.st_size));

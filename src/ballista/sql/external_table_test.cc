@@ -94,8 +94,8 @@ TEST_F(ExternalTables, CsvPinsSchemaAndDialect) {
 
 TEST_F(ExternalTables, BehavesLikeATable) {
   Make("COPY (SELECT 1 AS a) TO '" + Path("t.parquet") + "'");
-  const auto create = "EXTERNAL TABLE t STORED AS PARQUET LOCATION '" +
-                      Path("t.parquet") + "'";
+  const auto create =
+      "EXTERNAL TABLE t STORED AS PARQUET LOCATION '" + Path("t.parquet") + "'";
   EXPECT_FALSE(Compile("CREATE " + create).is_query);
   EXPECT_EQ(Row("SHOW TABLES")[0], "t");
   EXPECT_EQ(Row("DESCRIBE t")[0], "a");
@@ -116,10 +116,10 @@ TEST_F(ExternalTables, MissingLocationIsAnError) {
             UserError::NOT_FOUND);
   EXPECT_NE(message.find("nothing"), std::string::npos);
   std::filesystem::create_directories(Path("empty"));
-  EXPECT_EQ(Error("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '" + Path("empty") +
-                  "'")
-                .kind(),
-            UserError::NOT_FOUND);
+  EXPECT_EQ(
+      Error("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '" + Path("empty") + "'")
+          .kind(),
+      UserError::NOT_FOUND);
 }
 
 TEST_F(ExternalTables, FilesByPath) {
@@ -142,10 +142,10 @@ TEST_F(ExternalTables, InsertsFromFilesThroughTheCluster) {
     EXPECT_EQ(statement.kind, Statement::Kind::kInsertRows) << sql;
     EXPECT_TRUE(statement.consume) << sql;
   }
-  EXPECT_EQ(Error("DELETE FROM numbers WHERE a IN (SELECT a FROM '" + Path("t.parquet") +
-                  "')")
-                .kind(),
-            UserError::NOT_SUPPORTED);
+  EXPECT_EQ(
+      Error("DELETE FROM numbers WHERE a IN (SELECT a FROM '" + Path("t.parquet") + "')")
+          .kind(),
+      UserError::NOT_SUPPORTED);
 }
 
 }  // namespace

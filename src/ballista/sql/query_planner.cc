@@ -118,8 +118,8 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
     throw Unsupported("COPY ... TO in the format " + format);
   }
   bool many_files = copy.per_thread_output || copy.rotate;
-  static const std::set<std::string> refused = {"return_files", "return_stats",
-                                                "append", "preserve_order"};
+  static const std::set<std::string> refused = {"return_files", "return_stats", "append",
+                                                "preserve_order"};
   static const std::set<std::string> consumed = {"format", "partition_by",
                                                  "per_thread_output", "use_tmp_file"};
   for (const auto& [name, values] : info.options) {
@@ -131,11 +131,10 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
     auto* option = write->add_options();
     option->set_name(key);
     *option->mutable_value() =
-        values.empty()
-            ? ToPlanValue(duckdb::Value::BOOLEAN(true))
-            : ToPlanValue(values.size() == 1
-                              ? values[0]
-                              : duckdb::Value::LIST(values[0].type(), values));
+        values.empty() ? ToPlanValue(duckdb::Value::BOOLEAN(true))
+                       : ToPlanValue(values.size() == 1
+                                         ? values[0]
+                                         : duckdb::Value::LIST(values[0].type(), values));
   }
   for (const auto column : copy.partition_columns) {
     write->add_partition_by(static_cast<uint32_t>(column));
@@ -185,8 +184,7 @@ void QueryPlanner::PlanInTransaction(duckdb::unique_ptr<duckdb::SQLStatement> st
 
 void QueryPlanner::TranslateOrExplain(duckdb::LogicalOperator& root, Draft* draft) {
   try {
-    draft->translation =
-        PlanTranslator(*connection_.context, files_).Translate(root);
+    draft->translation = PlanTranslator(*connection_.context, files_).Translate(root);
   } catch (const Unsupported& reason) {
     draft->unsupported = reason.what();
   } catch (const PlannerOnly& reason) {
@@ -243,9 +241,9 @@ arrow::Result<PlannedQuery> QueryPlanner::Finish(Draft draft) {
   query.reads_files = draft.sources.files;
   if (!draft.planner_only.empty()) {
     if (draft.sources.files || draft.write) {
-      return UserErrorStatus(UserError::NOT_SUPPORTED,
-                             "a query over files cannot be combined with this: " +
-                                 draft.planner_only);
+      return UserErrorStatus(
+          UserError::NOT_SUPPORTED,
+          "a query over files cannot be combined with this: " + draft.planner_only);
     }
     query.planner_only = draft.planner_only;
     return query;

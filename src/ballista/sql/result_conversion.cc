@@ -86,8 +86,8 @@ void CastChunk(duckdb::ClientContext& context, duckdb::DataChunk& from,
 
 }  // namespace
 
-arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
-    duckdb::ClientContext& context, duckdb::QueryResult& result) {
+arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(duckdb::ClientContext& context,
+                                                          duckdb::QueryResult& result) {
   if (result.HasError()) return ToStatus(result.GetErrorObject());
   return Guarded([&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     auto properties = context.GetClientProperties();
@@ -121,8 +121,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
 
 arrow::Result<std::string> ToIpc(const arrow::Table& table) {
   ARROW_ASSIGN_OR_RAISE(auto out, arrow::io::BufferOutputStream::Create());
-  ARROW_ASSIGN_OR_RAISE(auto writer,
-                        arrow::ipc::MakeStreamWriter(out, table.schema()));
+  ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(out, table.schema()));
   ARROW_RETURN_NOT_OK(writer->WriteTable(table));
   ARROW_RETURN_NOT_OK(writer->Close());
   ARROW_ASSIGN_OR_RAISE(auto buffer, out->Finish());

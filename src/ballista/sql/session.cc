@@ -1,5 +1,6 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"
@@ -24,7 +25,8 @@ bool ShowsCatalog(const duckdb::SelectStatement& statement) {
          from->Cast<duckdb::ShowRef>().show_type != duckdb::ShowType::SUMMARY;
 }
 
-// The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the like.
+// The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the
+// like.
 std::string ShownName(const std::string& sql) {
   const auto tokens = Tokenize(sql);
   if (!tokens[0].Is("SHOW") || tokens.size() < 3) return "";
@@ -127,12 +129,13 @@ arrow::Result<Statement> Session::Compile(const std::string& sql,
                                           const std::vector<plan::Value>& parameters) {
   const auto tokens = Tokenize(sql);
   // Anything but a query may change the catalog, local tables or settings.
-  const bool alone = !(tokens[0].Is("SELECT") || tokens[0].Is("WITH") ||
-                       tokens[0].Is("FROM") || tokens[0].Is("VALUES") ||
-                       tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
+  const bool alone =
+      !(tokens[0].Is("SELECT") || tokens[0].Is("WITH") || tokens[0].Is("FROM") ||
+        tokens[0].Is("VALUES") || tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
   Guard guard(*this, alone);
   ARROW_RETURN_NOT_OK(guard.status());
-  return Guarded([&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
+  return Guarded(
+      [&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
 }
 
 arrow::Result<std::string> Session::GetOption(const std::string& name) {
@@ -228,9 +231,16 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
 
 arrow::Result<std::vector<Session::Parsed>> Session::Parse(const std::string& sql) {
   return Guarded([&]() -> arrow::Result<std::vector<Parsed>> {
-    auto statements = connection_.ExtractStatements(sql);
     std::vector<Parsed> result;
-    for (auto& statement : statements) result.push_back(std::move(statement));
+    try {
+      auto statements = connection_.ExtractStatements(sql);
+      for (auto& statement : statements) result.push_back(std::move(statement));
+    } catch (const std::exception&) {
+      // The parser alone tells the position of a syntax error.
+      duckdb::Parser parser(connection_.context->GetParserOptions());
+      parser.ParseQuery(sql);
+      throw;
+    }
     return result;
   });
 }
@@ -239,11 +249,10 @@ arrow::Result<ParameterValues> Session::BindParameters(
     const duckdb::SQLStatement& statement, const std::vector<plan::Value>& values) {
   const auto& names = statement.named_param_map;
   if (names.size() != values.size()) {
-    return UserErrorStatus(UserError::BINDER, "the statement has " +
-                                                  std::to_string(names.size()) +
-                                                  " parameters, but " +
-                                                  std::to_string(values.size()) +
-                                                  " values are given");
+    return UserErrorStatus(UserError::BINDER,
+                           "the statement has " + std::to_string(names.size()) +
+                               " parameters, but " + std::to_string(values.size()) +
+                               " values are given");
   }
   ParameterValues bound;
   for (const auto& [name, position] : names) {
@@ -358,13 +367,11 @@ arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& s
 
 arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& statement,
                                                  const ParameterValues& parameters) {
-  const bool analyze =
-      statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
+  const bool analyze = statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
   const auto inner = statement.stmt->type;
   const bool is_query = inner == StatementType::SELECT_STATEMENT;
-  const bool is_copy =
-      inner == StatementType::COPY_STATEMENT &&
-      !statement.stmt->Cast<duckdb::CopyStatement>().info->is_from;
+  const bool is_copy = inner == StatementType::COPY_STATEMENT &&
+                       !statement.stmt->Cast<duckdb::CopyStatement>().info->is_from;
   if (!is_query && !is_copy) {
     if (analyze) return NotSupported("EXPLAIN ANALYZE takes a query or COPY ... TO");
     return RunHere(statement.Copy(), parameters, true, "EXPLAIN");
@@ -375,8 +382,8 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   PlannedQuery query;
   if (is_query) {
     ARROW_ASSIGN_OR_RAISE(
-        query, planner_.PlanSelect(statement.stmt->Cast<duckdb::SelectStatement>(),
-                                   parameters));
+        query,
+        planner_.PlanSelect(statement.stmt->Cast<duckdb::SelectStatement>(), parameters));
   } else {
     ARROW_ASSIGN_OR_RAISE(
         query,
@@ -389,8 +396,8 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   result.kind = analyze ? Statement::Kind::kExplainAnalyze : Statement::Kind::kExplain;
   result.type = analyze ? "EXPLAIN ANALYZE" : "EXPLAIN";
   result.plan = std::move(query.plan);
-  result.schema = arrow::schema({arrow::field("plan_type", arrow::utf8()),
-                                 arrow::field("plan", arrow::utf8())});
+  result.schema = arrow::schema(
+      {arrow::field("plan_type", arrow::utf8()), arrow::field("plan", arrow::utf8())});
   return result;
 }
 
@@ -437,8 +444,8 @@ arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& state
 }
 
 // A PIVOT without an IN list: first a type with the distinct values is made, then the
-// query over it is planned, then the type goes. The values are found here, in the planning
-// instance.
+// query over it is planned, then the type goes. The values are found here, in the
+// planning instance.
 arrow::Result<Statement> Session::CompilePivot(std::vector<Parsed> pieces,
                                                const ParameterValues& parameters) {
   arrow::Result<Statement> result = NotSupported("one statement at a time, please");
@@ -498,10 +505,10 @@ arrow::Result<Statement> Session::ShowOption(const std::string& name) {
   }
   Statement result;
   result.type = "SHOW";
-  ARROW_ASSIGN_OR_RAISE(result.rows,
-                        QueryHere("SELECT " + duckdb::Value(name).ToSQLString() +
-                                  " AS name, " + duckdb::Value(value).ToSQLString() +
-                                  " AS value"));
+  ARROW_ASSIGN_OR_RAISE(
+      result.rows,
+      QueryHere("SELECT " + duckdb::Value(name).ToSQLString() + " AS name, " +
+                duckdb::Value(value).ToSQLString() + " AS value"));
   result.schema = result.rows->schema();
   return result;
 }

@@ -46,8 +46,8 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Result<Statement> CompilePivot(std::vector<Parsed> pieces,
                                         const ParameterValues& parameters);
   arrow::Result<Statement> ShowOption(const std::string& name);
-  arrow::Result<ParameterValues> BindParameters(
-      const duckdb::SQLStatement& statement, const std::vector<plan::Value>& values);
+  arrow::Result<ParameterValues> BindParameters(const duckdb::SQLStatement& statement,
+                                                const std::vector<plan::Value>& values);
 
   // ---- session_changes.cc: statements that change the catalog or a local table
   arrow::Result<Statement> CompileExternalTable(const ExternalTable& table);

@@ -27,9 +27,8 @@ plan::Expression Text(const char* text) {
 }  // namespace
 
 void MakeSortOrderExplicit(duckdb::ClientContext& context, plan::Expression* call) {
-  static const std::set<std::string> forward = {"list_sort", "array_sort",
-                                                "list_grade_up", "array_grade_up",
-                                                "grade_up"};
+  static const std::set<std::string> forward = {
+      "list_sort", "array_sort", "list_grade_up", "array_grade_up", "grade_up"};
   static const std::set<std::string> reverse = {"list_reverse_sort",
                                                 "array_reverse_sort"};
   const auto name = call->call().name();
@@ -41,7 +40,8 @@ void MakeSortOrderExplicit(duckdb::ClientContext& context, plan::Expression* cal
 
   bool descending = descending_default != reversed;
   if (reversed) {
-    if (call->args_size() != 1) {  // has its null order; the rest is the default's reverse
+    if (call->args_size() !=
+        1) {  // has its null order; the rest is the default's reverse
       plan::Expression nulls = call->args(1);
       call->mutable_args()->RemoveLast();
       *call->add_args() = Text(descending ? "DESC" : "ASC");

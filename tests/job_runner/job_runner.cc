@@ -8,7 +8,9 @@
 //     --show            print the logical plan and the graph
 //     --stats           print rows, bytes and time of each stage
 //     --broadcast N, --partitions N, --memory N: as PlannerOptions
-//     --inflate N       multiply estimates by N, so that small tables are treated as large
+//     --inflate N       multiply estimates by N, so that small tables are treated as
+//     large
+//     --replan          plan again after each stage
 //     --sql             print the statement of each fragment
 //     --lines           each line of a file is a statement
 #include <arrow/api.h>
@@ -41,6 +43,7 @@ struct Options {
   bool stats = false;
   bool lines = false;
   bool sql = false;
+  bool replan = false;
   double inflate = 1;
   std::vector<std::string> files;
 };
@@ -73,6 +76,8 @@ Options ParseOptions(int argc, char** argv) {
       options.sql = true;
     } else if (arg == "--inflate") {
       options.inflate = std::stod(value());
+    } else if (arg == "--replan") {
+      options.replan = true;
     } else if (arg == "--lines") {
       options.lines = true;
     } else {
@@ -233,6 +238,9 @@ class Runner {
     const auto graph = planner::PlanJob(plan, options_.planner);
     if (!graph.ok()) return graph.status().ToString();
     if (options_.show) std::cout << plan::ToString(*graph);
+    if (graph->single_task_reason().find("refused") != std::string::npos) {
+      return graph->single_task_reason();
+    }
     if (options_.sql) {
       for (const auto& stage : graph->stages()) {
         std::cout << stage.id() << ": "
@@ -240,19 +248,21 @@ class Runner {
       }
     }
     if (options_.plan_only) return "";
-    const auto run = testing::RunJob(*graph, engine_.get(), options_.planner.executors);
+    const auto run =
+        testing::RunJob(*graph, engine_.get(), options_.planner, options_.replan);
     if (!run.ok()) return run.status().ToString();
-    if (options_.stats) PrintStats(*graph, *run);
+    if (options_.stats) PrintStats(*run);
     const auto expected = RunWhole(sql, plan);
     if (!expected.ok()) return "whole: " + expected.status().ToString();
     return Compare(**expected, *run->result);
   }
 
  private:
-  static void PrintStats(const job::JobGraph& graph, const testing::JobRun& run) {
-    for (int i = 0; i < graph.stages_size(); ++i) {
-      const auto& stage = graph.stages(i);
+  static void PrintStats(const testing::JobRun& run) {
+    for (int i = 0; i < run.graph.stages_size(); ++i) {
+      const auto& stage = run.graph.stages(i);
       const auto& stats = run.stages[static_cast<size_t>(i)];
+      if (stats.tasks == 0) continue;
       std::cout << "  " << i << " [" << stats.tasks << "] " << stage.description()
                 << ": rows " << stats.rows << " (estimated " << stage.estimated_rows()
                 << "), bytes " << stats.bytes << " (" << stage.estimated_bytes() << "), "
@@ -272,7 +282,8 @@ class Runner {
       statement->add_prelude("CREATE TEMP " + view.substr(7));
     }
     ARROW_ASSIGN_OR_RAISE(const auto graph, planner::PlanJob(plan, options_.planner));
-    ARROW_ASSIGN_OR_RAISE(auto run, testing::RunJob(graph, engine_.get(), 1));
+    ARROW_ASSIGN_OR_RAISE(auto run,
+                          testing::RunJob(graph, engine_.get(), options_.planner, false));
     return run.result;
   }
 

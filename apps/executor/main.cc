@@ -13,6 +13,7 @@
 #include "ballista/config/work_dir.h"
 #include "ballista/engine/duckdb/duckdb_engine.h"
 #include "ballista/executor/executor_process.h"
+#include "ballista/flight/allocator.h"
 #include "ballista/scheduler/service/scheduler_process.h"
 
 namespace ballista {
@@ -58,6 +59,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
 }
 
 int Main(int argc, char** argv) {
+  flight::TuneAllocator();
   auto parsed = config::Parse<config::ExecutorConfig>(
       config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {

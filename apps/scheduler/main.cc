@@ -8,6 +8,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/signals.h"
 #include "ballista/config/config.h"
+#include "ballista/flight/allocator.h"
 #include "ballista/scheduler/service/scheduler_process.h"
 
 namespace ballista {
@@ -30,6 +31,7 @@ arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
 }
 
 int Main(int argc, char** argv) {
+  flight::TuneAllocator();
   auto parsed = config::Parse<config::SchedulerConfig>(
       config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {

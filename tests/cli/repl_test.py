@@ -52,6 +52,7 @@ class Terminal:
         pid, self.terminal = pty.fork()
         if pid == 0:
             environment = {"HOME": home, "TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+            environment.update({name: os.environ[name] for name in ("ASAN_OPTIONS",) if name in os.environ})
             os.execve(BALLISTA, [BALLISTA, "--port", str(port), *arguments], environment)
         self.pid = pid
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -134,6 +135,7 @@ class ReplTest(unittest.TestCase):
         terminal.expect("ballista> ")
         terminal.send("select 1;\n")
         terminal.expect("(1 row, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
@@ -218,6 +220,7 @@ class ReplTest(unittest.TestCase):
         terminal.expect("eted_table ")
         terminal.send(";\n")
         terminal.expect("(0 rows, ")
+        terminal.expect("ballista> ")  # before it, the terminal itself would take Ctrl-D
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 

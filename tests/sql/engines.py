@@ -106,8 +106,12 @@ class DuckDbSession:
         sql = as_duckdb(substitute(sql, self.engine.data, self.engine.scratch))
         if self.engine.reverse:
             sql = re.sub(r"(read_parquet\()('[^']*/\*\*/\*\.parquet')", self.reversed_files, sql)
-        result = self.connection.sql(sql) if is_rows(sql) else self.connection.execute(sql)
-        return result.to_arrow_table() if result is not None else pa.table({})
+        if not is_rows(sql):
+            return self.connection.execute(sql).to_arrow_table()
+        relation = self.connection.sql(sql)
+        if "BIT" in map(str, relation.types):
+            relation = bits_as_text(relation)
+        return relation.to_arrow_table()
 
     @staticmethod
     def reversed_files(match: re.Match) -> str:
@@ -119,8 +123,15 @@ class DuckDbSession:
         self.connection.close()
 
 
+def bits_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """BIT is text in a cluster's results; DuckDB's Arrow export gives its inner bytes."""
+    names = [f"c{i}" for i in range(len(relation.types))]
+    columns = [f"{n}::VARCHAR AS {n}" if str(t) == "BIT" else n for n, t in zip(names, relation.types)]
+    return relation.query("source", f"SELECT {', '.join(columns)} FROM source AS t({', '.join(names)})")
+
+
 def is_rows(sql: str) -> bool:
-    """SELECT-like: keep it a relation, which Arrow export needs no materialising in Python for."""
+    """SELECT-like: its result can be a relation, whose types are known before it runs."""
     return bool(re.match(r"\s*(SELECT|WITH|VALUES|FROM|\()", sql, re.I))
 
 

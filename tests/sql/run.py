@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import functools
 import json
 import pathlib
 import sys
@@ -44,7 +45,8 @@ def skip_reason(record: sqllogictest.Record, skips: list[dict]) -> str:
     return ""
 
 
-def run_file(path: pathlib.Path, engine, skips: list[dict], totals: Totals) -> None:
+def run_file(path: pathlib.Path, engine, skips: list[dict], totals: Totals, restart=None) -> None:
+    """`restart`: makes a fresh engine after a crash or a hang; without it the rest of the file is given up."""
     records = sqllogictest.parse(path)
     session = engine.open()
     try:
@@ -61,12 +63,28 @@ def run_file(path: pathlib.Path, engine, skips: list[dict], totals: Totals) -> N
                     totals.passed += 1
                 continue
             totals.print_failure(f"FAIL {path.name}:{record.line}\n{record.sql}\n{outcome.problem}\n")
-            if engine.where() or "StatementTimeout" in outcome.problem:
+            if restart and (engine.where() or "StatementTimeout" in outcome.problem):
+                print(f"FAIL {path.name}:{record.line}: starting again. {engine.where()}\n", flush=True)
+                session.close()
+                engine.close()
+                engine = restart()
+                session = engine.open()
+            elif engine.where() or "StatementTimeout" in outcome.problem:
                 rest = len(records) - position - 1
                 totals.print_failure(f"FAIL {path.name}: given up, {rest} records not run. {engine.where()}\n")
                 return
     finally:
         session.close()
+        if restart:
+            engine.close()
+
+
+def run_isolated(make, files: list[pathlib.Path], skips: list[dict]) -> Totals:
+    """Each file on a cluster of its own, which is started again when a statement brings it down."""
+    totals = Totals()
+    for path in files:
+        run_file(path, make(), skips, totals, restart=make)
+    return totals
 
 
 def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Totals:
@@ -79,7 +97,15 @@ def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Tota
     return totals
 
 
-def make_engine(arguments, name: str, config: dict, scratch: pathlib.Path):
+def run_shared(make, files: list[pathlib.Path], skips: list[dict], arguments) -> Totals:
+    engine = make()
+    try:
+        return run(engine, files, skips, arguments.jobs)
+    finally:
+        engine.close()
+
+
+def make_engine(arguments, config: dict, scratch: pathlib.Path):
     data = make_data.ensure()
     if arguments.engine == "duckdb":
         return engines.DuckDb(data, scratch)
@@ -93,6 +119,7 @@ def main() -> int:
     parser.add_argument("--config", choices=[*configs, "all"], default="default")
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=4, help="files run at once")
+    parser.add_argument("--isolate", action="store_true", help="a cluster for each file, restarted after a crash")
     parser.add_argument("--slowest", type=int, default=0, help="print the N slowest statements")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -102,11 +129,9 @@ def main() -> int:
     for name in names:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="ballista-sql-") as scratch:
-            engine = make_engine(arguments, name, configs[name], pathlib.Path(scratch))
-            try:
-                totals = run(engine, files, configs[name].get("skip", []), arguments.jobs)
-            finally:
-                engine.close()
+            make = functools.partial(make_engine, arguments, configs[name], pathlib.Path(scratch))
+            skips = configs[name].get("skip", [])
+            totals = run_isolated(make, files, skips) if arguments.isolate else run_shared(make, files, skips, arguments)
         for seconds, where in sorted(totals.slowest, reverse=True)[: arguments.slowest]:
             print(f"{seconds:8.3f} s  {where}")
         print(

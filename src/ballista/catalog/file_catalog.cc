@@ -2,7 +2,6 @@
 
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
-#include <parquet/schema.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -37,8 +36,8 @@ arrow::Result<plan::FileSplit> StatFile(const std::string& path) {
   const std::string local = LocalPath(path);
   struct stat info;
   if (::stat(local.c_str(), &info) != 0) {
-    return UserErrorStatus(UserError::NOT_FOUND, "cannot read the file " + local + ": " +
-                                                     std::strerror(errno));
+    return UserErrorStatus(UserError::NOT_FOUND,
+                           "cannot read the file " + local + ": " + std::strerror(errno));
   }
   split.set_path(local);
   split.set_size_bytes(static_cast<uint64_t>(info.st_size));
@@ -80,8 +79,6 @@ std::shared_ptr<const FileCatalog::Footer> FileCatalog::ReadFooter(
       end += static_cast<uint64_t>(metadata->RowGroup(i)->num_rows());
       footer->row_group_ends.push_back(end);
     }
-    footer->schema_hash = std::hash<std::string>{}(metadata->schema()->ToString());
-    footer->readable = true;
   } catch (const std::exception&) {
     // Encrypted, or not understood by this reader: the file is one split, and the engine
     // that reads it has the last word.
@@ -117,40 +114,34 @@ void FileCatalog::Insert(const plan::FileSplit& file,
   }
 }
 
-arrow::Result<ScanFiles> FileCatalog::Describe(const std::string& format,
-                                               const std::vector<std::string>& paths) {
-  ScanFiles result;
-  result.files.reserve(paths.size());
+arrow::Result<std::vector<plan::FileSplit>> FileCatalog::Describe(
+    const std::string& format, const std::vector<std::string>& paths) {
+  std::vector<plan::FileSplit> files;
+  files.reserve(paths.size());
   for (const auto& path : paths) {
     ARROW_ASSIGN_OR_RAISE(auto split, StatFile(path));
-    result.files.push_back(std::move(split));
+    files.push_back(std::move(split));
   }
-  if (format != "parquet") return result;
+  if (format != "parquet") return files;
 
   std::vector<std::shared_ptr<const Footer>> footers(paths.size());
   std::vector<size_t> missing;
   for (size_t i = 0; i < paths.size(); ++i) {
     if (IsRemote(paths[i])) continue;
-    footers[i] = Lookup(result.files[i]);
+    footers[i] = Lookup(files[i]);
     if (!footers[i]) missing.push_back(i);
   }
   InParallel(missing.size(),
-             [&](size_t i) { footers[missing[i]] = ReadFooter(result.files[missing[i]]); });
-  for (const size_t i : missing) Insert(result.files[i], footers[i]);
+             [&](size_t i) { footers[missing[i]] = ReadFooter(files[missing[i]]); });
+  for (const size_t i : missing) Insert(files[i], footers[i]);
 
   for (size_t i = 0; i < paths.size(); ++i) {
-    if (!footers[i] || !footers[i]->readable) {
-      result.same_schema = result.same_schema && paths.size() == 1;
-      continue;
-    }
+    if (!footers[i] || footers[i]->row_group_ends.empty()) continue;
     const auto& ends = footers[i]->row_group_ends;
-    result.files[i].set_total_rows(ends.empty() ? 0 : ends.back());
-    for (const uint64_t end : ends) result.files[i].add_row_group_ends(end);
-    if (!footers[0] || footers[i]->schema_hash != footers[0]->schema_hash) {
-      result.same_schema = false;
-    }
+    files[i].set_total_rows(ends.back());
+    for (const uint64_t end : ends) files[i].add_row_group_ends(end);
   }
-  return result;
+  return files;
 }
 
 uint64_t FileCatalog::footer_reads() const {

@@ -18,22 +18,16 @@
 
 namespace ballista::catalog {
 
-struct ScanFiles {
-  // In the order asked for. Paths of local files are absolute. Parquet: with row groups,
-  // where the footer can be read.
-  std::vector<plan::FileSplit> files;
-  // All parquet files have the same columns, with the same types, in the same order.
-  bool same_schema = true;
-};
-
 class FileCatalog {
  public:
   // Keeps what it knows about up to `capacity` parquet files.
   explicit FileCatalog(size_t capacity = 100000) : capacity_(capacity) {}
 
-  // `format`: as Scan.format. Errors: UserError (NOT_FOUND) for a file that is gone.
-  arrow::Result<ScanFiles> Describe(const std::string& format,
-                                    const std::vector<std::string>& paths);
+  // The files as whole splits, in the order asked for. Paths of local files are absolute.
+  // Parquet: with row groups, where the footer can be read. `format`: as Scan.format.
+  // Errors: UserError (NOT_FOUND) for a file that is gone.
+  arrow::Result<std::vector<plan::FileSplit>> Describe(
+      const std::string& format, const std::vector<std::string>& paths);
 
   // Footers read so far, for tests.
   uint64_t footer_reads() const;
@@ -42,9 +36,7 @@ class FileCatalog {
   struct Footer {
     uint64_t file_size = 0;
     int64_t modified_ns = 0;
-    bool readable = false;
     std::vector<uint64_t> row_group_ends;
-    uint64_t schema_hash = 0;
   };
   struct Entry {
     std::string path;

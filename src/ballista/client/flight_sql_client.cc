@@ -44,6 +44,13 @@ arrow::Status Cancelled() {
   return CancelledStatus("the query was cancelled", ballista::Cancelled::CLIENT);
 }
 
+// Messages come in the transport's own slices, at any address.
+flight::FlightCallOptions StreamCall() {
+  flight::FlightCallOptions call;
+  call.read_options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
+  return call;
+}
+
 size_t BatchBytes(const arrow::RecordBatch& batch) {
   size_t bytes = 0;
   for (const auto& column : batch.column_data()) {
@@ -299,7 +306,7 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
         failure = client.status();
         continue;
       }
-      auto reader = (*client)->DoGet(endpoint.ticket);
+      auto reader = (*client)->DoGet(StreamCall(), endpoint.ticket);
       if (reader.ok()) return std::shared_ptr(*std::move(reader));
       failure = FromServerError(reader.status());
       // Only where nobody answers may another location do better.

@@ -50,9 +50,9 @@ control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
 }  // namespace
 
 struct ExecutorProcess::Parts {
-  Parts(const config::ExecutorConfig& config, engine::ExecutionEngine* engine,
-        std::unique_ptr<shuffle::ShuffleStore> opened)
-      : self(Describe(config)),
+  Parts(const config::ExecutorConfig& config, control::ExecutorMetadata metadata,
+        engine::ExecutionEngine* engine, std::unique_ptr<shuffle::ShuffleStore> opened)
+      : self(std::move(metadata)),
         clients(std::make_shared<flight::ClientPool>()),
         store(std::move(opened)),
         link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
@@ -106,10 +106,12 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
     const config::ExecutorConfig& config, engine::ExecutionEngine* engine) {
   shuffle::StoreOptions options;
   options.work_dir = config.work_dir;
+  const auto self = Describe(config);
+  options.executor_id = self.id();
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
   options.compression = CompressionOf(config);
   ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
-  auto parts = std::make_unique<Parts>(config, engine, std::move(store));
+  auto parts = std::make_unique<Parts>(config, self, engine, std::move(store));
   ARROW_RETURN_NOT_OK(
       parts->server.Start(&parts->service, config.bind_host, config.port));
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,

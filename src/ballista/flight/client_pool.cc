@@ -9,6 +9,8 @@ namespace {
 // every five minutes, and closes the connection.
 constexpr int kKeepaliveMs = 310'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;  // also TCP_USER_TIMEOUT: unanswered bytes
+// A busy peer may take a while to shake hands.
+constexpr int kConnectTimeoutMs = 5'000;
 constexpr int kMaxMetadataBytes = 1 << 20;
 
 }  // namespace
@@ -35,7 +37,7 @@ arrow::flight::FlightClientOptions ClientOptions() {
       {"grpc.keepalive_time_ms", kKeepaliveMs},
       {"grpc.keepalive_timeout_ms", kKeepaliveTimeoutMs},
       {"grpc.initial_reconnect_backoff_ms", 100},
-      {"grpc.min_reconnect_backoff_ms", 1'000},
+      {"grpc.min_reconnect_backoff_ms", kConnectTimeoutMs},
       {"grpc.max_reconnect_backoff_ms", 2'000},
       // Clients of one process do not share a broken connection behind the pool's back.
       {"grpc.use_local_subchannel_pool", 1},

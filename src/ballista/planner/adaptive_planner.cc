@@ -1,5 +1,6 @@
 #include "ballista/planner/adaptive_planner.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -300,6 +301,71 @@ std::optional<JobGraph> ReplanJob(const JobGraph& graph,
                                   const PlannerOptions& options) {
   if (progress.size() != static_cast<size_t>(graph.stages_size())) return std::nullopt;
   return Replanner(graph, progress, options).Run();
+}
+
+namespace {
+
+bool HasJoin(const plan::Node& fragment) {
+  bool found = false;
+  plan::VisitNodes(fragment,
+                   [&](const plan::Node& node) { found = found || node.has_join(); });
+  return found;
+}
+
+// Whether `stage` cannot complete before `target` has, by what it reads and waits for.
+bool DependsOn(const job::JobGraph& graph, uint32_t stage, uint32_t target,
+               std::vector<bool>* seen) {
+  if (stage == target) return true;
+  if ((*seen)[stage]) return false;
+  (*seen)[stage] = true;
+  const auto& definition = graph.stages(static_cast<int>(stage));
+  for (const auto& input : definition.inputs()) {
+    for (const uint32_t producer : input.stages()) {
+      if (DependsOn(graph, producer, target, seen)) return true;
+    }
+  }
+  for (const uint32_t first : definition.start_after()) {
+    if (DependsOn(graph, first, target, seen)) return true;
+  }
+  return false;
+}
+
+// The producers of the hash exchanges that the stage reads, smallest estimate first.
+std::vector<uint32_t> HashProducers(const job::JobGraph& graph, const job::Stage& stage) {
+  std::vector<uint32_t> producers;
+  for (const auto& input : stage.inputs()) {
+    if (input.mode() != job::StageInput::PARTITIONED || input.stages_size() != 1)
+      continue;
+    const auto& producer = graph.stages(static_cast<int>(input.stages(0)));
+    if (producer.output().kind() == job::Output::HASH) producers.push_back(producer.id());
+  }
+  std::sort(producers.begin(), producers.end(), [&](uint32_t a, uint32_t b) {
+    return graph.stages(static_cast<int>(a)).estimated_bytes() <
+           graph.stages(static_cast<int>(b)).estimated_bytes();
+  });
+  return producers;
+}
+
+}  // namespace
+
+void HoldForReplanning(job::JobGraph* graph, const std::vector<StageProgress>& progress) {
+  const auto started = [&](uint32_t stage) {
+    return stage < progress.size() && progress[stage].started;
+  };
+  for (auto& stage : *graph->mutable_stages()) {
+    if (!started(stage.id())) stage.clear_start_after();
+  }
+  for (const auto& stage : graph->stages()) {
+    if (!HasJoin(stage.fragment())) continue;
+    const auto producers = HashProducers(*graph, stage);
+    for (size_t i = 1; i < producers.size(); ++i) {
+      if (started(producers[i])) continue;
+      std::vector<bool> seen(static_cast<size_t>(graph->stages_size()));
+      if (DependsOn(*graph, producers[0], producers[i], &seen)) continue;
+      graph->mutable_stages(static_cast<int>(producers[i]))
+          ->add_start_after(producers[0]);
+    }
+  }
 }
 
 }  // namespace ballista::planner

@@ -28,4 +28,10 @@ std::optional<job::JobGraph> ReplanJob(const job::JobGraph& graph,
                                        const std::vector<StageProgress>& progress,
                                        const PlannerOptions& options);
 
+// Makes stages wait (Stage.start_after) for others whose exact sizes may change what they
+// have to do: of the hash exchanges that one stage joins, the larger ones, as estimated,
+// wait for the smallest. Never makes a cycle. Stages that `progress` says have started
+// stay as they are; it may be empty.
+void HoldForReplanning(job::JobGraph* graph, const std::vector<StageProgress>& progress);
+
 }  // namespace ballista::planner

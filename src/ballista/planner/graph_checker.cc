@@ -241,13 +241,11 @@ class StageChecker {
         }
         return inputs[0];
       case Node::kWrite: {
-        Rows counts = Settle(Rows::Parts());
         if (!single_) {
           if (inputs[0].whole) return Bad(node, "every task would write all rows");
           if (node.write().single_file()) return Bad(node, "one file, several tasks");
-          counts.pending = Node::kAggregate;
         }
-        return counts;
+        return Settle(Rows::Parts());
       }
       default:
         if (!single_) return Bad(node, "an operator of one task in a stage of many");

@@ -287,27 +287,12 @@ arrow::Result<Fragment> NodePlanner::PlanWrite(Node node) {
   Fragment input = std::move(inputs[0]);
   if (node.write().single_file()) input = stages_->Gather(std::move(input));
   const bool in_parts = input.distribution.IsSpread();
-  const auto types = node.types();
   input.steps.push_back("write " + node.write().format());
-  // The counts are no rows of the input.
+  // What a task wrote is no row of the input.
   input.distribution = in_parts ? Distribution::Random() : Distribution::Single();
   input.ordered = false;
   node.set_estimated_rows(1);
-  input = OnTop(std::move(node), std::move(input));
-  if (!in_parts) return input;
-
-  input = stages_->Gather(std::move(input));
-  Node total;
-  *total.mutable_types() = types;
-  total.set_estimated_rows(1);
-  for (int i = 0; i < types.size(); ++i) {
-    auto* sum = total.mutable_aggregate()->add_aggregates();
-    *sum->mutable_type() = types[i];
-    sum->mutable_aggregate()->set_name("sum");
-    *sum->add_args() = plan::ColumnRef(static_cast<uint32_t>(i), types[i]);
-  }
-  input.steps.push_back("sum of counts");
-  return OnTop(std::move(total), std::move(input));
+  return OnTop(std::move(node), std::move(input));
 }
 
 Fragment NodePlanner::Together(Fragment input, const Columns& columns) {

@@ -9,7 +9,8 @@
 // balanced by bytes); launches a task the moment a slot is free, fairly between sessions
 // and jobs, near its input where that costs no wait; retries failed tasks elsewhere;
 // computes lost outputs again, as far as they are still needed; and removes every trace
-// of a job when it ends.
+// of a job when it ends. Where an output that has been read in part is computed again and
+// may come out differently (repeatable.h), its readers run again, too.
 //
 // Cost: O(log n) an event plus the size of what it launches. Not thread-safe.
 #pragma once

@@ -98,6 +98,10 @@ class SchedulerCore::Impl {
   // Lets everything that is lost and still needed run again. `why`: for a job that runs
   // nothing twice.
   arrow::Status Recover(JobState* job, const std::string& why);
+  // Runs the readers of a stage's output again, and theirs, as far as they have begun:
+  // the output becomes another one, and no reader may see parts of both.
+  void RestartReaders(JobState* job, uint32_t stage);
+  void Restart(JobState* job, uint32_t stage);
   void Schedule();
   bool LaunchOne(JobState* job);
   void FormStage(JobState* job, uint32_t stage);

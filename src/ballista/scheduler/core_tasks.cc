@@ -220,24 +220,53 @@ void SchedulerCore::Impl::MarkLost(JobState* job, uint32_t stage, uint32_t index
 
 arrow::Status SchedulerCore::Impl::Recover(JobState* job, const std::string& why) {
   if (job->finished) return arrow::Status::OK();
-  // From the result back: what a stage needs is known once its consumers are settled.
-  for (uint32_t id = job->stages.size(); id-- > 0;) {
-    StageState& state = job->stages[id];
-    if (!state.needed || state.lost.empty()) continue;
-    const bool wanted = id == job->graph.result_stage() ||
-                        std::any_of(state.consumers.begin(), state.consumers.end(),
-                                    [&](uint32_t consumer) {
-                                      return job->stages[consumer].Unfinished();
-                                    });
-    if (!wanted) continue;
-    if (!job->options.retry) {
-      return arrow::Status::IOError("an output of stage ", id,
-                                    " is gone and nothing is run twice: ", why);
+  bool restarted = true;
+  while (restarted) {
+    restarted = false;
+    // From the result back: what a stage needs is known once its consumers are settled.
+    for (uint32_t id = job->stages.size(); id-- > 0;) {
+      StageState& state = job->stages[id];
+      if (!state.needed || state.lost.empty()) continue;
+      const bool wanted = id == job->graph.result_stage() ||
+                          std::any_of(state.consumers.begin(), state.consumers.end(),
+                                      [&](uint32_t consumer) {
+                                        return job->stages[consumer].Unfinished();
+                                      });
+      if (!wanted) continue;
+      if (!job->options.retry) {
+        return arrow::Status::IOError("an output of stage ", id,
+                                      " is gone and nothing is run twice: ", why);
+      }
+      const std::set<uint32_t> lost = std::exchange(state.lost, {});
+      for (uint32_t index : lost) Requeue(job, id, index);
+      if (!state.repeatable) {
+        // Consumers come later, where this loop has been already.
+        RestartReaders(job, id);
+        restarted = true;
+      }
     }
-    const std::set<uint32_t> lost = std::exchange(state.lost, {});
-    for (uint32_t index : lost) Requeue(job, id, index);
   }
   return arrow::Status::OK();
+}
+
+void SchedulerCore::Impl::RestartReaders(JobState* job, uint32_t stage) {
+  const std::vector<uint32_t>& consumers = job->stages[stage].consumers;
+  for (uint32_t consumer : consumers) {
+    const bool reads_alone =
+        consumers.size() == 1 &&
+        job->graph.stages(consumer).parallelism() == job::SINGLE_TASK;
+    // One task that reads everything sees either the one or the other.
+    if (!reads_alone) Restart(job, consumer);
+    RestartReaders(job, consumer);
+  }
+}
+
+void SchedulerCore::Impl::Restart(JobState* job, uint32_t stage) {
+  CancelRunning(job, stage);
+  StageState& state = job->stages[stage];
+  for (uint32_t t = 0; t < state.tasks.size(); ++t) {
+    if (state.tasks[t].state == TaskState::kFinished) MarkLost(job, stage, t);
+  }
 }
 
 void SchedulerCore::Impl::Schedule() {

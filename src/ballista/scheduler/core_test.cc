@@ -542,6 +542,29 @@ TEST_F(CoreTest, ComputesLostOutputsAgainAsFarAsTheyAreNeeded) {
   EXPECT_TRUE(finished_.contains("j"));
 }
 
+TEST_F(CoreTest, RestartsTheReadersOfAnOutputThatIsAnotherOneNow) {
+  auto graph = ThreeStages();
+  graph.mutable_stages(0)->mutable_fragment()->mutable_sample();
+  Join("a");
+  Join("b");
+  Submit("j", graph);
+  Finish(TakeFirst());
+  Finish(TakeFirst());
+  Finish(TakeAt("b"));  // has read a part of what a and b made
+  Lose("a");
+  Forget("a");
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(running_[0].id().stage_id(), 0u);
+  Finish(TakeFirst());
+  std::set<uint32_t> middle;
+  while (!running_.empty()) {
+    if (running_[0].id().stage_id() == 1) middle.insert(running_[0].id().task_index());
+    Finish(TakeFirst());
+  }
+  EXPECT_EQ(middle.size(), 2u);  // both, though one had finished on b
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
 TEST_F(CoreTest, LeavesLostOutputsThatNobodyNeeds) {
   GraphBuilder builder;
   const uint32_t scan = builder.Scan(2);

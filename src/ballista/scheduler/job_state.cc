@@ -4,6 +4,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/scheduler/job_state_internal.h"
+#include "ballista/scheduler/repeatable.h"
 
 namespace ballista::scheduler {
 
@@ -22,7 +23,7 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
 bool JobState::Launchable(uint32_t stage) const {
   const StageState& state = stages[stage];
   return !finished && state.needed && state.incomplete_producers == 0 &&
-         (!state.formed || state.pending > 0);
+         state.holds == 0 && (!state.formed || state.pending > 0);
 }
 
 void JobState::UpdateLaunchable(uint32_t stage) {
@@ -39,8 +40,15 @@ void JobState::Link() {
     state.producers.clear();
     state.consumers.clear();
     state.incomplete_producers = 0;
+    state.holds = 0;
+    state.held.clear();
     state.inputs.reset();
     state.definition.reset();
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    if (!stages[id].formed) {
+      stages[id].repeatable = IsRepeatable(graph.stages(id).fragment());
+    }
   }
   launchable.clear();
   stages[graph.result_stage()].needed = true;
@@ -58,6 +66,15 @@ void JobState::Link() {
       stages[producer].needed = true;
       stages[producer].consumers.push_back(id);
       if (!stages[producer].complete) ++state.incomplete_producers;
+    }
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    if (stages[id].formed) continue;
+    for (uint32_t first : graph.stages(id).start_after()) {
+      if (first >= stages.size() || !stages[first].needed) continue;
+      if (stages[first].complete || stages[first].completed_once) continue;
+      ++stages[id].holds;
+      stages[first].held.push_back(id);
     }
   }
   for (uint32_t id = 0; id < stages.size(); ++id) {

@@ -30,6 +30,7 @@ class Generator {
                                            : job::Output::UNPARTITIONED);
     if (hash) stage->mutable_output()->set_partitions(partitions_);
     stage->mutable_output()->set_is_result(last);
+    if (hash && random_.Chance(0.2)) stage->mutable_fragment()->mutable_sample();
     if (id == 0 || random_.Chance(0.3)) AddScan(stage);
     if (id == 0) return;
     const uint64_t inputs =

@@ -1,5 +1,6 @@
 // Random job graphs: scans of files with and without row groups, hash exchanges, unions,
-// broadcasts, gathers, shared stages, and stages that nobody needs.
+// broadcasts, gathers, shared stages, stages that are
+// not repeatable, and stages that nobody needs.
 #pragma once
 
 #include "ballista/job.pb.h"

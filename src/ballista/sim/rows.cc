@@ -24,6 +24,10 @@ bool Keeps(uint32_t stage, Row row) {
 
 }  // namespace
 
+bool Shifts(const job::Stage& stage) {
+  return stage.fragment().has_sample();
+}
+
 StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage) {
   StageShape shape;
   shape.stage_id = stage;
@@ -33,6 +37,9 @@ StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage) {
     const bool partitioned = input.mode() == job::StageInput::PARTITIONED;
     shape.hashed.push_back(partitioned && output.kind() == job::Output::HASH);
     shape.whole.push_back(!partitioned);
+    for (uint32_t producer : input.stages()) {
+      if (Shifts(graph.stages(producer))) shape.mixes_partitions = false;
+    }
   }
   return shape;
 }
@@ -72,7 +79,8 @@ std::vector<Row> ComputeRows(const StageShape& shape,
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (shape.whole[i] && !shape.single_task) continue;
     for (size_t p = 0; p < inputs[i].size(); ++p) {
-      for (Row row : inputs[i][p]) pass(row, shape.hashed[i] ? by_partition[p] : 0);
+      for (Row row : inputs[i][p])
+        pass(row, shape.hashed[i] && shape.mixes_partitions ? by_partition[p] : 0);
     }
   }
   return rows;
@@ -82,11 +90,16 @@ uint32_t PartitionOf(Row row, uint32_t partitions) {
   return static_cast<uint32_t>(Mix(row, 0x9a47) % partitions);
 }
 
-std::vector<std::vector<Row>> PartitionRows(const job::Output& output,
-                                            const std::vector<Row>& rows) {
+std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
+                                            const std::vector<Row>& rows,
+                                            uint32_t attempt) {
+  const job::Output& output = stage.output();
   if (output.kind() != job::Output::HASH) return {rows};
+  const uint64_t shift = Shifts(stage) ? attempt : 0;
   std::vector<std::vector<Row>> partitions(output.partitions());
-  for (Row row : rows) partitions[PartitionOf(row, output.partitions())].push_back(row);
+  for (Row row : rows) {
+    partitions[PartitionOf(row + shift, output.partitions())].push_back(row);
+  }
   return partitions;
 }
 
@@ -117,7 +130,7 @@ Digest ExpectedResult(const job::JobGraph& graph) {
       }
     }
     outputs.push_back(PartitionRows(
-        stage.output(), ComputeRows(ShapeOf(graph, stage.id()), inputs, scanned)));
+        stage, ComputeRows(ShapeOf(graph, stage.id()), inputs, scanned), 0));
   }
   Digest digest;
   for (const auto& rows : outputs[graph.result_stage()]) digest.Add(rows);

@@ -30,7 +30,13 @@ struct StageShape {
   // By input.
   std::vector<bool> hashed;  // mode PARTITIONED over hash outputs
   std::vector<bool> whole;   // mode ALL or MERGE
+  // Rows are mixed with the contents of their partition: not below a shifting stage.
+  bool mixes_partitions = true;
 };
+
+// Each attempt at a task of such a stage puts its rows into other partitions, as a random
+// key would. (Its fragment is a Sample, which the core knows not to be repeatable.)
+bool Shifts(const job::Stage& stage);
 
 StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage);
 
@@ -43,8 +49,9 @@ std::vector<Row> ComputeRows(const StageShape& shape,
 
 uint32_t PartitionOf(Row row, uint32_t partitions);
 // As many as the output has: one where it is not partitioned.
-std::vector<std::vector<Row>> PartitionRows(const job::Output& output,
-                                            const std::vector<Row>& rows);
+std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
+                                            const std::vector<Row>& rows,
+                                            uint32_t attempt);
 
 // A multiset of rows: equal for equal multisets, in any order.
 struct Digest {

@@ -99,8 +99,9 @@ arrow::Result<TaskRows> RunTask(const job::JobGraph& graph, const RunningTask& t
     }
   }
   TaskRows result;
-  result.partitions = PartitionRows(
-      stage.output(), ComputeRows(ShapeOf(graph, stage_id), inputs, scanned));
+  result.partitions =
+      PartitionRows(stage, ComputeRows(ShapeOf(graph, stage_id), inputs, scanned),
+                    definition.id().attempt());
   const bool hash = stage.output().kind() == job::Output::HASH;
   for (const std::vector<Row>& partition : result.partitions) {
     const uint64_t bytes = partition.size() * sizeof(Row);

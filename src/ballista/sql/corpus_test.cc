@@ -59,8 +59,9 @@ TEST_F(Corpus, Survey) {
   if (!*Environment("BALLISTA_SQL_FILE")) GTEST_SKIP() << "BALLISTA_SQL_FILE is not set";
   RunSetup(ReadFile(Environment("BALLISTA_SQL_SETUP")));
   std::map<std::string, int> kinds;
-  for (const auto& sql : engine_->SplitStatements(ReadFile(Environment("BALLISTA_SQL_FILE")))
-                             .ValueOrDie()) {
+  for (const auto& sql :
+       engine_->SplitStatements(ReadFile(Environment("BALLISTA_SQL_FILE")))
+           .ValueOrDie()) {
     const auto statement = session_->Compile(sql);
     const auto shown = sql.substr(0, 200);
     if (!statement.ok()) {

@@ -2,6 +2,7 @@
 
 #include "ballista/plan/plan.h"
 #include "ballista/sql/rebind_check.h"
+#include "ballista/sql/sort_defaults.h"
 #include "ballista/sql/unsupported_internal.h"
 #include "ballista/sql/value_conversion.h"
 
@@ -248,8 +249,7 @@ plan::Expression ExpressionTranslator::TranslateFunction(
     if (ReadsColumns(function)) {
       throw Unsupported(name + "() of a column has one meaning only within one process");
     }
-    return Literal(
-        duckdb::ExpressionExecutor::EvaluateScalar(context_, function, true));
+    return Literal(duckdb::ExpressionExecutor::EvaluateScalar(context_, function, true));
   }
   if (function.bind_info &&
       dynamic_cast<const duckdb::ListLambdaBindData*>(function.bind_info.get())) {
@@ -269,6 +269,7 @@ plan::Expression ExpressionTranslator::TranslateFunction(
     *result.add_args() = Translate(*argument, lookup);
   }
   for (const auto& argument_name : names) call->add_arg_names(argument_name);
+  MakeSortOrderExplicit(context_, &result);
   return result;
 }
 
@@ -326,9 +327,8 @@ plan::Expression ExpressionTranslator::TranslateAggregate(
   auto* call = result.mutable_aggregate();
   call->set_distinct(aggregate.IsDistinct());
   AddArgs(aggregate.children, lookup, &result);
-  const auto restored = RebindAggregate(context_, aggregate.function,
-                                        aggregate.children, aggregate.return_type,
-                                        aggregate.bind_info.get());
+  const auto restored = RebindAggregate(context_, aggregate.function, aggregate.children,
+                                        aggregate.return_type, aggregate.bind_info.get());
   call->set_name(restored.name);
   for (const auto& constant : restored.arguments) *result.add_args() = Literal(constant);
   if (aggregate.filter) {

@@ -1,9 +1,9 @@
 // Bound expressions of DuckDB to expressions of the plan IR.
 //
-// An expression is bound: every function is resolved, every cast is explicit. The IR names
-// functions, and an executor binds the name again; what a name alone would lose (bind
-// data, another overload) is restored as an argument, or caught by the re-bind check and
-// thrown as Unsupported.
+// An expression is bound: every function is resolved, every cast is explicit. The IR
+// names functions, and an executor binds the name again; what a name alone would lose
+// (bind data, another overload) is restored as an argument, or caught by the re-bind
+// check and thrown as Unsupported.
 //
 // One instance serves one plan (lambda parameters are numbered in it). Not thread-safe;
 // must be used inside a transaction of `context`.
@@ -20,8 +20,8 @@ namespace ballista::sql {
 // The IR expression of a column reference (BoundColumnRef or BoundReference).
 using ColumnLookup = std::function<plan::Expression(const duckdb::Expression&)>;
 
-// References by binding: the position of the binding in `bindings`, which must outlive the
-// lookup.
+// References by binding: the position of the binding in `bindings`, which must outlive
+// the lookup.
 ColumnLookup LookupByBinding(const std::vector<duckdb::ColumnBinding>& bindings);
 
 class ExpressionTranslator {

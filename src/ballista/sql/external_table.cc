@@ -71,9 +71,9 @@ class Parser {
   }
   arrow::Status Unexpected(const std::string& wanted) const {
     const bool at_end = Now().kind == Token::Kind::kEnd;
-    const auto found = at_end ? std::string("the end of the statement")
-                              : "\"" + sql_.substr(Now().begin, Now().end - Now().begin) +
-                                    "\"";
+    const auto found =
+        at_end ? std::string("the end of the statement")
+               : "\"" + sql_.substr(Now().begin, Now().end - Now().begin) + "\"";
     return UserErrorStatus(
         UserError::SYNTAX,
         "CREATE EXTERNAL TABLE: expected " + wanted + ", found " + found,
@@ -236,8 +236,8 @@ arrow::Result<std::vector<std::string>> FolderGlobs(const std::string& folder,
   std::vector<std::string> globs;
   for (const auto& extension : used) globs.push_back(folder + "/**/*" + extension);
   if (globs.empty()) {
-    return UserErrorStatus(UserError::NOT_FOUND, "the folder " + folder +
-                                                     " has no file of format " + format);
+    return UserErrorStatus(UserError::NOT_FOUND,
+                           "the folder " + folder + " has no file of format " + format);
   }
   return globs;
 }
@@ -265,17 +265,19 @@ arrow::Result<std::vector<std::string>> FilesOf(const ExternalTable& table) {
 
 std::string OptionName(const std::string& name) {
   static const std::map<std::string, std::string> others = {
-      {"delimiter", "delim"},      {"sep", "delim"},
-      {"has_header", "header"},    {"null_value", "nullstr"},
-      {"null", "nullstr"},         {"date_format", "dateformat"},
+      {"delimiter", "delim"},
+      {"sep", "delim"},
+      {"has_header", "header"},
+      {"null_value", "nullstr"},
+      {"null", "nullstr"},
+      {"date_format", "dateformat"},
       {"timestamp_format", "timestampformat"}};
   const auto last = name.substr(name.rfind('.') + 1);
   const auto found = others.find(last);
   return found == others.end() ? last : found->second;
 }
 
-std::string ColumnTypes(
-    const std::vector<std::pair<std::string, std::string>>& columns) {
+std::string ColumnTypes(const std::vector<std::pair<std::string, std::string>>& columns) {
   std::string text;
   for (const auto& [name, type] : columns) {
     text += (text.empty() ? "" : ", ") + StringLiteral(name) + ": " + StringLiteral(type);

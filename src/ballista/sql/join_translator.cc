@@ -230,9 +230,8 @@ plan::Node PlanTranslator::TranslateDelimJoin(duckdb::LogicalComparisonJoin& op)
 
   auto join = op.delim_flipped ? MakeJoin(op, std::move(other), source_ref())
                                : MakeJoin(op, source_ref(), std::move(other));
-  join.set_estimated_rows(op.has_estimated_cardinality
-                              ? static_cast<double>(op.estimated_cardinality)
-                              : -1);
+  join.set_estimated_rows(
+      op.has_estimated_cardinality ? static_cast<double>(op.estimated_cardinality) : -1);
 
   const auto types = TypesOf(join);
   const auto share = [&](uint32_t id, plan::Node definition, plan::Node body) {

@@ -184,9 +184,100 @@ TEST_F(Oracle, File) {
     const auto difference = Difference(sql, false);
     if (!difference.empty()) {
       std::cout << "DIFFERS " << sql.substr(0, 400) << "\n  " << difference << "\n";
+      const auto statement = session_->Compile(sql);
+      if (statement.ok() && !statement->rows) {
+        const auto text = Engine().Describe(statement->plan.root());
+        std::cout << "  run as " << (text.ok() ? *text : text.status().ToString()) << "\n";
+      }
     }
   }
   std::cout << checked_ << " statements, " << whole_ << " of them whole\n";
+}
+
+TEST_F(Oracle, LocalTables) {
+  Both("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')");
+  Both(
+      "CREATE TABLE t AS SELECT i::INT AS id, (i % 7)::INT AS g, CASE WHEN i % 11 = 0 "
+      "THEN NULL ELSE i * 3 END AS v, (i * 1.25)::DECIMAL(12, 2) AS d, i / 7.0 AS f, "
+      "'name' || (i % 13) AS s, DATE '2020-01-01' + i::INT AS dt FROM range(200) r(i)");
+  Both(
+      "CREATE TABLE w AS SELECT i::INT AS id, (['sad', 'ok', 'happy'])[1 + i % 3]::mood "
+      "AS m, i::HUGEINT * 100000000000000000000 AS h, "
+      "('00000000-0000-0000-0000-0000000000' || lpad(i::VARCHAR, 2, '0'))::UUID AS u, "
+      "[i, i + 1, NULL] AS li, {'a': i, 'b': 'x' || i} AS st, MAP {'k' || i: i} AS mp, "
+      "TIMESTAMPTZ '2021-03-04 05:06:07+00' + to_days(i::INT) AS tz, "
+      "to_minutes(i) AS iv FROM range(40) r(i)");
+  for (const char* sql :
+       {"SELECT g, sum(d * (1 - d) * 1.10), avg(v), count(*) FROM t GROUP BY g",
+        "SELECT * FROM w",
+        "SELECT DISTINCT ON (g) g, id FROM t ORDER BY g, id DESC",
+        "SELECT id FROM t WHERE g NOT IN (SELECT v % 5 FROM t WHERE id < 10)",
+        "SELECT id, v IN (SELECT v FROM t x WHERE x.g = t.g AND x.id < 50) FROM t",
+        "SELECT id, (SELECT max(v) FROM t x WHERE x.g = t.g AND x.id < t.id) FROM t",
+        "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM t x WHERE x.id = t.g * 2)",
+        "SELECT id, sum(v) OVER (PARTITION BY g ORDER BY id RANGE BETWEEN 10 PRECEDING "
+        "AND 5 FOLLOWING) FROM t",
+        "SELECT id, sum(v) OVER (ORDER BY dt DESC RANGE BETWEEN INTERVAL 3 DAY PRECEDING "
+        "AND CURRENT ROW) FROM t",
+        "SELECT id, lag(v, 2, -1 IGNORE NULLS) OVER (PARTITION BY g ORDER BY id) FROM t",
+        "SELECT g, string_agg(s, '+' ORDER BY id), quantile_cont(v, [0.25, 0.5]) FROM t "
+        "GROUP BY g",
+        "SELECT g, s, grouping(g, s), count(*) FROM t GROUP BY ROLLUP (g, s)",
+        "SELECT list_transform(li, lambda x, i: x + i * id), "
+        "list_filter(li, lambda x: x > id), "
+        "list_reduce(li[:2], lambda a, b: a + b) FROM w",
+        "SELECT struct_insert(st, c := id), struct_pack(p := id, q := m), st.b FROM w",
+        "SELECT date_part(['year', 'month'], dt), s COLLATE NOCASE > 'NAME5' FROM t",
+        "SELECT unnest(li), id FROM w",
+        "SELECT t.id, r.x FROM t, LATERAL (SELECT unnest([t.g, t.id]) AS x) r",
+        "SELECT * FROM (SELECT g, id FROM t WHERE id < 20) PIVOT (count(*) FOR g IN (1, "
+        "2))",
+        "SELECT g FROM t WHERE id < 5 UNION SELECT id FROM t WHERE g = 1 EXCEPT SELECT 3",
+        "SELECT count(*) FROM t WHERE id IN (1, 5, 9, 13, 17, 21, 25, 29, 33)",
+        "SELECT m, count(*) FROM w GROUP BY m HAVING m <> 'ok'",
+        "SELECT list_aggregate(li, 'string_agg', '-') FROM w",
+        "SELECT a.id FROM t a ASOF JOIN w b ON a.g = b.id AND a.id >= b.id",
+        "SELECT strftime(dt, '%Y-%m'), regexp_replace(s, 'n(.)', '\\1', 'g') FROM t"}) {
+    Check(sql);
+  }
+  Check("SELECT id, v FROM t ORDER BY v DESC NULLS LAST, id LIMIT 7 OFFSET 3", true);
+  for (const char* setting :
+       {"SET default_order = 'DESC'", "SET default_null_order = 'NULLS_FIRST'"}) {
+    Make(setting);
+    Compile(setting);
+  }
+  Check("SELECT list_sort(li), list_reverse_sort(li), list_sort(li, 'ASC') FROM w");
+  Check("SELECT v, id FROM t ORDER BY v, id", true);
+}
+
+TEST_F(Oracle, Files) {
+  Make(
+      "COPY (SELECT i AS a, 'x' || i AS b, DATE '2020-01-01' + (i % 9)::INT AS c, "
+      "i % 3 AS part FROM range(100) t(i)) TO '" +
+      Path("p") + "' (FORMAT parquet, PARTITION_BY (part))");
+  Make(
+      "COPY (SELECT i AS a, strftime(DATE '2020-01-01' + i::INT, '%d.%m.%Y') AS day, "
+      "CASE WHEN i % 4 = 0 THEN NULL ELSE 'q;' || i END AS txt FROM range(50) t(i)) TO "
+      "'" +
+      Path("c.csv") + "' (DELIMITER ';', HEADER)");
+  Make(
+      "COPY (SELECT i AS id, {'q': i, 'r': 'w' || i} AS o, [i, i] AS l, "
+      "DATE '2021-02-03' + i::INT AS d FROM range(20) t(i)) TO '" +
+      Path("j.json") + "'");
+  for (const auto& from :
+       {"'" + Path("p/*/*.parquet") + "'", "'" + Path("c.csv") + "'",
+        "'" + Path("j.json") + "'",
+        "read_csv('" + Path("c.csv") + "', all_varchar = true, header = false)",
+        "read_parquet('" + Path("p/*/*.parquet") +
+            "', filename = 'f', hive_types_autocast = false)"}) {
+    Check("SELECT * FROM " + from);
+    Check("SELECT count(*) FROM " + from);
+  }
+  const auto files = "'" + Path("p/*/*.parquet") + "'";
+  Check("SELECT part, min(filename), sum(a) FROM " + files +
+        " WHERE part > 0 GROUP BY 1");
+  Check("SELECT o.r, l[1] FROM '" + Path("j.json") + "' WHERE o.q > 7");
+  Check("SELECT b FROM " + files + " WHERE c = DATE '2020-01-03' AND b LIKE 'x1%'");
 }
 
 }  // namespace

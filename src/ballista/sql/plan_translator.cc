@@ -190,7 +190,8 @@ plan::Node PlanTranslator::TranslateAggregate(duckdb::LogicalAggregate& op) {
   bool plain = true;
   for (const auto& group : op.groups) {
     groups.push_back(expressions_.Translate(*group, lookup));
-    plain = plain && IsColumn(groups.back()) && seen.insert(groups.back().column()).second;
+    plain =
+        plain && IsColumn(groups.back()) && seen.insert(groups.back().column()).second;
   }
   if (!plain) {
     auto project = Over(std::move(input));
@@ -283,8 +284,7 @@ plan::Node PlanTranslator::TranslateLimit(duckdb::LogicalLimit& op) {
   const ColumnLookup no_columns = [](const duckdb::Expression&) -> plan::Expression {
     throw Unsupported("LIMIT or OFFSET by a sub-query");
   };
-  const auto fill = [&](duckdb::BoundLimitNode& bound,
-                        auto&& target) {
+  const auto fill = [&](duckdb::BoundLimitNode& bound, auto&& target) {
     switch (bound.Type()) {
       case duckdb::LimitNodeType::UNSET:
         return false;
@@ -447,9 +447,9 @@ plan::Node PlanTranslator::TranslateDelimGet(duckdb::LogicalDelimGet& op) {
   return SharedRef(delims_.back().id, delims_.back().types);
 }
 
-// The input gives [groups..., a list for each aggregate..., the list of pivot values]; the
-// output is a column for each value and aggregate. `pivot_values` has an entry for each
-// output column: those of one value follow each other, one for each aggregate.
+// The input gives [groups..., a list for each aggregate..., the list of pivot values];
+// the output is a column for each value and aggregate. `pivot_values` has an entry for
+// each output column: those of one value follow each other, one for each aggregate.
 plan::Node PlanTranslator::TranslatePivot(duckdb::LogicalPivot& op) {
   const auto& pivot = op.bound_pivot;
   auto node = Over(TranslateNode(*op.children[0]));

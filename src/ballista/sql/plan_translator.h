@@ -1,7 +1,7 @@
 // Optimised logical plans of DuckDB to the plan IR.
 //
-// Names are gone after this: a column reference is the position of its binding in what the
-// operator's inputs give (`GetColumnBindings()`).
+// Names are gone after this: a column reference is the position of its binding in what
+// the operator's inputs give (`GetColumnBindings()`).
 #pragma once
 
 #include <map>

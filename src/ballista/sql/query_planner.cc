@@ -59,26 +59,33 @@ PlanSources FindSources(duckdb::LogicalOperator& plan) {
   return sources;
 }
 
-std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context) {
+std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context,
+                                             bool whole_statement) {
+  struct Known {
+    const char* name;
+    const char* usual;
+    bool resolved;  // in a plan: only a whole statement as text depends on it
+  };
   // The zone of the machine may differ, so these always go along; the others only where
   // the session has changed them.
-  static const std::vector<std::pair<std::string, std::string>> names = {
-      {"TimeZone", ""},
-      {"Calendar", ""},
-      {"ieee_floating_point_ops", "true"},
-      {"integer_division", "false"},
-      {"default_order", "ASCENDING"},
-      {"default_null_order", "NULLS_LAST"},
-      {"default_collation", ""},
-      {"scalar_subquery_error_on_multiple_rows", "true"}};
+  static constexpr Known kSettings[] = {
+      {"TimeZone", "", false},
+      {"Calendar", "", false},
+      {"ieee_floating_point_ops", "true", false},
+      {"integer_division", "false", true},
+      {"default_order", "ASCENDING", true},
+      {"default_null_order", "NULLS_LAST", true},
+      {"default_collation", "", true},
+      {"scalar_subquery_error_on_multiple_rows", "true", true}};
   std::vector<plan::Setting> settings;
-  for (const auto& [name, usual] : names) {
+  for (const auto& known : kSettings) {
+    if (known.resolved && !whole_statement) continue;
     duckdb::Value value;
-    if (!context.TryGetCurrentSetting(name, value) || value.IsNull()) continue;
+    if (!context.TryGetCurrentSetting(known.name, value) || value.IsNull()) continue;
     const auto text = value.ToString();
-    if (text == usual) continue;
+    if (text == known.usual || (text == "ASC" && known.resolved)) continue;
     plan::Setting setting;
-    setting.set_name(name);
+    setting.set_name(known.name);
     setting.set_value(text);
     settings.push_back(std::move(setting));
   }
@@ -93,7 +100,10 @@ std::string FileExtension(const std::string& path) {
 
 plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
   plan::Node node;
+  const auto text = plan::MakeType(plan::Type::VARCHAR);
   *node.add_types() = plan::MakeType(plan::Type::BIGINT);
+  *node.add_types() = plan::ListType(text);
+  *node.add_types() = plan::ListType(text);
   node.set_estimated_rows(1);
   auto* write = node.mutable_write();
   const auto& info = *copy.copy_info;
@@ -107,9 +117,11 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
   if (format != "parquet" && format != "csv" && format != "json") {
     throw Unsupported("COPY ... TO in the format " + format);
   }
+  if (copy.return_type != duckdb::CopyFunctionReturnType::CHANGED_ROWS) {
+    throw Unsupported("COPY ... TO with RETURN_FILES or RETURN_STATS");
+  }
   bool many_files = copy.per_thread_output || copy.rotate;
-  static const std::set<std::string> refused = {"return_files", "return_stats",
-                                                "append", "preserve_order"};
+  static const std::set<std::string> refused = {"append", "preserve_order"};
   static const std::set<std::string> consumed = {"format", "partition_by",
                                                  "per_thread_output", "use_tmp_file"};
   for (const auto& [name, values] : info.options) {
@@ -121,11 +133,10 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
     auto* option = write->add_options();
     option->set_name(key);
     *option->mutable_value() =
-        values.empty()
-            ? ToPlanValue(duckdb::Value::BOOLEAN(true))
-            : ToPlanValue(values.size() == 1
-                              ? values[0]
-                              : duckdb::Value::LIST(values[0].type(), values));
+        values.empty() ? ToPlanValue(duckdb::Value::BOOLEAN(true))
+                       : ToPlanValue(values.size() == 1
+                                         ? values[0]
+                                         : duckdb::Value::LIST(values[0].type(), values));
   }
   for (const auto column : copy.partition_columns) {
     write->add_partition_by(static_cast<uint32_t>(column));
@@ -175,8 +186,7 @@ void QueryPlanner::PlanInTransaction(duckdb::unique_ptr<duckdb::SQLStatement> st
 
 void QueryPlanner::TranslateOrExplain(duckdb::LogicalOperator& root, Draft* draft) {
   try {
-    draft->translation =
-        PlanTranslator(*connection_.context, files_).Translate(root);
+    draft->translation = PlanTranslator(*connection_.context, files_).Translate(root);
   } catch (const Unsupported& reason) {
     draft->unsupported = reason.what();
   } catch (const PlannerOnly& reason) {
@@ -233,9 +243,9 @@ arrow::Result<PlannedQuery> QueryPlanner::Finish(Draft draft) {
   query.reads_files = draft.sources.files;
   if (!draft.planner_only.empty()) {
     if (draft.sources.files || draft.write) {
-      return UserErrorStatus(UserError::NOT_SUPPORTED,
-                             "a query over files cannot be combined with this: " +
-                                 draft.planner_only);
+      return UserErrorStatus(
+          UserError::NOT_SUPPORTED,
+          "a query over files cannot be combined with this: " + draft.planner_only);
     }
     query.planner_only = draft.planner_only;
     return query;
@@ -266,12 +276,14 @@ arrow::Result<PlannedQuery> QueryPlanner::Finish(Draft draft) {
     auto write = std::move(*draft.write);
     *write.add_inputs() = std::move(root);
     root = std::move(write);
+    draft.names = {"rows", "staged", "final"};
     uint32_t id = 0;
     plan::VisitNodes(&root, [&](plan::Node* node) { node->set_id(++id); });
   }
   query.plan.set_version(kPlanVersion);
   for (const auto& name : draft.names) query.plan.add_names(name);
-  for (auto& setting : ExecutionSettings(*connection_.context)) {
+  for (auto& setting :
+       ExecutionSettings(*connection_.context, !draft.unsupported.empty())) {
     *query.plan.add_settings() = std::move(setting);
   }
   ARROW_RETURN_NOT_OK(plan::Validate(query.plan));

@@ -60,7 +60,9 @@ class QueryPlanner {
   catalog::FileCatalog& files_;
 };
 
-// Settings of the session that execution depends on.
-std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context);
+// Settings of the session that the execution of a plan depends on, or that of a whole
+// statement as text, which depends on more of them.
+std::vector<plan::Setting> ExecutionSettings(duckdb::ClientContext& context,
+                                             bool whole_statement);
 
 }  // namespace ballista::sql

@@ -86,9 +86,9 @@ Rebound BindAgain(duckdb::ClientContext& context,
       return {"it is renamed to " + again.function.name, type};
     }
     if (StripCollation(type) != StripCollation(function.return_type)) {
-      return {"return type " + type.ToString() + " was " +
-                  function.return_type.ToString(),
-              type};
+      return {
+          "return type " + type.ToString() + " was " + function.return_type.ToString(),
+          type};
     }
     if (!SameTypes(again.function.arguments, function.function.arguments)) {
       return {"argument types differ", type};
@@ -101,7 +101,9 @@ Rebound BindAgain(duckdb::ClientContext& context,
 
 // ---- decimal arithmetic
 
-bool IsDecimal(const LogicalType& type) { return type.id() == LogicalTypeId::DECIMAL; }
+bool IsDecimal(const LogicalType& type) {
+  return type.id() == LogicalTypeId::DECIMAL;
+}
 
 // The narrowest width that holds a constant's digits.
 int DigitsOf(const Value& constant) {
@@ -140,8 +142,8 @@ duckdb::unique_ptr<Expression> Narrowed(const Expression& argument, int width) {
     return nullptr;
   }
   if (width < std::max(DigitsOf(value), scale) || width < 1) return nullptr;
-  const auto type = LogicalType::DECIMAL(static_cast<uint8_t>(width),
-                                         static_cast<uint8_t>(scale));
+  const auto type =
+      LogicalType::DECIMAL(static_cast<uint8_t>(width), static_cast<uint8_t>(scale));
   return duckdb::make_uniq<duckdb::BoundConstantExpression>(value.DefaultCastAs(type));
 }
 
@@ -318,8 +320,7 @@ std::string AggregateDifference(duckdb::ClientContext& context,
 }
 
 Unsupported Lost(const std::string& name, const std::string& difference) {
-  return Unsupported(name + "() does not bind again to the same function: " +
-                     difference);
+  return Unsupported(name + "() does not bind again to the same function: " + difference);
 }
 
 }  // namespace
@@ -376,7 +377,8 @@ LogicalType DifferenceType(duckdb::ClientContext& context, const LogicalType& le
   BoundExpressions arguments;
   arguments.push_back(duckdb::make_uniq<duckdb::BoundReferenceExpression>(left, 0));
   arguments.push_back(duckdb::make_uniq<duckdb::BoundReferenceExpression>(right, 1));
-  auto bound = binder.BindScalarFunction(DEFAULT_SCHEMA, "-", std::move(arguments), error);
+  auto bound =
+      binder.BindScalarFunction(DEFAULT_SCHEMA, "-", std::move(arguments), error);
   if (!bound) throw Unsupported("a RANGE frame over " + left.ToString());
   return bound->return_type;
 }

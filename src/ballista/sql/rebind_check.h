@@ -2,9 +2,9 @@
 //
 // An executor gets a function as a name and arguments, and binds it again. For each bound
 // function this does the same at once and demands the same result: the same overload,
-// argument types, return type and bind data. Whatever lives in bind data alone, and is not
-// restored as arguments here, is thrown as Unsupported instead of giving a wrong answer
-// later.
+// argument types, return type and bind data. Whatever lives in bind data alone, and is
+// not restored as arguments here, is thrown as Unsupported instead of giving a wrong
+// answer later.
 #pragma once
 
 #include <string>

@@ -59,10 +59,35 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> WithSchema(
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
 }
 
+// Bit strings and big numbers are text in Arrow.
+duckdb::vector<duckdb::LogicalType> ExportedTypes(
+    const duckdb::vector<duckdb::LogicalType>& types) {
+  auto exported = types;
+  for (auto& type : exported) {
+    if (type.id() == duckdb::LogicalTypeId::BIT ||
+        type.id() == duckdb::LogicalTypeId::BIGNUM) {
+      type = duckdb::LogicalType::VARCHAR;
+    }
+  }
+  return exported;
+}
+
+void CastChunk(duckdb::ClientContext& context, duckdb::DataChunk& from,
+               duckdb::DataChunk* to) {
+  for (duckdb::idx_t i = 0; i < from.ColumnCount(); ++i) {
+    if (from.data[i].GetType() == to->data[i].GetType()) {
+      to->data[i].Reference(from.data[i]);
+    } else {
+      duckdb::VectorOperations::Cast(context, from.data[i], to->data[i], from.size());
+    }
+  }
+  to->SetCardinality(from.size());
+}
+
 }  // namespace
 
-arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
-    duckdb::ClientContext& context, duckdb::QueryResult& result) {
+arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(duckdb::ClientContext& context,
+                                                          duckdb::QueryResult& result) {
   if (result.HasError()) return ToStatus(result.GetErrorObject());
   return Guarded([&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     auto properties = context.GetClientProperties();
@@ -70,9 +95,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
     duckdb::unordered_map<duckdb::idx_t,
                           const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
         extensions;
+    const auto types = ExportedTypes(result.types);
     context.RunFunctionInTransaction([&] {
-      extensions =
-          duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, result.types);
+      extensions = duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, types);
     });
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
     while (auto chunk = result.Fetch()) {
@@ -80,9 +105,11 @@ arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
       ArrowSchema c_schema;
       ArrowArray c_array;
       context.RunFunctionInTransaction([&] {
-        duckdb::ArrowConverter::ToArrowSchema(&c_schema, result.types, result.names,
-                                              properties);
-        duckdb::ArrowConverter::ToArrowArray(*chunk, &c_array, properties, extensions);
+        duckdb::DataChunk exported;
+        exported.Initialize(context, types, chunk->size());
+        CastChunk(context, *chunk, &exported);
+        duckdb::ArrowConverter::ToArrowSchema(&c_schema, types, result.names, properties);
+        duckdb::ArrowConverter::ToArrowArray(exported, &c_array, properties, extensions);
       });
       ARROW_ASSIGN_OR_RAISE(auto batch, arrow::ImportRecordBatch(&c_array, &c_schema));
       ARROW_ASSIGN_OR_RAISE(batch, WithSchema(*batch, schema));
@@ -94,8 +121,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
 
 arrow::Result<std::string> ToIpc(const arrow::Table& table) {
   ARROW_ASSIGN_OR_RAISE(auto out, arrow::io::BufferOutputStream::Create());
-  ARROW_ASSIGN_OR_RAISE(auto writer,
-                        arrow::ipc::MakeStreamWriter(out, table.schema()));
+  ARROW_ASSIGN_OR_RAISE(auto writer, arrow::ipc::MakeStreamWriter(out, table.schema()));
   ARROW_RETURN_NOT_OK(writer->WriteTable(table));
   ARROW_RETURN_NOT_OK(writer->Close());
   ARROW_ASSIGN_OR_RAISE(auto buffer, out->Finish());

@@ -14,8 +14,8 @@ namespace ballista::sql {
 
 // All rows of a result. Its columns have the types of plan::ToArrowType. Errors: that of
 // the query; UserError (NOT_SUPPORTED) for a type that Arrow does not have.
-arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(
-    duckdb::ClientContext& context, duckdb::QueryResult& result);
+arrow::Result<std::shared_ptr<arrow::Table>> ToArrowTable(duckdb::ClientContext& context,
+                                                          duckdb::QueryResult& result);
 
 // As one Arrow IPC stream.
 arrow::Result<std::string> ToIpc(const arrow::Table& table);

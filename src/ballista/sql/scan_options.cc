@@ -51,17 +51,19 @@ void PinHive(const duckdb::MultiFileBindData& data, Options* options) {
   (*options)["hive_types"] = TypeNames(types);
 }
 
-std::string OneChar(char value) { return value ? std::string(1, value) : ""; }
+std::string OneChar(char value) {
+  return value ? std::string(1, value) : "";
+}
 
 void PinCsv(const duckdb::MultiFileBindData& data, Options* options) {
   const auto& csv = data.bind_data->Cast<duckdb::ReadCSVData>().options;
   if (csv.store_rejects.GetValue()) throw Unsupported("a CSV scan with a rejects table");
   const auto& machine = csv.dialect_options.state_machine_options;
-  for (const char* gone : {"names", "column_names", "types", "dtypes", "column_types",
-                           "all_varchar", "sep", "delim", "nullstr", "dateformat",
-                           "date_format", "timestampformat", "timestamp_format",
-                           "sample_size", "normalize_names", "auto_type_candidates",
-                           "files_to_sniff", "skip", "new_line"}) {
+  for (const char* gone :
+       {"names", "column_names", "types", "dtypes", "column_types", "all_varchar", "sep",
+        "delim", "nullstr", "dateformat", "date_format", "timestampformat",
+        "timestamp_format", "sample_size", "normalize_names", "auto_type_candidates",
+        "files_to_sniff", "skip", "new_line"}) {
     options->erase(gone);
   }
   (*options)["auto_detect"] = Value::BOOLEAN(false);
@@ -78,8 +80,7 @@ void PinCsv(const duckdb::MultiFileBindData& data, Options* options) {
   if (!new_line.empty()) (*options)["new_line"] = Value(new_line);
   duckdb::vector<Value> nulls;
   for (const auto& text : csv.null_str) nulls.emplace_back(text);
-  (*options)["nullstr"] =
-      Value::LIST(duckdb::LogicalType::VARCHAR, std::move(nulls));
+  (*options)["nullstr"] = Value::LIST(duckdb::LogicalType::VARCHAR, std::move(nulls));
   const auto format = [&](LogicalTypeId type, const char* name) {
     const auto found = csv.dialect_options.date_format.find(type);
     if (found == csv.dialect_options.date_format.end()) return;

@@ -89,7 +89,8 @@ size_t PositionOf(const std::vector<ColumnIndex>& columns, duckdb::idx_t source)
   throw Unsupported("a filter on a column that the scan does not read");
 }
 
-// Filters that are only hints of the optimizer are left out; nothing then remains of some.
+// Filters that are only hints of the optimizer are left out; nothing then remains of
+// some.
 duckdb::unique_ptr<duckdb::Expression> FilterExpression(
     const duckdb::TableFilter& filter, const duckdb::Expression& column) {
   switch (filter.filter_type) {
@@ -184,12 +185,11 @@ plan::Node PlanTranslator::FileScan(duckdb::LogicalGet& op,
   }
   auto described = files_.Describe(format, paths);
   if (!described.ok()) throw duckdb::IOException(described.status().message());
-  if (data.file_options.union_by_name && paths.size() > 1 &&
-      (format != "parquet" || !described->same_schema)) {
-    throw Unsupported("union_by_name over files with different columns");
+  if (data.file_options.union_by_name && paths.size() > 1 && format != "parquet") {
+    throw Unsupported("union_by_name over " + format + " files");
   }
   double rows = 0;
-  for (auto& file : described->files) {
+  for (auto& file : *described) {
     rows += static_cast<double>(file.total_rows());
     *scan->add_files() = std::move(file);
   }
@@ -197,9 +197,8 @@ plan::Node PlanTranslator::FileScan(duckdb::LogicalGet& op,
     *scan->add_options() = std::move(option);
   }
   scan->set_table(scan->files(0).path());
-  node.set_estimated_rows(format == "parquet" ? rows
-                                              : static_cast<double>(
-                                                    op.estimated_cardinality));
+  node.set_estimated_rows(
+      format == "parquet" ? rows : static_cast<double>(op.estimated_cardinality));
   return node;
 }
 
@@ -267,10 +266,9 @@ plan::Node PlanTranslator::FunctionScan(duckdb::LogicalGet& op) {
   // Called for each row of its input, whose first columns are the arguments.
   *node.add_inputs() = TranslateNode(*op.children[0]);
   const auto& input = node.inputs(0);
-  function->set_argument_columns(op.input_table_types.empty()
-                                     ? static_cast<uint32_t>(input.types_size())
-                                     : static_cast<uint32_t>(
-                                           op.input_table_types.size()));
+  function->set_argument_columns(
+      op.input_table_types.empty() ? static_cast<uint32_t>(input.types_size())
+                                   : static_cast<uint32_t>(op.input_table_types.size()));
   for (const auto& [name, value] : op.named_parameters) {
     auto* named = function->add_named_args();
     named->set_name(name);
@@ -294,8 +292,10 @@ plan::Node PlanTranslator::ApplyScanFilters(duckdb::LogicalGet& op, plan::Node s
   plan::Filter filter;
   for (const auto& [source, table_filter] : op.table_filters.filters) {
     const auto position = PositionOf(read, source);
-    const duckdb::BoundReferenceExpression column(
-        StripCollation(op.returned_types.at(source)), position);
+    const ColumnIndex index(source);
+    const auto& type =
+        index.IsVirtualColumn() ? op.GetColumnType(index) : op.returned_types.at(source);
+    const duckdb::BoundReferenceExpression column(StripCollation(type), position);
     if (auto expression = FilterExpression(*table_filter, column)) {
       *filter.add_predicates() = expressions_.Translate(*expression, lookup);
     }
@@ -324,8 +324,7 @@ plan::Node PlanTranslator::TranslateGet(duckdb::LogicalGet& op) {
   if (op.extra_info.sample_options) throw Unsupported("a sample inside of a scan");
   const size_t columns = ColumnsRead(op).size();
   plan::Node scan;
-  const auto* files =
-      dynamic_cast<const duckdb::MultiFileBindData*>(op.bind_data.get());
+  const auto* files = dynamic_cast<const duckdb::MultiFileBindData*>(op.bind_data.get());
   if (op.GetTable()) {
     scan = PlannerScan(op);
   } else if (files && !FileFormatOf(op.function.name).empty()) {

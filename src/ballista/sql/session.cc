@@ -1,5 +1,6 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"
@@ -24,7 +25,8 @@ bool ShowsCatalog(const duckdb::SelectStatement& statement) {
          from->Cast<duckdb::ShowRef>().show_type != duckdb::ShowType::SUMMARY;
 }
 
-// The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the like.
+// The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the
+// like.
 std::string ShownName(const std::string& sql) {
   const auto tokens = Tokenize(sql);
   if (!tokens[0].Is("SHOW") || tokens.size() < 3) return "";
@@ -127,12 +129,13 @@ arrow::Result<Statement> Session::Compile(const std::string& sql,
                                           const std::vector<plan::Value>& parameters) {
   const auto tokens = Tokenize(sql);
   // Anything but a query may change the catalog, local tables or settings.
-  const bool alone = !(tokens[0].Is("SELECT") || tokens[0].Is("WITH") ||
-                       tokens[0].Is("FROM") || tokens[0].Is("VALUES") ||
-                       tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
+  const bool alone =
+      !(tokens[0].Is("SELECT") || tokens[0].Is("WITH") || tokens[0].Is("FROM") ||
+        tokens[0].Is("VALUES") || tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
   Guard guard(*this, alone);
   ARROW_RETURN_NOT_OK(guard.status());
-  return Guarded([&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
+  return Guarded(
+      [&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
 }
 
 arrow::Result<std::string> Session::GetOption(const std::string& name) {
@@ -155,7 +158,7 @@ arrow::Status Session::SetOption(const std::string& name, const std::string& val
 }
 
 arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {
-  Guard guard(*this, true);
+  Guard guard(*this, false);
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Description> {
     Description description;
@@ -168,9 +171,18 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
     }
     ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
     if (statements.size() != 1) return NotSupported("one statement at a time, please");
+    ParameterValues given;
+    bool takes_parameters = true;
+    if (statements[0]->type == StatementType::EXECUTE_STATEMENT) {
+      const auto& execute = statements[0]->Cast<duckdb::ExecuteStatement>();
+      ARROW_ASSIGN_OR_RAISE(auto bound, BindExecute(execute));
+      statements[0] = std::move(bound.statement);
+      given = std::move(bound.values);
+      takes_parameters = false;
+    }
     auto& statement = *statements[0];
     description.is_query = ReturnsRows(statement);
-    const auto count = statement.named_param_map.size();
+    const auto count = takes_parameters ? statement.named_param_map.size() : 0;
     std::vector<std::shared_ptr<arrow::Field>> parameters(
         count, arrow::field("", arrow::null()));
     duckdb::vector<duckdb::LogicalType> types;
@@ -179,6 +191,7 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
     arrow::Status described;
     connection_.context->RunFunctionInTransaction([&] {
       duckdb::Planner planner(*connection_.context);
+      for (const auto& [name, value] : given) planner.parameter_data[name] = value;
       planner.CreatePlan(statement.Copy());
       if (!planner.properties.bound_all_parameters) {
         // A parameter's type depends on its value: NULL stands in for each.
@@ -228,9 +241,16 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
 
 arrow::Result<std::vector<Session::Parsed>> Session::Parse(const std::string& sql) {
   return Guarded([&]() -> arrow::Result<std::vector<Parsed>> {
-    auto statements = connection_.ExtractStatements(sql);
     std::vector<Parsed> result;
-    for (auto& statement : statements) result.push_back(std::move(statement));
+    try {
+      auto statements = connection_.ExtractStatements(sql);
+      for (auto& statement : statements) result.push_back(std::move(statement));
+    } catch (const std::exception&) {
+      // The parser alone tells the position of a syntax error.
+      duckdb::Parser parser(connection_.context->GetParserOptions());
+      parser.ParseQuery(sql);
+      throw;
+    }
     return result;
   });
 }
@@ -239,11 +259,10 @@ arrow::Result<ParameterValues> Session::BindParameters(
     const duckdb::SQLStatement& statement, const std::vector<plan::Value>& values) {
   const auto& names = statement.named_param_map;
   if (names.size() != values.size()) {
-    return UserErrorStatus(UserError::BINDER, "the statement has " +
-                                                  std::to_string(names.size()) +
-                                                  " parameters, but " +
-                                                  std::to_string(values.size()) +
-                                                  " values are given");
+    return UserErrorStatus(UserError::BINDER,
+                           "the statement has " + std::to_string(names.size()) +
+                               " parameters, but " + std::to_string(values.size()) +
+                               " values are given");
   }
   ParameterValues bound;
   for (const auto& [name, position] : names) {
@@ -358,13 +377,11 @@ arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& s
 
 arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& statement,
                                                  const ParameterValues& parameters) {
-  const bool analyze =
-      statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
+  const bool analyze = statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
   const auto inner = statement.stmt->type;
   const bool is_query = inner == StatementType::SELECT_STATEMENT;
-  const bool is_copy =
-      inner == StatementType::COPY_STATEMENT &&
-      !statement.stmt->Cast<duckdb::CopyStatement>().info->is_from;
+  const bool is_copy = inner == StatementType::COPY_STATEMENT &&
+                       !statement.stmt->Cast<duckdb::CopyStatement>().info->is_from;
   if (!is_query && !is_copy) {
     if (analyze) return NotSupported("EXPLAIN ANALYZE takes a query or COPY ... TO");
     return RunHere(statement.Copy(), parameters, true, "EXPLAIN");
@@ -375,8 +392,8 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   PlannedQuery query;
   if (is_query) {
     ARROW_ASSIGN_OR_RAISE(
-        query, planner_.PlanSelect(statement.stmt->Cast<duckdb::SelectStatement>(),
-                                   parameters));
+        query,
+        planner_.PlanSelect(statement.stmt->Cast<duckdb::SelectStatement>(), parameters));
   } else {
     ARROW_ASSIGN_OR_RAISE(
         query,
@@ -389,8 +406,8 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   result.kind = analyze ? Statement::Kind::kExplainAnalyze : Statement::Kind::kExplain;
   result.type = analyze ? "EXPLAIN ANALYZE" : "EXPLAIN";
   result.plan = std::move(query.plan);
-  result.schema = arrow::schema({arrow::field("plan_type", arrow::utf8()),
-                                 arrow::field("plan", arrow::utf8())});
+  result.schema = arrow::schema(
+      {arrow::field("plan_type", arrow::utf8()), arrow::field("plan", arrow::utf8())});
   return result;
 }
 
@@ -399,41 +416,55 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   if (statement.info->is_from) return CompileCopyFrom(statement);
   ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanCopy(statement, parameters));
   Statement result;
-  result.kind = Statement::Kind::kQuery;
+  result.kind = Statement::Kind::kInsertRows;
   result.is_query = false;
   result.type = "COPY";
-  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  result.schema = CountTable(0)->schema();
   result.plan = std::move(query.plan);
+  result.consume = [](const std::shared_ptr<arrow::Table>& written)
+      -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
+    return CountTable(rows);
+  };
   return result;
 }
 
-arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& statement) {
+arrow::Result<Session::BoundExecute> Session::BindExecute(
+    const duckdb::ExecuteStatement& statement) {
   const auto found = prepared_.find(duckdb::StringUtil::Lower(statement.name));
   if (found == prepared_.end()) {
     return UserErrorStatus(UserError::CATALOG,
                            "there is no prepared statement " + statement.name);
   }
-  ParameterValues values;
+  BoundExecute bound;
   for (const auto& [name, expression] : statement.named_values) {
     const auto result = connection_.Query("SELECT (" + expression->ToString() + ")");
     if (result->HasError()) return ToStatus(result->GetErrorObject());
-    values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
+    bound.values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
   }
   const auto& wanted = found->second->named_param_map;
-  bool fits = wanted.size() == values.size();
-  for (const auto& [name, position] : wanted) fits = fits && values.count(name) > 0;
+  bool fits = wanted.size() == bound.values.size();
+  for (const auto& [name, position] : wanted) {
+    fits = fits && bound.values.count(name) > 0;
+  }
   if (!fits) {
     return UserErrorStatus(UserError::BINDER,
                            "the prepared statement " + statement.name + " takes " +
                                std::to_string(wanted.size()) + " values, and got " +
-                               std::to_string(values.size()));
+                               std::to_string(bound.values.size()));
   }
-  return CompileParsed(found->second->Copy(), values);
+  bound.statement = found->second->Copy();
+  return bound;
+}
+
+arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& statement) {
+  ARROW_ASSIGN_OR_RAISE(auto bound, BindExecute(statement));
+  return CompileParsed(std::move(bound.statement), bound.values);
 }
 
 // A PIVOT without an IN list: first a type with the distinct values is made, then the
-// query over it is planned, then the type goes. The values are found here, in the planning
-// instance.
+// query over it is planned, then the type goes. The values are found here, in the
+// planning instance.
 arrow::Result<Statement> Session::CompilePivot(std::vector<Parsed> pieces,
                                                const ParameterValues& parameters) {
   arrow::Result<Statement> result = NotSupported("one statement at a time, please");
@@ -493,10 +524,10 @@ arrow::Result<Statement> Session::ShowOption(const std::string& name) {
   }
   Statement result;
   result.type = "SHOW";
-  ARROW_ASSIGN_OR_RAISE(result.rows,
-                        QueryHere("SELECT " + duckdb::Value(name).ToSQLString() +
-                                  " AS name, " + duckdb::Value(value).ToSQLString() +
-                                  " AS value"));
+  ARROW_ASSIGN_OR_RAISE(
+      result.rows,
+      QueryHere("SELECT " + duckdb::Value(name).ToSQLString() + " AS name, " +
+                duckdb::Value(value).ToSQLString() + " AS value"));
   result.schema = result.rows->schema();
   return result;
 }

@@ -23,6 +23,17 @@ std::string TableName(const std::string& catalog, const std::string& schema,
   return text + Quoted(name);
 }
 
+// By the extension, as COPY takes it: csv where nothing else is known.
+std::string FormatOfPath(const std::string& path) {
+  const auto lower = duckdb::StringUtil::Lower(path);
+  const auto ends_with = [&](const char* end) {
+    return duckdb::StringUtil::EndsWith(lower, end);
+  };
+  if (ends_with(".parquet") || ends_with(".pq")) return "parquet";
+  if (ends_with(".json") || ends_with(".ndjson") || ends_with(".jsonl")) return "json";
+  return "csv";
+}
+
 // SELECT CAST(c0 AS type), ... over rows that came back from the cluster.
 arrow::Result<duckdb::unique_ptr<duckdb::SelectStatement>> SelectFromRows(
     const plan::Plan& plan, ArrowSource& rows) {
@@ -65,13 +76,12 @@ arrow::Result<Statement> Session::CompileExternalTable(const ExternalTable& tabl
   }
   auto& info = *parsed->front()->Cast<duckdb::CreateStatement>().info;
   info.tags[kExternalTag] = table.format;
-  auto created =
-      RunHere(std::move(parsed->front()), {}, false, "CREATE EXTERNAL TABLE");
+  auto created = RunHere(std::move(parsed->front()), {}, false, "CREATE EXTERNAL TABLE");
   if (created.ok()) return created;
   // Positions are those of the view's text.
   const auto* detail = GetErrorDetail(created.status());
-  const auto kind = detail && detail->has_user() ? detail->user().kind()
-                                                 : UserError::OTHER;
+  const auto kind =
+      detail && detail->has_user() ? detail->user().kind() : UserError::OTHER;
   return UserErrorStatus(kind, created.status().message());
 }
 
@@ -102,6 +112,26 @@ arrow::Result<Statement> Session::CompileCreate(duckdb::CreateStatement& stateme
 arrow::Result<Statement> Session::CompileCreateTableAs(
     duckdb::CreateStatement& statement, const ParameterValues& parameters) {
   auto& info = statement.info->Cast<duckdb::CreateTableInfo>();
+  if (info.on_conflict != duckdb::OnCreateConflict::REPLACE_ON_CONFLICT) {
+    bool exists = false;
+    connection_.context->RunFunctionInTransaction([&] {
+      exists = duckdb::Catalog::GetEntry(
+                   *connection_.context, info.catalog, info.schema,
+                   duckdb::EntryLookupInfo(CatalogType::TABLE_ENTRY, info.table),
+                   duckdb::OnEntryNotFound::RETURN_NULL) != nullptr;
+    });
+    // CREATE without the query, for DuckDB's answer: its error, or nothing to do.
+    if (exists) {
+      const bool ignore =
+          info.on_conflict == duckdb::OnCreateConflict::IGNORE_ON_CONFLICT;
+      ARROW_ASSIGN_OR_RAISE(
+          auto create,
+          Parse(std::string("CREATE ") + (info.temporary ? "TEMP " : "") + "TABLE " +
+                (ignore ? "IF NOT EXISTS " : "") +
+                TableName(info.catalog, info.schema, info.table) + " (a INTEGER)"));
+      return RunHere(std::move(create.at(0)), {}, false, "CREATE TABLE AS");
+    }
+  }
   ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanSelect(*info.query, parameters));
   if (!query.planner_only.empty()) {
     return RunHere(statement.Copy(), parameters, false, "CREATE TABLE AS");
@@ -179,7 +209,8 @@ arrow::Result<Statement> Session::CompileInsert(duckdb::InsertStatement& stateme
 arrow::Result<Statement> Session::CompileCopyFrom(
     const duckdb::CopyStatement& statement) {
   const auto& info = *statement.info;
-  const auto format = duckdb::StringUtil::Lower(info.format);
+  auto format = duckdb::StringUtil::Lower(info.format);
+  if (format.empty()) format = FormatOfPath(info.file_path);
   if (format != "csv" && format != "parquet" && format != "json") {
     return UserErrorStatus(UserError::NOT_SUPPORTED,
                            "COPY ... FROM reads csv, parquet and json, not " + format);
@@ -192,10 +223,10 @@ arrow::Result<Statement> Session::CompileCopyFrom(
   if (info.file_path_expression) arguments = info.file_path_expression->ToString();
   for (const auto& [name, values] : info.options) {
     if (duckdb::StringUtil::Lower(name) == "format") continue;
-    const auto value =
-        values.empty()       ? duckdb::Value::BOOLEAN(true)
-        : values.size() == 1 ? values[0]
-                             : duckdb::Value::LIST(values[0].type(), values);
+    const auto value = values.empty() ? duckdb::Value::BOOLEAN(true)
+                       : values.size() == 1
+                           ? values[0]
+                           : duckdb::Value::LIST(values[0].type(), values);
     arguments += ", " + name + " := " + value.ToSQLString();
   }
   for (const auto& [name, expression] : info.parsed_options) {

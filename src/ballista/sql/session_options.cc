@@ -44,10 +44,14 @@ bool ParseUnsigned(const std::string& text, uint64_t* number) {
 }
 
 bool ParseBytes(const std::string& text, uint64_t* bytes) {
-  static const std::map<std::string, uint64_t> units = {
-      {"", 1},           {"b", 1},           {"kb", 1000},
-      {"mb", 1000000},   {"gb", 1000000000}, {"kib", 1ULL << 10},
-      {"mib", 1ULL << 20}, {"gib", 1ULL << 30}};
+  static const std::map<std::string, uint64_t> units = {{"", 1},
+                                                        {"b", 1},
+                                                        {"kb", 1000},
+                                                        {"mb", 1000000},
+                                                        {"gb", 1000000000},
+                                                        {"kib", 1ULL << 10},
+                                                        {"mib", 1ULL << 20},
+                                                        {"gib", 1ULL << 30}};
   size_t digits = 0;
   while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits]))) {
     ++digits;
@@ -102,8 +106,8 @@ size_t EditDistance(const std::string& a, const std::string& b) {
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
       const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1,
-                         diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      row[j] = std::min(
+          {above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
       diagonal = above;
     }
   }
@@ -114,22 +118,38 @@ size_t EditDistance(const std::string& a, const std::string& b) {
 
 const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
   static const std::vector<SessionOptionSpec> specs = {
-      {"ballista.broadcast_threshold", Type::kAutoBytes, "-1", {},
+      {"ballista.broadcast_threshold",
+       Type::kAutoBytes,
+       "-1",
+       {},
        "A join side of up to this many bytes may be sent whole to every task; 0: never, "
        "-1: chosen by cost and memory."},
-      {"ballista.collect_metrics", Type::kBoolean, "false", {},
+      {"ballista.collect_metrics",
+       Type::kBoolean,
+       "false",
+       {},
        "Metrics of each operator are collected for every query, not only for EXPLAIN "
        "ANALYZE."},
-      {"ballista.max_task_attempts", Type::kUnsigned, "4", {},
+      {"ballista.max_task_attempts",
+       Type::kUnsigned,
+       "4",
+       {},
        "How often a task is tried before its job fails."},
-      {"ballista.replan", Type::kBoolean, "true", {},
+      {"ballista.replan",
+       Type::kBoolean,
+       "true",
+       {},
        "Stages that have not started are planned again from the exact sizes of the ones "
        "before them."},
-      {"ballista.shuffle_compression", Type::kChoice, "none", {"none", "lz4", "zstd"},
-       "How rows between stages are compressed."},
-      {"ballista.shuffle_partitions", Type::kUnsigned, "0", {},
+      {"ballista.shuffle_partitions",
+       Type::kUnsigned,
+       "0",
+       {},
        "Partitions of a hash exchange; 0: chosen from the number of executors."},
-      {"ballista.single_task_threshold", Type::kBytes, "16777216", {},
+      {"ballista.single_task_threshold",
+       Type::kBytes,
+       "16777216",
+       {},
        "A query that reads up to this many bytes runs as one task; 0: never."},
   };
   return specs;

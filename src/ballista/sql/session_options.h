@@ -15,8 +15,8 @@ namespace ballista::sql {
 struct SessionOptionSpec {
   enum class Type {
     kUnsigned,
-    kBytes,       // a number of bytes, or a number with KB, MB, GB, KiB, MiB, GiB
-    kAutoBytes,   // as kBytes, or -1: chosen by the planner
+    kBytes,      // a number of bytes, or a number with KB, MB, GB, KiB, MiB, GiB
+    kAutoBytes,  // as kBytes, or -1: chosen by the planner
     kBoolean,
     kChoice,
   };

@@ -1,9 +1,9 @@
 // SET, RESET and the values of settings: part of Session.
 //
 // Three kinds: `ballista.*` options (session_options.h); settings of DuckDB that its
-// connections have of their own; and a few that DuckDB has for the instance alone but that
-// belong to a session here. The last ones are kept in the session and put in place for
-// each of its statements, while no other session plans.
+// connections have of their own; and a few that DuckDB has for the instance alone but
+// that belong to a session here. The last ones are kept in the session and put in place
+// for each of its statements, while no other session plans.
 #include <set>
 
 #include "ballista/base/status.h"
@@ -14,26 +14,27 @@
 namespace ballista::sql {
 namespace {
 
-std::string Lower(const std::string& text) { return duckdb::StringUtil::Lower(text); }
+std::string Lower(const std::string& text) {
+  return duckdb::StringUtil::Lower(text);
+}
 
 bool IsConnectionSetting(const std::string& name) {
-  static const std::set<std::string> names = {
-      "timezone",
-      "calendar",
-      "ieee_floating_point_ops",
-      "integer_division",
-      "scalar_subquery_error_on_multiple_rows",
-      "search_path",
-      "schema",
-      "pivot_limit",
-      "pivot_filter_threshold",
-      "max_expression_depth",
-      "order_by_non_integer_literal",
-      "lambda_syntax",
-      "preserve_identifier_case",
-      "enable_progress_bar",
-      "enable_progress_bar_print",
-      "progress_bar_time"};
+  static const std::set<std::string> names = {"timezone",
+                                              "calendar",
+                                              "ieee_floating_point_ops",
+                                              "integer_division",
+                                              "scalar_subquery_error_on_multiple_rows",
+                                              "search_path",
+                                              "schema",
+                                              "pivot_limit",
+                                              "pivot_filter_threshold",
+                                              "max_expression_depth",
+                                              "order_by_non_integer_literal",
+                                              "lambda_syntax",
+                                              "preserve_identifier_case",
+                                              "enable_progress_bar",
+                                              "enable_progress_bar_print",
+                                              "progress_bar_time"};
   return names.count(name) > 0;
 }
 
@@ -132,9 +133,9 @@ arrow::Result<Statement> Session::CompileSet(duckdb::SetStatement& statement) {
 }
 
 arrow::Result<std::string> Session::EngineOption(const std::string& name) {
-  ARROW_ASSIGN_OR_RAISE(auto table, QueryHere("SELECT CAST(current_setting(" +
-                                              duckdb::Value(name).ToSQLString() +
-                                              ") AS VARCHAR)"));
+  ARROW_ASSIGN_OR_RAISE(auto table,
+                        QueryHere("SELECT CAST(current_setting(" +
+                                  duckdb::Value(name).ToSQLString() + ") AS VARCHAR)"));
   ARROW_ASSIGN_OR_RAISE(auto scalar, table->column(0)->GetScalar(0));
   return scalar->is_valid ? scalar->ToString() : std::string();
 }

@@ -37,8 +37,8 @@ class Collector {
  private:
   // The name without its schema, unless another object of that name is there already.
   std::string FlatName(duckdb::CatalogEntry& entry) {
-    const auto full = entry.ParentCatalog().GetName() + "." +
-                      entry.ParentSchema().name + "." + entry.name;
+    const auto full = entry.ParentCatalog().GetName() + "." + entry.ParentSchema().name +
+                      "." + entry.name;
     const auto known = flat_names_.find(full);
     if (known != flat_names_.end()) return known->second;
     std::string flat = entry.name;
@@ -81,12 +81,11 @@ class Collector {
   }
 
   void OnFunction(duckdb::FunctionExpression& function) {
-    for (const auto type :
-         {CatalogType::MACRO_ENTRY, CatalogType::TABLE_MACRO_ENTRY}) {
-      auto entry = duckdb::Catalog::GetEntry(
-          context_, function.catalog, function.schema,
-          duckdb::EntryLookupInfo(type, function.function_name),
-          duckdb::OnEntryNotFound::RETURN_NULL);
+    for (const auto type : {CatalogType::MACRO_ENTRY, CatalogType::TABLE_MACRO_ENTRY}) {
+      auto entry =
+          duckdb::Catalog::GetEntry(context_, function.catalog, function.schema,
+                                    duckdb::EntryLookupInfo(type, function.function_name),
+                                    duckdb::OnEntryNotFound::RETURN_NULL);
       if (!entry || entry->internal || entry->type != type) continue;
       if (done_.insert(entry.get()).second) {
         AddMacro(entry->Cast<duckdb::MacroCatalogEntry>());
@@ -136,8 +135,7 @@ class Collector {
                           if (entry.internal) return;
                           auto info = entry.GetInfo();
                           MakeTemporary(*info);
-                          info->on_conflict =
-                              duckdb::OnCreateConflict::ERROR_ON_CONFLICT;
+                          info->on_conflict = duckdb::OnCreateConflict::ERROR_ON_CONFLICT;
                           types_.push_back(info->ToString());
                         });
     }
@@ -184,8 +182,7 @@ void ParsedVisitor::VisitTable(duckdb::TableRef& ref) const {
 
 void ParsedVisitor::Visit(duckdb::QueryNode& node) const {
   duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
-      node,
-      [this](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { Visit(child); },
+      node, [this](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { Visit(child); },
       [this](duckdb::TableRef& ref) { VisitTable(ref); });
 }
 
@@ -200,8 +197,7 @@ StatementText MakeStatementText(duckdb::ClientContext& context,
         if (expression->GetExpressionClass() != duckdb::ExpressionClass::PARAMETER) {
           return;
         }
-        const auto& name =
-            expression->Cast<duckdb::ParameterExpression>().identifier;
+        const auto& name = expression->Cast<duckdb::ParameterExpression>().identifier;
         const auto found = parameters.find(name);
         if (found == parameters.end()) return;
         auto constant =

@@ -37,8 +37,8 @@ struct StatementText {
   std::map<std::string, std::string> tables;
 };
 
-// With parameters as constants, and names of user objects without their schemas. `context`
-// must be in a transaction. Throws DuckDB's exceptions.
+// With parameters as constants, and names of user objects without their schemas.
+// `context` must be in a transaction. Throws DuckDB's exceptions.
 StatementText MakeStatementText(duckdb::ClientContext& context,
                                 const duckdb::SelectStatement& statement,
                                 const ParameterValues& parameters);

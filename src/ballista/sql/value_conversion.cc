@@ -359,7 +359,8 @@ arrow::Result<LogicalType> TypeAtDepth(const plan::Type& type, int depth) {
                                   static_cast<uint8_t>(type.scale()));
     case plan::Type::ENUM: {
       duckdb::Vector values(LogicalType::VARCHAR, std::max(1, type.names_size()));
-      for (int i = 0; i < type.names_size(); ++i) values.SetValue(i, Value(type.names(i)));
+      for (int i = 0; i < type.names_size(); ++i)
+        values.SetValue(i, Value(type.names(i)));
       return LogicalType::ENUM(values, type.names_size());
     }
     case plan::Type::LIST:
@@ -441,8 +442,7 @@ arrow::Result<Value> IntegerFromPlan(int64_t number, const LogicalType& type) {
       return Value::DECIMAL(number, duckdb::DecimalType::GetWidth(type),
                             duckdb::DecimalType::GetScale(type));
     case LogicalTypeId::ENUM:
-      if (number < 0 ||
-          number >= static_cast<int64_t>(duckdb::EnumType::GetSize(type))) {
+      if (number < 0 || number >= static_cast<int64_t>(duckdb::EnumType::GetSize(type))) {
         return BadValue("an enum position is out of range");
       }
       return Value::ENUM(static_cast<uint64_t>(number), type);

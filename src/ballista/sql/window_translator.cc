@@ -111,9 +111,8 @@ plan::Expression ExpressionTranslator::TranslateWindow(
   auto* call = result.mutable_window();
   AddArgs(window.children, lookup, &result);
   if (window.aggregate) {
-    const auto restored =
-        RebindAggregate(context_, *window.aggregate, window.children, window.return_type,
-                        window.bind_info.get());
+    const auto restored = RebindAggregate(context_, *window.aggregate, window.children,
+                                          window.return_type, window.bind_info.get());
     call->set_name(restored.name);
     for (const auto& value : restored.arguments) *result.add_args() = Literal(value);
   } else {
@@ -144,7 +143,8 @@ plan::Expression ExpressionTranslator::TranslateWindow(
     *call->mutable_end_offset() =
         TranslateFrameBound(window, *window.end_expr, window.end, lookup);
   }
-  if (window.offset_expr) *call->mutable_offset() = Translate(*window.offset_expr, lookup);
+  if (window.offset_expr)
+    *call->mutable_offset() = Translate(*window.offset_expr, lookup);
   if (window.default_expr) {
     *call->mutable_default_value() = Translate(*window.default_expr, lookup);
   }

@@ -87,6 +87,7 @@ class NodeCompiler {
   QueryPtr CompileSetOperation(const plan::Node& node);
   QueryPtr CompileShared(const plan::Node& node);
   QueryPtr CompileRecursiveCte(const plan::Node& node);
+  plan::Node ShareInputsOfStep(const plan::Node& node);
 
   // join_compiler.cc
   QueryPtr CompileJoin(const plan::Node& node);
@@ -103,6 +104,8 @@ class NodeCompiler {
   QueryPtr ScanRange(const plan::Node& node, const plan::FileSplit& split);
 
   const FragmentSources& sources_;
+  // Above all that a plan uses.
+  uint32_t next_shared_id_ = 1U << 31;
 };
 
 // Gives the select list its names c0, c1, ...

@@ -70,6 +70,9 @@ arrow::Result<std::shared_ptr<EngineState>> MakeState(
     ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL max_expression_depth = " +
                                                  std::to_string(kMaxExpressionDepth)));
     ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL TimeZone = 'UTC'"));
+    // The footers of files are read once for all tasks; DuckDB checks that they are
+    // fresh.
+    ARROW_RETURN_NOT_OK(RunText(&connection, "SET GLOBAL parquet_metadata_cache = true"));
     for (const auto& extension : options.extensions) {
       ARROW_RETURN_NOT_OK(
           RunText(&connection,

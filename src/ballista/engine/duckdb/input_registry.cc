@@ -69,8 +69,7 @@ duckdb::unique_ptr<duckdb::FunctionData> BindInput(
   if (data->input->exchange_layout) {
     types = data->input->types;
   } else {
-    auto status =
-        arrow::ExportSchema(*data->input->schema, &data->schema.arrow_schema);
+    auto status = arrow::ExportSchema(*data->input->schema, &data->schema.arrow_schema);
     if (!status.ok()) throw duckdb::InvalidInputException(status.ToString());
     duckdb::ArrowTableFunction::PopulateArrowTableSchema(context, data->table,
                                                          data->schema.arrow_schema);
@@ -90,8 +89,11 @@ duckdb::unique_ptr<duckdb::NodeStatistics> InputCardinality(
 duckdb::unique_ptr<duckdb::GlobalTableFunctionState> InitGlobal(
     ClientContext&, duckdb::TableFunctionInitInput& init) {
   auto state = make_uniq<InputGlobalState>();
-  auto* source = init.bind_data->Cast<InputBindData>().input->source;
-  state->max_threads = static_cast<idx_t>(std::max(1, source->max_concurrency()));
+  const auto& input = *init.bind_data->Cast<InputBindData>().input;
+  if (input.opened->exchange(true)) {
+    input.task->FailAndThrow(InternalStatus("an input of the fragment is read twice"));
+  }
+  state->max_threads = static_cast<idx_t>(std::max(1, input.source->max_concurrency()));
   return state;
 }
 

@@ -9,6 +9,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,8 @@ struct RegisteredInput {
   // The arrays have the layout of an exchange; else any that DuckDB can import.
   bool exchange_layout = true;
   TaskState* task = nullptr;
+  // Rows can be read only once; a second reader would find none.
+  std::shared_ptr<std::atomic<bool>> opened = std::make_shared<std::atomic<bool>>(false);
 };
 
 class InputRegistry : public duckdb::TableFunctionInfo {

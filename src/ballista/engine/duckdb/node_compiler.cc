@@ -268,7 +268,43 @@ QueryPtr NodeCompiler::CompileShared(const plan::Node& node) {
   return select;
 }
 
+namespace {
+
+bool IsInput(const plan::Node& node) {
+  return node.has_exchange_read() || node.has_local_table();
+}
+
+bool HasInput(const plan::Node& node) {
+  bool found = false;
+  plan::VisitNodes(node, [&](const plan::Node& n) { found |= IsInput(n); });
+  return found;
+}
+
+}  // namespace
+
+// Each iteration reads the step's leaves again, but an input can be read only once: the
+// inputs of the step are shared from outside of the recursion.
+plan::Node NodeCompiler::ShareInputsOfStep(const plan::Node& node) {
+  plan::Node body = node;
+  std::vector<plan::Node> shares;
+  plan::VisitNodes(body.mutable_inputs(1), [&](plan::Node* n) {
+    if (!IsInput(*n)) return;
+    plan::Node share;
+    share.mutable_shared()->set_id(next_shared_id_++);
+    *share.mutable_types() = node.types();
+    *share.add_inputs() = *n;
+    n->mutable_shared_ref()->set_id(share.shared().id());
+    shares.push_back(std::move(share));
+  });
+  for (auto& share : shares) {
+    *share.add_inputs() = std::move(body);
+    body = std::move(share);
+  }
+  return body;
+}
+
 QueryPtr NodeCompiler::CompileRecursiveCte(const plan::Node& node) {
+  if (HasInput(Input(node, 1))) return Compile(ShareInputsOfStep(node));
   const std::string name = SharedName(node.recursive_cte().id());
   auto recursive = make_uniq<duckdb::RecursiveCTENode>();
   recursive->ctename = name;

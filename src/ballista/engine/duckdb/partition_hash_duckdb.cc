@@ -1,12 +1,8 @@
 #include "ballista/engine/duckdb/partition_hash_duckdb.h"
 
-#define XXH_INLINE_ALL
-#include <arrow/vendored/xxhash.h>
-
-#include <bit>
-#include <cmath>
-#include <cstring>
 #include <vector>
+
+#include "ballista/shuffle/partition_hash.h"
 
 // One copy of a loop for each generation of vector instructions, chosen when the program
 // is loaded. Sanitizers cannot instrument the choosing.
@@ -26,69 +22,52 @@ using duckdb::PhysicalType;
 using duckdb::UnifiedVectorFormat;
 using duckdb::Vector;
 
-constexpr uint64_t kNull = 0x9e3779b97f4a7c15ULL;
-
-inline uint64_t Mix(uint64_t x) {
-  x ^= x >> 33;
-  x *= 0xff51afd7ed558ccdULL;
-  x ^= x >> 33;
-  x *= 0xc4ceb9fe1a85ec53ULL;
-  x ^= x >> 33;
-  return x;
-}
-
-inline uint64_t Combine(uint64_t hash, uint64_t value) {
-  return Mix(std::rotl(hash, 1) ^ value);
-}
+using shuffle::FoldCode;
+using shuffle::kNullCode;
 
 VECTOR_CLONES void CombineAll(uint64_t* hashes, const uint64_t* values, idx_t count) {
-  for (idx_t i = 0; i < count; ++i) hashes[i] = Combine(hashes[i], values[i]);
+  for (idx_t i = 0; i < count; ++i) hashes[i] = FoldCode(hashes[i], values[i]);
 }
 
 VECTOR_CLONES void CombineInt64(uint64_t* hashes, const int64_t* values, idx_t count) {
   for (idx_t i = 0; i < count; ++i) {
-    hashes[i] = Combine(hashes[i], static_cast<uint64_t>(values[i]));
+    hashes[i] = FoldCode(hashes[i], static_cast<uint64_t>(values[i]));
   }
 }
 
 VECTOR_CLONES void CombineInt32(uint64_t* hashes, const int32_t* values, idx_t count) {
   for (idx_t i = 0; i < count; ++i) {
-    hashes[i] = Combine(hashes[i], static_cast<uint64_t>(int64_t{values[i]}));
+    hashes[i] = FoldCode(hashes[i], static_cast<uint64_t>(int64_t{values[i]}));
   }
 }
 
 uint64_t Canonical(duckdb::hugeint_t v) {
-  const auto low = static_cast<int64_t>(v.lower);
-  if (v.upper == (low < 0 ? -1 : 0)) return v.lower;
-  return Mix(v.lower) ^ static_cast<uint64_t>(v.upper);
+  return shuffle::WideIntegerCode(v.lower, v.upper);
 }
 
 uint64_t Canonical(duckdb::uhugeint_t v) {
-  return Canonical(duckdb::hugeint_t(static_cast<int64_t>(v.upper), v.lower));
+  return shuffle::WideIntegerCode(v.lower, static_cast<int64_t>(v.upper));
 }
 
 uint64_t Canonical(double v) {
-  if (std::isnan(v)) return 0x7ff8000000000000ULL;
-  if (v == 0) return 0;
-  return std::bit_cast<uint64_t>(v);
+  return shuffle::FloatCode(v);
 }
 
 uint64_t Canonical(float v) {
-  return Canonical(static_cast<double>(v));
+  return shuffle::FloatCode(v);
 }
 
 uint64_t Canonical(const duckdb::string_t& v) {
-  return XXH3_64bits(v.GetData(), v.GetSize());
+  return shuffle::BytesCode({v.GetData(), v.GetSize()});
 }
 
+// Intervals that DuckDB finds equal have one normal form.
 uint64_t Canonical(duckdb::interval_t v) {
   int64_t months = 0;
   int64_t days = 0;
   int64_t micros = 0;
   v.Normalize(months, days, micros);
-  uint64_t hash = Combine(0, static_cast<uint64_t>(months));
-  hash = Combine(hash, static_cast<uint64_t>(days));
-  return Combine(hash, static_cast<uint64_t>(micros));
+  return shuffle::IntervalCode(months, days, micros);
 }
 
 template <typename T>
@@ -103,7 +82,7 @@ uint64_t Canonical(T v) {
 uint64_t CanonicalUuid(duckdb::hugeint_t v) {
   uint8_t bytes[16];
   duckdb::BaseUUID::ToBlob(v, bytes);
-  return XXH3_64bits(bytes, sizeof(bytes));
+  return shuffle::BytesCode({reinterpret_cast<const char*>(bytes), sizeof(bytes)});
 }
 
 // values[i] = the canonical 64 bits of row i.
@@ -118,7 +97,7 @@ void Fill(const UnifiedVectorFormat& format, idx_t count, uint64_t* values,
   }
   for (idx_t i = 0; i < count; ++i) {
     const idx_t row = format.sel->get_index(i);
-    values[i] = format.validity.RowIsValid(row) ? canonical(data[row]) : kNull;
+    values[i] = format.validity.RowIsValid(row) ? canonical(data[row]) : kNullCode;
   }
 }
 
@@ -132,7 +111,7 @@ void CanonicalValues(Vector& vector, idx_t count, uint64_t* values);
 void SetNulls(const UnifiedVectorFormat& format, idx_t count, uint64_t* values) {
   if (format.validity.AllValid()) return;
   for (idx_t i = 0; i < count; ++i) {
-    if (!format.validity.RowIsValid(format.sel->get_index(i))) values[i] = kNull;
+    if (!format.validity.RowIsValid(format.sel->get_index(i))) values[i] = kNullCode;
   }
 }
 
@@ -159,12 +138,12 @@ void CanonicalElements(Vector& child, idx_t child_count,
   for (idx_t i = 0; i < count; ++i) {
     const idx_t row = format.sel->get_index(i);
     if (!format.validity.RowIsValid(row)) {
-      values[i] = kNull;
+      values[i] = kNullCode;
       continue;
     }
-    uint64_t hash = Mix(length(row));
+    uint64_t hash = shuffle::Mix(length(row));
     for (idx_t k = 0; k < length(row); ++k) {
-      hash = Combine(hash, elements[first(row) + k]);
+      hash = FoldCode(hash, elements[first(row) + k]);
     }
     values[i] = hash;
   }
@@ -236,7 +215,7 @@ void CanonicalValues(Vector& vector, idx_t count, uint64_t* values) {
   const auto& type = vector.GetType();
   switch (type.id()) {
     case LogicalTypeId::SQLNULL:
-      std::fill(values, values + count, kNull);
+      std::fill(values, values + count, kNullCode);
       return;
     case LogicalTypeId::STRUCT:
     case LogicalTypeId::UNION:

@@ -85,7 +85,6 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
                                 .count()));
   metrics.set_cpu_us(ProcessCpuMicros() - cpu_start);
   metrics.set_input_rows(state_.input_rows);
-  metrics.set_input_bytes(state_.input_bytes);
   metrics.set_output_rows(state_.output_rows);
   metrics.set_output_bytes(state_.output_bytes);
   metrics.set_scan_rows(SplitRows(task_.scans));
@@ -166,12 +165,13 @@ arrow::Result<uint64_t> TaskRunner::RegisterInput(const plan::Node& node) {
   input.source = task_.inputs[position];
   ARROW_ASSIGN_OR_RAISE(input.types, ToLogicalTypes(node.types()));
   input.schema = input.source->schema();
-  // An input to which no producer gave a row, or one whose producers cannot be reached; then Next fails.
+  // An input to which no producer gave a row, or one whose producers cannot be reached;
+  // then Next fails.
   if (input.schema == nullptr) input.schema = ExchangeSchema(input.types);
   if (!HasExchangeLayout(*input.schema, input.types)) {
-    return InternalStatus("input " + std::to_string(position) +
-                          " has other columns than the plan says: " +
-                          input.schema->ToString());
+    return InternalStatus(
+        "input " + std::to_string(position) +
+        " has other columns than the plan says: " + input.schema->ToString());
   }
   return Register(std::move(input));
 }

@@ -24,7 +24,6 @@ class TaskState {
 
   std::atomic<bool> cancelled{false};
   std::atomic<uint64_t> input_rows{0};
-  std::atomic<uint64_t> input_bytes{0};
   std::atomic<uint64_t> output_rows{0};
   std::atomic<uint64_t> output_bytes{0};
 

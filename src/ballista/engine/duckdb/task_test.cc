@@ -366,6 +366,75 @@ TEST_F(TaskTest, ErrorsOfInputsAndSinksKeepTheirType) {
             ResourcesExhausted::DISK);
 }
 
+TEST_F(TaskTest, WindowsOverAnInputReadItOnce) {
+  const Node rows = ProjectNode(
+      RangeNode(1000), {ColumnRef(0, kBigint),
+                        plan::MakeCall("%", kBigint, {ColumnRef(0, kBigint), Int(3)})});
+  MemorySink exchange;
+  ASSERT_TRUE(Run(HashTask(rows, &exchange, {0}, 3)).ok());
+  for (const bool partitioned : {false, true}) {
+    Node window = plan::WithInput(ExchangeNode(rows.types()));
+    for (const char* name : {"sum", "count_star"}) {
+      plan::Expression call;
+      *call.mutable_type() = kBigint;
+      call.mutable_window()->set_name(name);
+      if (std::string(name) == "sum") *call.add_args() = ColumnRef(0, kBigint);
+      if (partitioned) {
+        *call.mutable_window()->add_partition_by() = ColumnRef(1, kBigint);
+      }
+      call.mutable_window()->set_start(plan::WindowCall::UNBOUNDED_PRECEDING);
+      call.mutable_window()->set_end(plan::WindowCall::UNBOUNDED_FOLLOWING);
+      *window.add_types() = kBigint;
+      *window.mutable_window()->add_calls() = call;
+    }
+    Node total = CountAndSum(ProjectNode(window, {ColumnRef(2, kBigint)}));
+    MemorySource source(exchange);
+    MemorySink sink;
+    FragmentTask task = ResultTask(total, &sink);
+    task.inputs = {&source};
+    auto metrics = Run(task);
+    ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+    // The sum of each group's sum times its rows: 334 rows of 0 mod 3, then 333 and 333.
+    EXPECT_EQ(Rows(sink),
+              partitioned ? Strings{"1000|166500333"} : Strings{"1000|499500000"});
+  }
+}
+
+TEST_F(TaskTest, ARecursiveStepCanReadAnInput) {
+  // Edges 0-1, 1-2, ..., 9-10: from 0 all of 0 .. 10 are reached.
+  const Node edges = ProjectNode(
+      RangeNode(10), {ColumnRef(0, kBigint),
+                      plan::MakeCall("+", kBigint, {ColumnRef(0, kBigint), Int(1)})});
+  MemorySink exchange;
+  ASSERT_TRUE(Run(HashTask(edges, &exchange, {0}, 3)).ok());
+  Node reference;
+  *reference.add_types() = kBigint;
+  reference.mutable_shared_ref()->set_id(1);
+  Node step;
+  *step.add_types() = kBigint;
+  *step.add_inputs() = reference;
+  *step.add_inputs() = ExchangeNode(edges.types());
+  step.mutable_join()->set_type(plan::Join::INNER);
+  step.mutable_join()->add_output(2);
+  auto* condition = step.mutable_join()->add_conditions();
+  *condition->mutable_left() = ColumnRef(0, kBigint);
+  *condition->mutable_right() = ColumnRef(0, kBigint);
+  condition->set_op(plan::Comparison::EQUAL);
+  Node node;
+  *node.add_types() = kBigint;
+  *node.add_inputs() = ValuesNode({{Int(0)}});
+  *node.add_inputs() = step;
+  node.mutable_recursive_cte()->set_id(1);
+  const Node total = CountAndSum(node);
+  MemorySource source(exchange);
+  MemorySink sink;
+  FragmentTask task = ResultTask(total, &sink);
+  task.inputs = {&source};
+  auto metrics = Run(task);
+  ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+  EXPECT_EQ(Rows(sink), Strings{"11|55"});
+}
+
 TEST_F(TaskTest, RuntimeErrorsAreTheUsers) {
   const Node node =
       ProjectNode(ValuesNode({{Text("x")}}), {CastTo(ColumnRef(0, kVarchar), kBigint)});

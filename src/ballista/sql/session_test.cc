@@ -94,8 +94,8 @@ TEST_F(Session, OwnOptions) {
   EXPECT_EQ(*session_->GetOption("ballista.shuffle_partitions"), "7");
   EXPECT_EQ(Row("SHOW ballista.shuffle_partitions"),
             (std::vector<std::string>{"ballista.shuffle_partitions", "7"}));
-  Compile("SET \"ballista.shuffle_compression\" = lz4");
-  EXPECT_EQ(*session_->GetOption("ballista.shuffle_compression"), "lz4");
+  Compile("SET \"ballista.replan\" = off");
+  EXPECT_EQ(*session_->GetOption("ballista.replan"), "false");
   Compile("RESET ballista.shuffle_partitions");
   EXPECT_EQ(*session_->GetOption("ballista.shuffle_partitions"), "0");
   Error("SET ballista.replan = maybe");

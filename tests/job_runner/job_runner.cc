@@ -7,8 +7,10 @@
 //     --plan-only       do not run
 //     --show            print the logical plan and the graph
 //     --stats           print rows, bytes and time of each stage
-//     --broadcast N, --partitions N, --memory N: as PlannerOptions
-//     --inflate N       multiply estimates by N, so that small tables are treated as large
+//     --broadcast N, --partitions N, --memory N, --threshold N: as PlannerOptions
+//     --inflate N       multiply estimates by N, so that small tables are treated as
+//     large
+//     --replan          plan again after each stage
 //     --sql             print the statement of each fragment
 //     --lines           each line of a file is a statement
 #include <arrow/api.h>
@@ -25,8 +27,7 @@
 #include "ballista/engine/duckdb/duckdb_engine.h"
 #include "ballista/plan/plan.h"
 #include "ballista/planner/distributed_planner.h"
-#include "ballista/sql/plan_translator.h"
-#include "ballista/sql/unsupported_internal.h"
+#include "ballista/sql/session.h"
 #include "local_job.h"
 
 namespace {
@@ -41,6 +42,7 @@ struct Options {
   bool stats = false;
   bool lines = false;
   bool sql = false;
+  bool replan = false;
   double inflate = 1;
   std::vector<std::string> files;
 };
@@ -73,6 +75,10 @@ Options ParseOptions(int argc, char** argv) {
       options.sql = true;
     } else if (arg == "--inflate") {
       options.inflate = std::stod(value());
+    } else if (arg == "--replan") {
+      options.replan = true;
+    } else if (arg == "--threshold") {
+      options.planner.single_task_threshold = std::stoull(value());
     } else if (arg == "--lines") {
       options.lines = true;
     } else {
@@ -96,45 +102,27 @@ std::vector<std::string> ViewStatements(const std::string& folder) {
 
 class Frontend {
  public:
-  explicit Frontend(const std::vector<std::string>& views) : connection_(database_) {
-    Run("SET disabled_optimizers='compressed_materialization,join_filter_pushdown,"
-        "late_materialization,row_group_pruner,sampling_pushdown'");
-    for (const auto& view : views) Run(view);
+  explicit Frontend(const std::vector<std::string>& views)
+      : engine_(sql::SqlEngine::Make({}).ValueOrDie()),
+        session_(engine_->OpenSession("job_runner").ValueOrDie()) {
+    for (const auto& view : views) session_->Compile(view).ValueOrDie();
   }
 
-  plan::Plan Compile(const std::string& sql) {
-    plan::Plan plan;
-    plan.set_version(kPlanVersion);
-    auto& context = *connection_.context;
-    connection_.BeginTransaction();
-    try {
-      duckdb::Parser parser(context.GetParserOptions());
-      parser.ParseQuery(sql);
-      duckdb::Planner planner(context);
-      planner.CreatePlan(std::move(parser.statements.at(0)));
-      for (const auto& name : planner.names) plan.add_names(name);
-      duckdb::Optimizer optimizer(*planner.binder, context);
-      auto root = optimizer.Optimize(std::move(planner.plan));
-      root->ResolveOperatorTypes();
-      root->EstimateCardinality(context);
-      *plan.mutable_root() = sql::PlanTranslator(context, files_).Translate(*root).root;
-    } catch (...) {
-      connection_.Rollback();
-      throw;
+  // Errors: also for a statement that is no distributed query.
+  arrow::Result<plan::Plan> Compile(const std::string& sql) {
+    ARROW_ASSIGN_OR_RAISE(sql::Statement statement, session_->Compile(sql));
+    if (statement.kind != sql::Statement::Kind::kQuery) {
+      return arrow::Status::Invalid("no query for the cluster");
     }
-    connection_.Rollback();
-    return plan;
+    if (statement.plan.root().has_statement()) {
+      return arrow::Status::Invalid(statement.plan.root().statement().reason());
+    }
+    return std::move(statement.plan);
   }
 
  private:
-  void Run(const std::string& sql) {
-    auto result = connection_.Query(sql);
-    if (result->HasError()) throw std::runtime_error(result->GetError());
-  }
-
-  duckdb::DuckDB database_;
-  duckdb::Connection connection_;
-  catalog::FileCatalog files_;
+  std::unique_ptr<sql::SqlEngine> engine_;
+  std::shared_ptr<sql::SqlSession> session_;
 };
 
 std::string CellText(const std::shared_ptr<arrow::Array>& column, int64_t row) {
@@ -220,12 +208,9 @@ class Runner {
 
   // What is wrong; empty where the results are equal.
   std::string Check(const std::string& sql) {
-    plan::Plan plan;
-    try {
-      plan = frontend_.Compile(sql);
-    } catch (const std::exception& e) {
-      return std::string("no plan: ") + e.what();
-    }
+    auto compiled = frontend_.Compile(sql);
+    if (!compiled.ok()) return "no plan: " + compiled.status().message();
+    plan::Plan plan = *std::move(compiled);
     plan::VisitNodes(plan.mutable_root(), [&](plan::Node* node) {
       node->set_estimated_rows(node->estimated_rows() * options_.inflate);
     });
@@ -233,6 +218,9 @@ class Runner {
     const auto graph = planner::PlanJob(plan, options_.planner);
     if (!graph.ok()) return graph.status().ToString();
     if (options_.show) std::cout << plan::ToString(*graph);
+    if (graph->single_task_reason().find("refused") != std::string::npos) {
+      return graph->single_task_reason();
+    }
     if (options_.sql) {
       for (const auto& stage : graph->stages()) {
         std::cout << stage.id() << ": "
@@ -240,19 +228,21 @@ class Runner {
       }
     }
     if (options_.plan_only) return "";
-    const auto run = testing::RunJob(*graph, engine_.get(), options_.planner.executors);
+    const auto run =
+        testing::RunJob(*graph, engine_.get(), options_.planner, options_.replan);
     if (!run.ok()) return run.status().ToString();
-    if (options_.stats) PrintStats(*graph, *run);
+    if (options_.stats) PrintStats(*run);
     const auto expected = RunWhole(sql, plan);
     if (!expected.ok()) return "whole: " + expected.status().ToString();
     return Compare(**expected, *run->result);
   }
 
  private:
-  static void PrintStats(const job::JobGraph& graph, const testing::JobRun& run) {
-    for (int i = 0; i < graph.stages_size(); ++i) {
-      const auto& stage = graph.stages(i);
+  static void PrintStats(const testing::JobRun& run) {
+    for (int i = 0; i < run.graph.stages_size(); ++i) {
+      const auto& stage = run.graph.stages(i);
       const auto& stats = run.stages[static_cast<size_t>(i)];
+      if (stats.tasks == 0) continue;
       std::cout << "  " << i << " [" << stats.tasks << "] " << stage.description()
                 << ": rows " << stats.rows << " (estimated " << stage.estimated_rows()
                 << "), bytes " << stats.bytes << " (" << stage.estimated_bytes() << "), "
@@ -265,6 +255,7 @@ class Runner {
     plan::Plan plan;
     plan.set_version(kPlanVersion);
     *plan.mutable_names() = like.names();
+    *plan.mutable_settings() = like.settings();
     *plan.mutable_root()->mutable_types() = like.root().types();
     auto* statement = plan.mutable_root()->mutable_statement();
     statement->set_sql(sql);
@@ -272,7 +263,8 @@ class Runner {
       statement->add_prelude("CREATE TEMP " + view.substr(7));
     }
     ARROW_ASSIGN_OR_RAISE(const auto graph, planner::PlanJob(plan, options_.planner));
-    ARROW_ASSIGN_OR_RAISE(auto run, testing::RunJob(graph, engine_.get(), 1));
+    ARROW_ASSIGN_OR_RAISE(auto run,
+                          testing::RunJob(graph, engine_.get(), options_.planner, false));
     return run.result;
   }
 

@@ -6,10 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/planner/adaptive_planner.h"
 #include "ballista/shuffle/exchange.h"
 
 namespace ballista::testing {
@@ -161,42 +163,77 @@ arrow::Result<std::shared_ptr<arrow::Table>> Collect(const StageOutput& sinks) {
   return arrow::Table::FromRecordBatches(sinks[0]->schema(), batches);
 }
 
-}  // namespace
+// Stages that the result depends on.
+std::set<uint32_t> Needed(const JobGraph& graph) {
+  std::set<uint32_t> needed = {graph.result_stage()};
+  for (int i = graph.stages_size() - 1; i >= 0; --i) {
+    if (!needed.contains(static_cast<uint32_t>(i))) continue;
+    for (const auto& input : graph.stages(i).inputs()) {
+      needed.insert(input.stages().begin(), input.stages().end());
+    }
+  }
+  return needed;
+}
 
-arrow::Result<JobRun> RunJob(const JobGraph& graph, engine::ExecutionEngine* engine,
-                             uint32_t tasks) {
-  ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
-  JobRun run;
-  std::vector<StageOutput> outputs;
-  for (const Stage& stage : graph.stages()) {
-    const auto start = std::chrono::steady_clock::now();
-    const uint32_t count = stage.parallelism() == job::SINGLE_TASK ? 1 : tasks;
-    StageOutput sinks;
-    StageRun stats;
-    stats.tasks = count;
-    for (uint32_t index = 0; index < count; ++index) {
-      sinks.push_back(std::make_unique<MemorySink>());
-      const auto status =
-          RunTask(graph, stage, outputs, engine, index, count, sinks.back().get());
-      if (!status.ok()) {
-        return status.WithMessage("stage ", stage.id(), " task ", index, ": ",
-                                  status.message());
-      }
-      for (const auto& batch : sinks.back()->batches()) {
-        stats.rows += static_cast<uint64_t>(batch.batch->num_rows());
-        for (const auto& column : batch.batch->columns()) {
-          for (const auto& buffer : column->data()->buffers) {
-            if (buffer) stats.bytes += static_cast<uint64_t>(buffer->size());
-          }
-        }
+uint64_t BufferBytes(const arrow::ArrayData& data) {
+  uint64_t bytes = 0;
+  for (const auto& buffer : data.buffers) {
+    if (buffer) bytes += static_cast<uint64_t>(buffer->size());
+  }
+  for (const auto& child : data.child_data) bytes += BufferBytes(*child);
+  return bytes;
+}
+
+arrow::Result<StageRun> RunStage(const JobGraph& graph, const Stage& stage,
+                                 engine::ExecutionEngine* engine, uint32_t tasks,
+                                 std::vector<StageOutput>* outputs) {
+  const auto start = std::chrono::steady_clock::now();
+  StageRun stats;
+  stats.tasks = stage.parallelism() == job::SINGLE_TASK ? 1 : tasks;
+  StageOutput sinks;
+  for (uint32_t index = 0; index < stats.tasks; ++index) {
+    sinks.push_back(std::make_unique<MemorySink>());
+    const auto status =
+        RunTask(graph, stage, *outputs, engine, index, stats.tasks, sinks.back().get());
+    if (!status.ok()) {
+      return status.WithMessage("stage ", stage.id(), " task ", index, ": ",
+                                status.message());
+    }
+    for (const auto& batch : sinks.back()->batches()) {
+      stats.rows += static_cast<uint64_t>(batch.batch->num_rows());
+      for (const auto& column : batch.batch->column_data()) {
+        stats.bytes += BufferBytes(*column);
       }
     }
-    stats.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    run.stages.push_back(stats);
-    outputs.push_back(std::move(sinks));
+  }
+  stats.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  (*outputs)[stage.id()] = std::move(sinks);
+  return stats;
+}
+
+}  // namespace
+
+arrow::Result<JobRun> RunJob(JobGraph graph, engine::ExecutionEngine* engine,
+                             const planner::PlannerOptions& options, bool replan) {
+  JobRun run;
+  std::vector<StageOutput> outputs(static_cast<size_t>(graph.stages_size()));
+  run.stages.resize(outputs.size());
+  std::vector<planner::StageProgress> progress(outputs.size());
+  for (int i = 0; i < graph.stages_size(); ++i) {
+    if (!Needed(graph).contains(static_cast<uint32_t>(i))) continue;
+    ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
+    const auto index = static_cast<size_t>(i);
+    ARROW_ASSIGN_OR_RAISE(run.stages[index], RunStage(graph, graph.stages(i), engine,
+                                                      options.executors, &outputs));
+    progress[index] = {true, true, run.stages[index].rows, run.stages[index].bytes};
+    if (!replan) continue;
+    if (auto better = planner::ReplanJob(graph, progress, options)) {
+      graph = *std::move(better);
+    }
   }
   ARROW_ASSIGN_OR_RAISE(run.result, Collect(outputs[graph.result_stage()]));
+  run.graph = std::move(graph);
   return run;
 }
 

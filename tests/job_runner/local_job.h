@@ -12,6 +12,7 @@
 
 #include "ballista/engine/execution_engine.h"
 #include "ballista/job.pb.h"
+#include "ballista/planner/distributed_planner.h"
 
 namespace ballista::testing {
 
@@ -19,16 +20,18 @@ struct StageRun {
   double seconds = 0;
   uint64_t rows = 0;
   uint64_t bytes = 0;
-  uint32_t tasks = 0;
+  uint32_t tasks = 0;  // 0: the stage was not needed
 };
 
 struct JobRun {
   std::shared_ptr<arrow::Table> result;
   std::vector<StageRun> stages;
+  job::JobGraph graph;  // as it was run
 };
 
-// Runs stages of many tasks with `tasks` of them. Scans are cut into row ranges.
-arrow::Result<JobRun> RunJob(const job::JobGraph& graph, engine::ExecutionEngine* engine,
-                             uint32_t tasks);
+// Runs stages of many tasks with one for each executor. Scans are cut into row ranges.
+// With `replan` the rest is planned again after each stage.
+arrow::Result<JobRun> RunJob(job::JobGraph graph, engine::ExecutionEngine* engine,
+                             const planner::PlannerOptions& options, bool replan);
 
 }  // namespace ballista::testing

@@ -86,21 +86,8 @@ Fragment WholePlan(Node root) {
   return fragment;
 }
 
-}  // namespace
-
-arrow::Result<job::JobGraph> PlanJob(const plan::Plan& plan,
-                                     const PlannerOptions& options) {
-  Node root = plan.root();
-  FillEstimates(&root);
-  const std::string reason = SingleTaskReason(root, options);
-  StageBuilder stages(PartitionCount(options));
-  Fragment result;
-  if (!reason.empty()) {
-    result = WholePlan(std::move(root));
-  } else {
-    ARROW_RETURN_NOT_OK(PruneColumns(&root));
-    ARROW_ASSIGN_OR_RAISE(result, NodePlanner(options, &stages).Plan(std::move(root)));
-  }
+arrow::Result<job::JobGraph> Finish(StageBuilder stages, Fragment result,
+                                    const plan::Plan& plan, const std::string& reason) {
   ARROW_ASSIGN_OR_RAISE(job::JobGraph graph, std::move(stages).Finish(std::move(result)));
   *graph.mutable_names() = plan.names();
   *graph.mutable_settings() = plan.settings();
@@ -108,6 +95,32 @@ arrow::Result<job::JobGraph> PlanJob(const plan::Plan& plan,
   ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
   ARROW_RETURN_NOT_OK(CheckGraph(graph));
   return graph;
+}
+
+arrow::Result<job::JobGraph> Distribute(const plan::Plan& plan, Node root,
+                                        const PlannerOptions& options) {
+  StageBuilder stages(PartitionCount(options));
+  ARROW_RETURN_NOT_OK(PruneColumns(&root));
+  NodePlanner planner(options, &stages);
+  ARROW_ASSIGN_OR_RAISE(Fragment result, planner.Plan(std::move(root)));
+  return Finish(std::move(stages), std::move(result), plan, "");
+}
+
+}  // namespace
+
+arrow::Result<job::JobGraph> PlanJob(const plan::Plan& plan,
+                                     const PlannerOptions& options) {
+  Node root = plan.root();
+  FillEstimates(&root);
+  std::string reason = SingleTaskReason(root, options);
+  if (reason.empty()) {
+    auto graph = Distribute(plan, root, options);
+    if (graph.ok()) return graph;
+    // A wrong graph never runs; the plan itself may well be right.
+    reason = "its distributed plan is refused: " + graph.status().message();
+  }
+  return Finish(StageBuilder(PartitionCount(options)), WholePlan(std::move(root)), plan,
+                reason);
 }
 
 }  // namespace ballista::planner

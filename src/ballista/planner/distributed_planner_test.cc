@@ -390,6 +390,20 @@ TEST(JoinTest, InequalityJoinIsSpreadByABroadcast) {
   EXPECT_EQ(Result(Planned(join)).parallelism(), job::MANY_TASKS);
 }
 
+TEST(JoinTest, SmallTablesAreJoinedInOneTask) {
+  PlannerOptions options = TwoExecutors();
+  const Node dimensions = JoinOf(Join::INNER, BigintScan("nation", 2, 25),
+                                 BigintScan("region", 1, 5), {{1, 0}}, 25);
+  const Node join =
+      JoinOf(Join::INNER, BigintScan("fact", 2, kBig), dimensions, {{0, 0}}, kBig);
+  EXPECT_EQ(Planned(join, options).stages_size(), 3);
+  options.single_task_threshold = 8 << 20;
+  const auto graph = Planned(join, options);
+  ASSERT_EQ(graph.stages_size(), 2);
+  EXPECT_EQ(graph.stages(0).parallelism(), job::SINGLE_TASK);
+  EXPECT_EQ(graph.stages(0).scans_size(), 2);
+}
+
 TEST(JoinTest, ConstantsNeedNoExchange) {
   const auto graph =
       Planned(JoinOf(Join::SEMI, BigintScan("l", 1, kBig), OneRow(3), {{0, 0}}, kSmall));

@@ -510,9 +510,7 @@ arrow::Result<Rows> CheckOutput(const Stage& stage, Rows rows) {
   return rows;
 }
 
-}  // namespace
-
-arrow::Status CheckGraph(const JobGraph& graph) {
+arrow::Status Check(const JobGraph& graph, bool allow_unread) {
   std::vector<Rows> outputs;
   std::set<uint32_t> read;
   for (const Stage& stage : graph.stages()) {
@@ -535,11 +533,22 @@ arrow::Status CheckGraph(const JobGraph& graph) {
     outputs.push_back(std::move(rows));
   }
   for (const Stage& stage : graph.stages()) {
-    if (stage.id() != graph.result_stage() && !read.contains(stage.id())) {
+    if (!allow_unread && stage.id() != graph.result_stage() &&
+        !read.contains(stage.id())) {
       return BadStage(stage, "nothing reads it");
     }
   }
   return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Status CheckGraph(const JobGraph& graph) {
+  return Check(graph, false);
+}
+
+arrow::Status CheckRunningGraph(const JobGraph& graph) {
+  return Check(graph, true);
 }
 
 }  // namespace ballista::planner

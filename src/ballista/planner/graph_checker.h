@@ -12,4 +12,8 @@ namespace ballista::planner {
 // The graph passes plan::ValidateGraph. Errors: Internal, naming the stage and the node.
 arrow::Status CheckGraph(const job::JobGraph& graph);
 
+// The same of a graph that was planned again while it ran: stages may be left over that
+// nothing reads.
+arrow::Status CheckRunningGraph(const job::JobGraph& graph);
+
 }  // namespace ballista::planner

@@ -60,6 +60,8 @@ class NodePlanner {
 
   // ---- plan_join.cc
   arrow::Result<Fragment> PlanJoin(plan::Node node);
+  // A sub-plan that reads next to nothing becomes one single-task fragment.
+  arrow::Result<Fragment> PlanJoinSide(plan::Node node);
 
   // ---- plan_set.cc
   arrow::Result<Fragment> PlanDistinct(plan::Node node);

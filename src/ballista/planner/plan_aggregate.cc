@@ -270,9 +270,11 @@ std::optional<AggregateSplit> NodePlanner::SplitDistinct(const Node& node,
   }
   auto split = SplitAggregates(aggregate, LayoutOf(aggregate, true));
   if (!split || arguments.empty()) return std::nullopt;
+  // A constant is no key to spread the rows by.
   const bool hashable =
-      std::all_of(arguments.begin(), arguments.end(),
-                  [](const Expression& e) { return IsHashable(e.type()); });
+      std::all_of(arguments.begin(), arguments.end(), [](const Expression& e) {
+        return IsHashable(e.type()) && e.kind_case() != Expression::kLiteral;
+      });
   if (!hashable) return std::nullopt;
   const auto columns = AppendColumns(input, arguments);
   const Columns keys(columns.begin(), columns.end());

@@ -286,12 +286,41 @@ std::string Label(const Join& join, Placement::Kind kind) {
          text + " join";
 }
 
+// Of what is small enough for a job of one task, the part that a sub-plan may read to run
+// as one task within a larger job.
+constexpr double kSubplanShare = 0.125;
+
+bool HasReference(const Node& root) {
+  bool found = false;
+  plan::VisitNodes(root,
+                   [&](const Node& node) { found = found || node.has_shared_ref(); });
+  return found;
+}
+
 }  // namespace
 
+arrow::Result<Fragment> NodePlanner::PlanJoinSide(Node node) {
+  const double bytes = ScannedBytes(node);
+  const double limit =
+      kSubplanShare * static_cast<double>(options_.single_task_threshold);
+  if (bytes == 0 || bytes > limit || HasReference(node)) return Plan(std::move(node));
+  // Joins of small tables with each other, in one stage instead of one for each table.
+  Fragment whole;
+  plan::VisitNodes(node, [&](const Node& visited) {
+    if (!visited.has_scan()) return;
+    whole.steps.push_back("scan " + (visited.scan().table().empty()
+                                         ? visited.scan().format()
+                                         : visited.scan().table()));
+  });
+  if (whole.steps.size() > 1) whole.steps.push_back("join");
+  whole.root = std::move(node);
+  return whole;
+}
+
 arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Fragment> inputs, PlanInputs(&node));
-  Fragment left = std::move(inputs[0]);
-  Fragment right = std::move(inputs[1]);
+  ARROW_ASSIGN_OR_RAISE(Fragment left, PlanJoinSide(TakeInput(&node, 0)));
+  ARROW_ASSIGN_OR_RAISE(Fragment right, PlanJoinSide(TakeInput(&node, 1)));
+  node.clear_inputs();
   const int old_left = left.root.types_size();
   const int old_right = right.root.types_size();
 

@@ -147,6 +147,11 @@ void SchedulerCore::Impl::StageCompleted(JobState* job, uint32_t stage) {
   }
   if (!state.completed_once) {
     state.completed_once = true;
+    for (uint32_t waiting : state.held) {
+      --job->stages[waiting].holds;
+      job->UpdateLaunchable(waiting);
+    }
+    state.held.clear();
     if (replanner_ != nullptr && Replan(job)) return;
   }
   UpdateReady(job);

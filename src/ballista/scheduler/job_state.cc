@@ -23,7 +23,7 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
 bool JobState::Launchable(uint32_t stage) const {
   const StageState& state = stages[stage];
   return !finished && state.needed && state.incomplete_producers == 0 &&
-         (!state.formed || state.pending > 0);
+         state.holds == 0 && (!state.formed || state.pending > 0);
 }
 
 void JobState::UpdateLaunchable(uint32_t stage) {
@@ -40,6 +40,8 @@ void JobState::Link() {
     state.producers.clear();
     state.consumers.clear();
     state.incomplete_producers = 0;
+    state.holds = 0;
+    state.held.clear();
     state.inputs.reset();
     state.definition.reset();
   }
@@ -64,6 +66,15 @@ void JobState::Link() {
       stages[producer].needed = true;
       stages[producer].consumers.push_back(id);
       if (!stages[producer].complete) ++state.incomplete_producers;
+    }
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    if (stages[id].formed) continue;
+    for (uint32_t first : graph.stages(id).start_after()) {
+      if (first >= stages.size() || !stages[first].needed) continue;
+      if (stages[first].complete || stages[first].completed_once) continue;
+      ++stages[id].holds;
+      stages[first].held.push_back(id);
     }
   }
   for (uint32_t id = 0; id < stages.size(); ++id) {

@@ -51,6 +51,10 @@ struct StageState {
   bool completed_once = false;
   bool repeatable = true;  // run again, it gives the same rows
   uint32_t incomplete_producers = 0;
+  // Stages that this one waits for without reading them (Stage.start_after), and those
+  // that wait for it.
+  uint32_t holds = 0;
+  std::vector<uint32_t> held;
   uint32_t pending = 0;
   uint32_t running = 0;
   uint32_t finished = 0;

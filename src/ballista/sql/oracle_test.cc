@@ -67,15 +67,15 @@ std::vector<std::string> RowsOf(const arrow::Table& table, bool ordered) {
 
 class Oracle : public SqlTest {
  protected:
-  static engine::DuckDbEngine& Engine() {
-    static auto instance = [] {
-      engine::DuckDbEngineOptions options;
-      options.threads = 2;
-      options.memory_limit = 2ULL << 30;
-      return engine::DuckDbEngine::Make(options).ValueOrDie();
-    }();
-    return *instance;
+  // Not a static of its own: a DuckDB instance must be gone before its thread's locals.
+  static void SetUpTestSuite() {
+    engine::DuckDbEngineOptions options;
+    options.threads = 2;
+    options.memory_limit = 2ULL << 30;
+    instance_ = engine::DuckDbEngine::Make(options).ValueOrDie();
   }
+  static void TearDownTestSuite() { instance_.reset(); }
+  static engine::DuckDbEngine& Engine() { return *instance_; }
 
   static arrow::Result<std::shared_ptr<arrow::Table>> Run(plan::Plan plan) {
     CollectingSink sink;
@@ -158,6 +158,7 @@ class Oracle : public SqlTest {
     EXPECT_EQ(Difference(sql, ordered), "") << sql;
   }
 
+  inline static std::unique_ptr<engine::DuckDbEngine> instance_;
   int checked_ = 0;
   int whole_ = 0;
 };
@@ -184,6 +185,12 @@ TEST_F(Oracle, File) {
     const auto difference = Difference(sql, false);
     if (!difference.empty()) {
       std::cout << "DIFFERS " << sql.substr(0, 400) << "\n  " << difference << "\n";
+      const auto statement = session_->Compile(sql);
+      if (statement.ok() && !statement->rows) {
+        const auto text = Engine().Describe(statement->plan.root());
+        std::cout << "  run as " << (text.ok() ? *text : text.status().ToString())
+                  << "\n";
+      }
     }
   }
   std::cout << checked_ << " statements, " << whole_ << " of them whole\n";

@@ -117,9 +117,11 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
   if (format != "parquet" && format != "csv" && format != "json") {
     throw Unsupported("COPY ... TO in the format " + format);
   }
+  if (copy.return_type != duckdb::CopyFunctionReturnType::CHANGED_ROWS) {
+    throw Unsupported("COPY ... TO with RETURN_FILES or RETURN_STATS");
+  }
   bool many_files = copy.per_thread_output || copy.rotate;
-  static const std::set<std::string> refused = {"return_files", "return_stats", "append",
-                                                "preserve_order"};
+  static const std::set<std::string> refused = {"append", "preserve_order"};
   static const std::set<std::string> consumed = {"format", "partition_by",
                                                  "per_thread_output", "use_tmp_file"};
   for (const auto& [name, values] : info.options) {

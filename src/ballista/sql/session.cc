@@ -171,9 +171,18 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
     }
     ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
     if (statements.size() != 1) return NotSupported("one statement at a time, please");
+    ParameterValues given;
+    bool takes_parameters = true;
+    if (statements[0]->type == StatementType::EXECUTE_STATEMENT) {
+      const auto& execute = statements[0]->Cast<duckdb::ExecuteStatement>();
+      ARROW_ASSIGN_OR_RAISE(auto bound, BindExecute(execute));
+      statements[0] = std::move(bound.statement);
+      given = std::move(bound.values);
+      takes_parameters = false;
+    }
     auto& statement = *statements[0];
     description.is_query = ReturnsRows(statement);
-    const auto count = statement.named_param_map.size();
+    const auto count = takes_parameters ? statement.named_param_map.size() : 0;
     std::vector<std::shared_ptr<arrow::Field>> parameters(
         count, arrow::field("", arrow::null()));
     duckdb::vector<duckdb::LogicalType> types;
@@ -182,6 +191,7 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
     arrow::Status described;
     connection_.context->RunFunctionInTransaction([&] {
       duckdb::Planner planner(*connection_.context);
+      for (const auto& [name, value] : given) planner.parameter_data[name] = value;
       planner.CreatePlan(statement.Copy());
       if (!planner.properties.bound_all_parameters) {
         // A parameter's type depends on its value: NULL stands in for each.
@@ -419,28 +429,37 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   return result;
 }
 
-arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& statement) {
+arrow::Result<Session::BoundExecute> Session::BindExecute(
+    const duckdb::ExecuteStatement& statement) {
   const auto found = prepared_.find(duckdb::StringUtil::Lower(statement.name));
   if (found == prepared_.end()) {
     return UserErrorStatus(UserError::CATALOG,
                            "there is no prepared statement " + statement.name);
   }
-  ParameterValues values;
+  BoundExecute bound;
   for (const auto& [name, expression] : statement.named_values) {
     const auto result = connection_.Query("SELECT (" + expression->ToString() + ")");
     if (result->HasError()) return ToStatus(result->GetErrorObject());
-    values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
+    bound.values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
   }
   const auto& wanted = found->second->named_param_map;
-  bool fits = wanted.size() == values.size();
-  for (const auto& [name, position] : wanted) fits = fits && values.count(name) > 0;
+  bool fits = wanted.size() == bound.values.size();
+  for (const auto& [name, position] : wanted) {
+    fits = fits && bound.values.count(name) > 0;
+  }
   if (!fits) {
     return UserErrorStatus(UserError::BINDER,
                            "the prepared statement " + statement.name + " takes " +
                                std::to_string(wanted.size()) + " values, and got " +
-                               std::to_string(values.size()));
+                               std::to_string(bound.values.size()));
   }
-  return CompileParsed(found->second->Copy(), values);
+  bound.statement = found->second->Copy();
+  return bound;
+}
+
+arrow::Result<Statement> Session::CompileExecute(duckdb::ExecuteStatement& statement) {
+  ARROW_ASSIGN_OR_RAISE(auto bound, BindExecute(statement));
+  return CompileParsed(std::move(bound.statement), bound.values);
 }
 
 // A PIVOT without an IN list: first a type with the distinct values is made, then the

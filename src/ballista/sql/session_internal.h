@@ -42,6 +42,12 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
                                           const ParameterValues& parameters);
   arrow::Result<Statement> CompileCopy(const duckdb::CopyStatement& statement,
                                        const ParameterValues& parameters);
+  // A prepared statement and the values that an EXECUTE gives it.
+  struct BoundExecute {
+    Parsed statement;
+    ParameterValues values;
+  };
+  arrow::Result<BoundExecute> BindExecute(const duckdb::ExecuteStatement& statement);
   arrow::Result<Statement> CompileExecute(duckdb::ExecuteStatement& statement);
   arrow::Result<Statement> CompilePivot(std::vector<Parsed> pieces,
                                         const ParameterValues& parameters);

@@ -141,11 +141,6 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        {},
        "Stages that have not started are planned again from the exact sizes of the ones "
        "before them."},
-      {"ballista.shuffle_compression",
-       Type::kChoice,
-       "none",
-       {"none", "lz4", "zstd"},
-       "How rows between stages are compressed."},
       {"ballista.shuffle_partitions",
        Type::kUnsigned,
        "0",

@@ -94,8 +94,8 @@ TEST_F(Session, OwnOptions) {
   EXPECT_EQ(*session_->GetOption("ballista.shuffle_partitions"), "7");
   EXPECT_EQ(Row("SHOW ballista.shuffle_partitions"),
             (std::vector<std::string>{"ballista.shuffle_partitions", "7"}));
-  Compile("SET \"ballista.shuffle_compression\" = lz4");
-  EXPECT_EQ(*session_->GetOption("ballista.shuffle_compression"), "lz4");
+  Compile("SET \"ballista.replan\" = off");
+  EXPECT_EQ(*session_->GetOption("ballista.replan"), "false");
   Compile("RESET ballista.shuffle_partitions");
   EXPECT_EQ(*session_->GetOption("ballista.shuffle_partitions"), "0");
   Error("SET ballista.replan = maybe");
@@ -194,7 +194,7 @@ TEST_F(Session, ExplainHasThePlan) {
 TEST_F(Session, CopyWritesAtTheRoot) {
   auto statement =
       Compile("COPY (SELECT 1 AS a, 2 AS b) TO '" + Path("out.parquet") + "'");
-  ASSERT_EQ(statement.kind, Statement::Kind::kQuery);
+  ASSERT_EQ(statement.kind, Statement::Kind::kInsertRows);
   EXPECT_FALSE(statement.is_query);
   ASSERT_TRUE(statement.plan.root().has_write());
   EXPECT_TRUE(statement.plan.root().write().single_file());
@@ -207,6 +207,10 @@ TEST_F(Session, CopyWritesAtTheRoot) {
   EXPECT_EQ(write.partition_by(0), 1u);
   EXPECT_EQ(write.names_size(), 2);
   EXPECT_FALSE(std::filesystem::exists(Path("out")));
+  EXPECT_EQ(Error("COPY (SELECT 1) TO '" + Path("out") +
+                  "' (FORMAT parquet, RETURN_FILES)")
+                .kind(),
+            UserError::NOT_SUPPORTED);
 }
 
 TEST_F(Session, SequencesLiveInTheScheduler) {

@@ -17,7 +17,7 @@ arrow::Status Apply(const plan::Setting& setting, duckdb::Connection* connection
   auto statement = duckdb::make_uniq<duckdb::SetVariableStatement>(
       setting.name(),
       duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value(setting.value())),
-      duckdb::SetScope::AUTOMATIC);
+      duckdb::SetScope::SESSION);
   auto result = connection->Query(std::move(statement));
   if (!result->HasError()) return arrow::Status::OK();
   return UserErrorStatus(UserError::BINDER,

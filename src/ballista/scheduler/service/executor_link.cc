@@ -10,7 +10,8 @@ namespace ballista::scheduler {
 namespace {
 
 constexpr auto kCallTimeout = std::chrono::seconds(20);
-// A connection that is refused is tried again this often, so that a hiccup costs no executor.
+// A connection that is refused is tried again this often, so that a hiccup costs no
+// executor.
 constexpr int kTries = 3;
 constexpr auto kRetryDelay = std::chrono::milliseconds(100);
 
@@ -69,15 +70,13 @@ arrow::Status ExecutorLink::Deliver(const OutboundRequest& request) {
   const std::string& host = executor_.host();
   const auto port = executor_.port();
   if (const auto* launch = std::get_if<control::LaunchTasksRequest>(&request)) {
-    return flight::CallPeer<control::LaunchTasksResponse>(clients_, host, port,
-                                                      "launch_tasks", *launch,
-                                                      kCallTimeout)
+    return flight::CallPeer<control::LaunchTasksResponse>(
+               clients_, host, port, "launch_tasks", *launch, kCallTimeout)
         .status();
   }
   if (const auto* cancel = std::get_if<control::CancelTasksRequest>(&request)) {
-    return flight::CallPeer<control::LaunchTasksResponse>(clients_, host, port,
-                                                      "cancel_tasks", *cancel,
-                                                      kCallTimeout)
+    return flight::CallPeer<control::LaunchTasksResponse>(
+               clients_, host, port, "cancel_tasks", *cancel, kCallTimeout)
         .status();
   }
   return flight::CallPeer<control::LaunchTasksResponse>(

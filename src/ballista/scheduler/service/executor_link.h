@@ -1,5 +1,6 @@
-// The scheduler's connection to one executor: requests go out in order, from one thread of its own, so that an
-// executor never sees the removal of a job before the launch of its tasks.
+// The scheduler's connection to one executor: requests go out in order, from one thread
+// of its own, so that an executor never sees the removal of a job before the launch of
+// its tasks.
 #pragma once
 
 #include <chrono>
@@ -17,15 +18,16 @@
 
 namespace ballista::scheduler {
 
-using OutboundRequest = std::variant<control::LaunchTasksRequest, control::CancelTasksRequest,
-                                     control::RemoveJobsRequest>;
+using OutboundRequest =
+    std::variant<control::LaunchTasksRequest, control::CancelTasksRequest,
+                 control::RemoveJobsRequest>;
 
-// Thread-safe. The destructor drops what was not sent yet and waits for the call under way (bounded by its
-// deadline).
+// Thread-safe. The destructor drops what was not sent yet and waits for the call under
+// way (bounded by its deadline).
 class ExecutorLink {
  public:
-  // Called from the link's thread when a request could not be delivered. A lost launch is worth an event; an
-  // executor that cannot be reached at all is lost.
+  // Called from the link's thread when a request could not be delivered. A lost launch is
+  // worth an event; an executor that cannot be reached at all is lost.
   using FailureCallback =
       std::function<void(const OutboundRequest& request, const arrow::Status& status)>;
 

@@ -1,10 +1,10 @@
 #include "ballista/scheduler/service/explain.h"
 
-#include <algorithm>
-#include <map>
-
 #include <arrow/array/builder_binary.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
 
 #include "ballista/plan/plan.h"
 
@@ -25,7 +25,9 @@ std::string Milliseconds(double microseconds) {
   return fmt::format("{:.1f} ms", microseconds / 1000);
 }
 
-std::string Count(double value) { return fmt::format("{:.0f}", value); }
+std::string Count(double value) {
+  return fmt::format("{:.0f}", value);
+}
 
 // "total (min/median/max)" of one figure over the tasks; just the figure for one task.
 std::string Spread(std::vector<double> values, std::string (*format)(double),
@@ -112,8 +114,8 @@ std::string AnalyzedPlan(const job::JobGraph& graph,
                          const control::JobProgressResponse& progress) {
   std::map<uint32_t, std::vector<const TaskReport*>> by_stage;
   for (const auto& report : reports) by_stage[report.stage_id].push_back(&report);
-  std::string text =
-      fmt::format("Ran in {}\n", Milliseconds(static_cast<double>(progress.elapsed_us())));
+  std::string text = fmt::format(
+      "Ran in {}\n", Milliseconds(static_cast<double>(progress.elapsed_us())));
   text += plan::ToString(graph);
   text += "\nWhat the stages did:\n";
   for (const auto& stage : graph.stages()) {

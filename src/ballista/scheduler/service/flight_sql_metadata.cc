@@ -1,10 +1,5 @@
 #include "ballista/scheduler/service/flight_sql_metadata.h"
 
-#include <map>
-#include <utility>
-#include <variant>
-#include <vector>
-
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_nested.h>
 #include <arrow/array/builder_primitive.h>
@@ -13,6 +8,11 @@
 #include <arrow/ipc/writer.h>
 #include <arrow/scalar.h>
 #include <arrow/util/config.h>
+
+#include <map>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
@@ -35,7 +35,9 @@ std::optional<Message> Unpack(const google::protobuf::Any& any) {
   return message;
 }
 
-SchemaPtr CatalogsSchema() { return arrow::schema({field("catalog_name", utf8(), false)}); }
+SchemaPtr CatalogsSchema() {
+  return arrow::schema({field("catalog_name", utf8(), false)});
+}
 
 SchemaPtr DbSchemasSchema() {
   return arrow::schema(
@@ -50,7 +52,9 @@ SchemaPtr TablesSchema(bool with_schema) {
   return arrow::schema(std::move(fields));
 }
 
-SchemaPtr TableTypesSchema() { return arrow::schema({field("table_type", utf8(), false)}); }
+SchemaPtr TableTypesSchema() {
+  return arrow::schema({field("table_type", utf8(), false)});
+}
 
 SchemaPtr PrimaryKeysSchema() {
   return arrow::schema(
@@ -97,7 +101,8 @@ std::string Quoted(const std::string& text) {
   return quoted + "'";
 }
 
-// Runs a catalog query, which gives its rows at once, and gives them the specified schema.
+// Runs a catalog query, which gives its rows at once, and gives them the specified
+// schema.
 arrow::Result<TablePtr> CatalogQuery(sql::SqlSession* session, const std::string& sql,
                                      const SchemaPtr& schema) {
   ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql));
@@ -106,7 +111,8 @@ arrow::Result<TablePtr> CatalogQuery(sql::SqlSession* session, const std::string
   }
   std::vector<std::shared_ptr<arrow::ChunkedArray>> columns;
   for (int i = 0; i < schema->num_fields(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto column, statement.rows->column(i)->View(schema->field(i)->type()));
+    ARROW_ASSIGN_OR_RAISE(auto column,
+                          statement.rows->column(i)->View(schema->field(i)->type()));
     columns.push_back(std::move(column));
   }
   return arrow::Table::Make(schema, std::move(columns), statement.rows->num_rows());
@@ -139,7 +145,8 @@ arrow::Result<std::string> TableSchemaBytes(sql::SqlSession* session,
                                             const std::string& name) {
   auto described = session->Describe("SELECT * FROM " + name);
   // A table whose files are gone still lists, without columns.
-  const auto schema = described.ok() ? described->schema : arrow::schema(arrow::FieldVector{});
+  const auto schema =
+      described.ok() ? described->schema : arrow::schema(arrow::FieldVector{});
   ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::ipc::SerializeSchema(*schema));
   return buffer->ToString();
 }

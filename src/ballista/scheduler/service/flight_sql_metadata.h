@@ -1,13 +1,13 @@
-// The metadata commands of Flight SQL: catalogs, schemas, tables, table types, keys (there are none), server
-// information.
+// The metadata commands of Flight SQL: catalogs, schemas, tables, table types, keys
+// (there are none), server information.
 #pragma once
-
-#include <memory>
-#include <optional>
 
 #include <arrow/result.h>
 #include <arrow/table.h>
 #include <google/protobuf/any.pb.h>
+
+#include <memory>
+#include <optional>
 
 #include "ballista/sql/session.h"
 

@@ -1,12 +1,12 @@
 #include "ballista/scheduler/service/flight_sql_service.h"
 
-#include <utility>
-#include <variant>
-
 #include <arrow/buffer.h>
 #include <arrow/ipc/writer.h>
 #include <fmt/format.h>
 #include <google/protobuf/any.pb.h>
+
+#include <utility>
+#include <variant>
 
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
@@ -58,8 +58,9 @@ arrow::Result<std::unique_ptr<fl::FlightInfo>> MakeInfo(
     const arrow::Schema& schema, const fl::FlightDescriptor& descriptor,
     std::string ticket, int64_t rows, std::string app_metadata) {
   const fl::FlightEndpoint endpoint(fl::Ticket{std::move(ticket)}, {}, std::nullopt, "");
-  ARROW_ASSIGN_OR_RAISE(auto info, fl::FlightInfo::Make(schema, descriptor, {endpoint}, rows,
-                                                        -1, true, std::move(app_metadata)));
+  ARROW_ASSIGN_OR_RAISE(
+      auto info, fl::FlightInfo::Make(schema, descriptor, {endpoint}, rows, -1, true,
+                                      std::move(app_metadata)));
   return std::make_unique<fl::FlightInfo>(std::move(info));
 }
 
@@ -145,9 +146,9 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
 arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
     const Context& context, const std::string& sql, const fl::FlightDescriptor& request) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(const auto handle,
-                        queries_->Execute(session.get(), sql, {},
-                                          [&] { return context.is_cancelled(); }));
+  ARROW_ASSIGN_OR_RAISE(const auto handle, queries_->Execute(session.get(), sql, {}, [&] {
+    return context.is_cancelled();
+  }));
   sqlp::TicketStatementQuery ticket;
   ticket.set_statement_handle(handle.id);
   return MakeInfo(*handle.schema, request, Pack(ticket), handle.rows, handle.id);
@@ -199,9 +200,9 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
   std::shared_ptr<arrow::RecordBatchReader> reader;
   sqlp::TicketStatementQuery ticket;
   if (UnpackInto(any, &ticket)) {
-    ARROW_ASSIGN_OR_RAISE(reader,
-                          queries_->OpenResult(ticket.statement_handle(),
-                                               [&] { return context.is_cancelled(); }));
+    ARROW_ASSIGN_OR_RAISE(reader, queries_->OpenResult(ticket.statement_handle(), [&] {
+      return context.is_cancelled();
+    }));
   } else {
     ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
     ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
@@ -268,8 +269,7 @@ void FlightSqlService::AddControlActions() {
         return jobs_->Progress(r.job_id());
       });
   router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
-      "cancel_job",
-      [this](const auto& r) -> arrow::Result<control::CancelJobRequest> {
+      "cancel_job", [this](const auto& r) -> arrow::Result<control::CancelJobRequest> {
         queries_->Cancel(r.job_id());
         return r;
       });
@@ -289,10 +289,9 @@ void FlightSqlService::AddSqlActions() {
                  });
   router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
                  [this](const Context&, std::string_view body) { return Close(body); });
-  router_.AddRaw("CancelFlightInfo", "Cancels a query.",
-                 [this](const Context&, std::string_view body) {
-                   return CancelFlightInfo(body);
-                 });
+  router_.AddRaw(
+      "CancelFlightInfo", "Cancels a query.",
+      [this](const Context&, std::string_view body) { return CancelFlightInfo(body); });
   router_.AddRaw("SetSessionOptions", "Sets options of the session.",
                  [this](const Context& context, std::string_view body) {
                    return SetSessionOptions(context, body);
@@ -301,14 +300,14 @@ void FlightSqlService::AddSqlActions() {
                  [this](const Context& context, std::string_view) {
                    return GetSessionOptions(context);
                  });
-  router_.AddRaw("CloseSession", "Ends the session.",
-                 [this](const Context& context, std::string_view) {
-                   const bool closed = sessions_->Close(context);
-                   return fl::CloseSessionResult(closed
-                                                     ? fl::CloseSessionStatus::kClosed
-                                                     : fl::CloseSessionStatus::kNotClosable)
-                       .SerializeToString();
-                 });
+  router_.AddRaw(
+      "CloseSession", "Ends the session.",
+      [this](const Context& context, std::string_view) {
+        const bool closed = sessions_->Close(context);
+        return fl::CloseSessionResult(closed ? fl::CloseSessionStatus::kClosed
+                                             : fl::CloseSessionStatus::kNotClosable)
+            .SerializeToString();
+      });
 }
 
 arrow::Result<std::string> FlightSqlService::Close(std::string_view body) {
@@ -326,7 +325,8 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   ARROW_ASSIGN_OR_RAISE(auto description, session->Describe(request.query()));
   sqlp::ActionCreatePreparedStatementResult result;
   result.set_prepared_statement_handle(prepared_.Add(request.query()));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(), SchemaBytes(description.schema));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
+                        SchemaBytes(description.schema));
   ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
                         SchemaBytes(description.parameters));
   result.set_is_update(!description.is_query);

@@ -1,11 +1,11 @@
-// The scheduler's Flight server: Flight SQL for clients, and the control actions of executors and clients, on one
-// port.
+// The scheduler's Flight server: Flight SQL for clients, and the control actions of
+// executors and clients, on one port.
 #pragma once
+
+#include <arrow/flight/server.h>
 
 #include <memory>
 #include <string>
-
-#include <arrow/flight/server.h>
 
 #include "ballista/flight/rpc.h"
 #include "ballista/scheduler/service/job_service.h"
@@ -29,9 +29,10 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Status DoGet(const arrow::flight::ServerCallContext& context,
                       const arrow::flight::Ticket& request,
                       std::unique_ptr<arrow::flight::FlightDataStream>* stream) override;
-  arrow::Status DoPut(const arrow::flight::ServerCallContext& context,
-                      std::unique_ptr<arrow::flight::FlightMessageReader> reader,
-                      std::unique_ptr<arrow::flight::FlightMetadataWriter> writer) override;
+  arrow::Status DoPut(
+      const arrow::flight::ServerCallContext& context,
+      std::unique_ptr<arrow::flight::FlightMessageReader> reader,
+      std::unique_ptr<arrow::flight::FlightMetadataWriter> writer) override;
   arrow::Status DoAction(const arrow::flight::ServerCallContext& context,
                          const arrow::flight::Action& action,
                          std::unique_ptr<arrow::flight::ResultStream>* result) override;

@@ -169,7 +169,8 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
   if (executor.id().empty() || executor.host().empty() || executor.port() == 0 ||
       executor.incarnation().empty()) {
     return arrow::Status::Invalid(
-        "a register_executor request needs the executor's id, incarnation, host and port");
+        "a register_executor request needs the executor's id, incarnation, host and "
+        "port");
   }
   LOG_INFO("ballista::scheduler",
            "Received register_executor request for ExecutorMetadata {{ id: \"{}\", host: "
@@ -189,8 +190,7 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
   event.executor = executor;
   event.running.assign(request.running().begin(), request.running().end());
   PostLocked(std::move(event));
-  response.set_heartbeat_interval_ms(
-      static_cast<uint32_t>(heartbeat_interval_.count()));
+  response.set_heartbeat_interval_ms(static_cast<uint32_t>(heartbeat_interval_.count()));
   response.set_scheduler_id(id_);
   for (const auto& one : core_.Executors()) *response.add_executors() = one;
   changed_.notify_all();
@@ -339,7 +339,9 @@ bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
   return true;
 }
 
-void JobService::Touch(const std::string& job_id) { Post(JobResultRead{job_id}); }
+void JobService::Touch(const std::string& job_id) {
+  Post(JobResultRead{job_id});
+}
 
 control::JobProgressResponse JobService::Progress(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);

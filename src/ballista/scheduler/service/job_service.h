@@ -1,6 +1,9 @@
-// Runs jobs: the shell around the scheduler's core. It owns the core behind a lock, turns calls into events,
-// carries out effects (requests to executors), keeps the timer, and lets callers wait for the end of a job.
+// Runs jobs: the shell around the scheduler's core. It owns the core behind a lock, turns
+// calls into events, carries out effects (requests to executors), keeps the timer, and
+// lets callers wait for the end of a job.
 #pragma once
+
+#include <arrow/result.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -11,8 +14,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <arrow/result.h>
 
 #include "ballista/control.pb.h"
 #include "ballista/flight/client_pool.h"
@@ -47,8 +48,9 @@ class JobService {
   std::string Submit(const std::string& session_id, job::JobGraph graph,
                      const JobOptions& options);
 
-  // Waits for the end of the job. `abandoned` is asked now and then; once it says true the wait ends with
-  // Cancelled (the job goes on). Errors: the job's own, or Invalid for an unknown job.
+  // Waits for the end of the job. `abandoned` is asked now and then; once it says true
+  // the wait ends with Cancelled (the job goes on). Errors: the job's own, or Invalid for
+  // an unknown job.
   arrow::Result<JobFinished> Wait(const std::string& job_id,
                                   const std::function<bool()>& abandoned);
 
@@ -90,7 +92,8 @@ class JobService {
                      const OutboundRequest& request, const arrow::Status& status);
   // The link to the executor's process of today; null where there is none.
   ExecutorLink* LinkOf(const std::string& executor_id);
-  // Takes out the links of executors that are gone; the caller destroys them without the lock.
+  // Takes out the links of executors that are gone; the caller destroys them without the
+  // lock.
   std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
   void RunTimer();
 

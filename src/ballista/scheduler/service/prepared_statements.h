@@ -1,12 +1,12 @@
 // Prepared statements of all sessions, by handle. Bounded: the oldest go first.
 #pragma once
 
+#include <arrow/result.h>
+
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
-
-#include <arrow/result.h>
 
 namespace ballista::scheduler {
 

@@ -1,17 +1,18 @@
 #include "ballista/scheduler/service/query_service.h"
 
-#include <algorithm>
-#include <charconv>
-#include <utility>
-
 #include <arrow/array/builder_binary.h>
 #include <arrow/scalar.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/planner/adaptive_planner.h"
 #include "ballista/scheduler/service/explain.h"
 #include "ballista/scheduler/service/result_reader.h"
 
@@ -63,6 +64,17 @@ arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
                         IntegerOption(session, "ballista.single_task_threshold"));
   options.single_task_threshold = static_cast<uint64_t>(single);
   ARROW_ASSIGN_OR_RAISE(auto graph, planner::PlanJob(plan, options));
+  ARROW_ASSIGN_OR_RAISE(const std::string replan, session->GetOption("ballista.replan"));
+  if (replan == "true") {
+    auto* settings = graph.mutable_replanning();
+    settings->set_enabled(true);
+    settings->set_executors(options.executors);
+    settings->set_memory_per_executor(options.memory_per_executor);
+    settings->set_broadcast_threshold(options.broadcast_threshold);
+    settings->set_single_task_threshold(options.single_task_threshold);
+    settings->set_shuffle_partitions(options.shuffle_partitions);
+    planner::HoldForReplanning(&graph, {});
+  }
   ARROW_RETURN_NOT_OK(plan::ValidateGraph(graph));
   return graph;
 }
@@ -71,7 +83,9 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
                                                const plan::Plan& plan,
                                                bool collect_metrics) {
   ARROW_ASSIGN_OR_RAISE(auto graph, Plan(session, plan));
-  if (collect_metrics) {
+  ARROW_ASSIGN_OR_RAISE(const std::string always,
+                        session->GetOption("ballista.collect_metrics"));
+  if (collect_metrics || always == "true") {
     auto* setting = graph.add_settings();
     setting->set_name("ballista.collect_metrics");
     setting->set_value("true");

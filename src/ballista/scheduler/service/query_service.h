@@ -1,9 +1,13 @@
-// From SQL text to a result that can be streamed: compiles a statement in its session, plans and starts its job,
-// and opens the result when a client comes for it.
+// From SQL text to a result that can be streamed: compiles a statement in its session,
+// plans and starts its job, and opens the result when a client comes for it.
 //
-// A query is known by its id (of its job, where it has one). Its result can be opened once; whatever is kept of
-// it goes when the stream ends, or when nobody came for it.
+// A query is known by its id (of its job, where it has one). Its result can be opened
+// once; whatever is kept of it goes when the stream ends, or when nobody came for it.
 #pragma once
+
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+#include <arrow/table.h>
 
 #include <chrono>
 #include <functional>
@@ -11,10 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-
-#include <arrow/record_batch.h>
-#include <arrow/result.h>
-#include <arrow/table.h>
 
 #include "ballista/flight/client_pool.h"
 #include "ballista/planner/distributed_planner.h"
@@ -35,18 +35,20 @@ class QueryService {
  public:
   QueryService(JobService* jobs, flight::ClientPool* clients);
 
-  // Compiles and starts a statement. Queries go on in the background; DDL and changes of local tables have
-  // taken effect when this returns. `abandoned`: the client has gone.
+  // Compiles and starts a statement. Queries go on in the background; DDL and changes of
+  // local tables have taken effect when this returns. `abandoned`: the client has gone.
   arrow::Result<QueryHandle> Execute(sql::SqlSession* session, const std::string& sql,
                                      const std::vector<plan::Value>& parameters,
                                      const std::function<bool()>& abandoned);
 
-  // The rows of a query: waits for its job. The reader owns what is kept of the query and drops it at its end.
-  // Errors: the job's own; Invalid for an id that is not known (any more).
+  // The rows of a query: waits for its job. The reader owns what is kept of the query and
+  // drops it at its end. Errors: the job's own; Invalid for an id that is not known (any
+  // more).
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResult(
       const std::string& query_id, const std::function<bool()>& abandoned);
 
-  // Runs the statement to its end and gives the count of an update, -1 where there is none.
+  // Runs the statement to its end and gives the count of an update, -1 where there is
+  // none.
   arrow::Result<int64_t> ExecuteUpdate(sql::SqlSession* session, const std::string& sql,
                                        const std::vector<plan::Value>& parameters,
                                        const std::function<bool()>& abandoned);

@@ -1,10 +1,10 @@
 #include "ballista/scheduler/service/result_reader.h"
 
-#include <utility>
-
 #include <arrow/flight/client.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
+
+#include <utility>
 
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
@@ -57,8 +57,9 @@ class ResultReader : public arrow::RecordBatchReader {
     if (part.inline_result != nullptr) {
       // Owned: batches point into it, and outlive the part.
       auto buffer = arrow::Buffer::FromString(*part.inline_result);
-      ARROW_ASSIGN_OR_RAISE(inline_, arrow::ipc::RecordBatchStreamReader::Open(
-                                         std::make_shared<arrow::io::BufferReader>(buffer)));
+      ARROW_ASSIGN_OR_RAISE(inline_,
+                            arrow::ipc::RecordBatchStreamReader::Open(
+                                std::make_shared<arrow::io::BufferReader>(buffer)));
       schema = inline_->schema();
     } else {
       ARROW_RETURN_NOT_OK(Failed(OpenRemote(part, &schema)));
@@ -67,7 +68,8 @@ class ResultReader : public arrow::RecordBatchReader {
     return arrow::Status::OK();
   }
 
-  arrow::Status OpenRemote(const ResultPart& part, std::shared_ptr<arrow::Schema>* schema) {
+  arrow::Status OpenRemote(const ResultPart& part,
+                           std::shared_ptr<arrow::Schema>* schema) {
     control::FetchTicket ticket;
     ticket.set_wire_version(kWireVersion);
     ticket.set_job_id(result_.job_id);
@@ -104,7 +106,8 @@ class ResultReader : public arrow::RecordBatchReader {
     const auto& executor = result_.parts[part_].executor;
     return ExecutorLostStatus("the result of job " + result_.job_id +
                                   " could not be read from the executor at " +
-                                  executor.host() + ":" + std::to_string(executor.port()) +
+                                  executor.host() + ":" +
+                                  std::to_string(executor.port()) +
                                   "; run the query again: " + status.message(),
                               executor.executor_id());
   }

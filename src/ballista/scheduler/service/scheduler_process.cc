@@ -8,6 +8,7 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
 #include "ballista/http/http_server.h"
+#include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
 #include "ballista/sql/session.h"
 
@@ -22,7 +23,7 @@ constexpr auto kSessionIdleLimit = std::chrono::hours(1);
 struct SchedulerProcess::Parts {
   Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine)
       : sql(std::move(engine)),
-        jobs(MakeOptions(config), nullptr, &clients, config.heartbeat_interval),
+        jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval),
         queries(&jobs, &clients),
         sessions(sql.get(), kMaxSessions, kSessionIdleLimit),
         service(&jobs, &queries, &sessions) {}
@@ -35,6 +36,7 @@ struct SchedulerProcess::Parts {
 
   std::unique_ptr<sql::SqlEngine> sql;
   flight::ClientPool clients;
+  AdaptiveReplanner replanner;
   JobService jobs;
   QueryService queries;
   SessionRegistry sessions;
@@ -46,7 +48,9 @@ struct SchedulerProcess::Parts {
 SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)
     : parts_(std::move(parts)) {}
 
-SchedulerProcess::~SchedulerProcess() { Stop(); }
+SchedulerProcess::~SchedulerProcess() {
+  Stop();
+}
 
 arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
     const config::SchedulerConfig& config, const Refuse& refuse) {
@@ -54,16 +58,16 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   options.memory_limit = config.memory_limit;
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   auto parts = std::make_unique<Parts>(config, std::move(engine));
-  const auto started = parts->server.Start(&parts->service, config.bind_host, config.port);
+  const auto started =
+      parts->server.Start(&parts->service, config.bind_host, config.port);
   if (!started.ok()) return refuse("port", started.message());
   LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   if (config.http_port != 0) {
     JobService* jobs = &parts->jobs;
-    auto http = http::HttpServer::Start(config.bind_host,
-                                        static_cast<int>(config.http_port),
-                                        {[jobs] { return jobs->Executors(); },
-                                         [jobs] { return jobs->AllProgress(); }});
+    auto http = http::HttpServer::Start(
+        config.bind_host, static_cast<int>(config.http_port),
+        {[jobs] { return jobs->Executors(); }, [jobs] { return jobs->AllProgress(); }});
     if (!http.ok()) return refuse("http-port", http.status().message());
     parts->http = std::move(*http);
     LOG_INFO("scheduler", "HTTP interface listening on {}:{}", config.bind_host,
@@ -72,7 +76,9 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   return std::unique_ptr<SchedulerProcess>(new SchedulerProcess(std::move(parts)));
 }
 
-int SchedulerProcess::port() const { return parts_->service.port(); }
+int SchedulerProcess::port() const {
+  return parts_->service.port();
+}
 
 void SchedulerProcess::Stop() {
   parts_->http.reset();

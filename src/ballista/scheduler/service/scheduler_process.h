@@ -1,13 +1,13 @@
-// A whole scheduler: planning engine, job service, Flight server. Used by the scheduler program, and by an
-// executor that runs one in its own process (--local).
+// A whole scheduler: planning engine, job service, Flight server. Used by the scheduler
+// program, and by an executor that runs one in its own process (--local).
 #pragma once
+
+#include <arrow/result.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <arrow/result.h>
 
 #include "ballista/config/config.h"
 

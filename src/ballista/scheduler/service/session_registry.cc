@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::string_view kCookie = "ballista_session";
 
-// The value of our cookie in a Cookie header ("a=b; ballista_session=ID"); empty: not there.
+// The value of our cookie in a Cookie header ("a=b; ballista_session=ID"); empty: not
+// there.
 std::string CookieValue(std::string_view header) {
   while (!header.empty()) {
     const size_t end = header.find(';');
@@ -21,7 +22,8 @@ std::string CookieValue(std::string_view header) {
     const size_t equals = pair.find('=');
     if (equals == std::string_view::npos || pair.substr(0, equals) != kCookie) continue;
     std::string_view value = pair.substr(equals + 1);
-    if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+    if (value.size() >= 2 && value.front() == '"')
+      value = value.substr(1, value.size() - 2);
     return std::string(value);
   }
   return "";
@@ -52,7 +54,8 @@ arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
   if (!id.empty()) {
     auto& entry = sessions_[id];
     entry.used = now;
-    // A client that sends cookies is found by them alone: its port may be another client's tomorrow.
+    // A client that sends cookies is found by them alone: its port may be another
+    // client's tomorrow.
     if (context.incoming_headers().count("cookie") > 0) by_peer_.erase(entry.peer);
     return entry.session;
   }
@@ -85,9 +88,9 @@ void SessionRegistry::EvictLocked(std::chrono::steady_clock::time_point now) {
     it = now - it->second.used > idle_limit_ ? evict(it) : std::next(it);
   }
   if (sessions_.size() < max_sessions_) return;
-  evict(std::min_element(sessions_.begin(), sessions_.end(), [](const auto& a, const auto& b) {
-    return a.second.used < b.second.used;
-  }));
+  evict(std::min_element(
+      sessions_.begin(), sessions_.end(),
+      [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
 }
 
 }  // namespace ballista::scheduler

@@ -1,14 +1,15 @@
-// The sessions of the scheduler's clients, by cookie, or by connection for clients without cookies.
+// The sessions of the scheduler's clients, by cookie, or by connection for clients
+// without cookies.
 #pragma once
+
+#include <arrow/flight/server.h>
+#include <arrow/result.h>
 
 #include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-
-#include <arrow/flight/server.h>
-#include <arrow/result.h>
 
 #include "ballista/sql/session.h"
 
@@ -17,12 +18,13 @@ namespace ballista::scheduler {
 // Thread-safe.
 class SessionRegistry {
  public:
-  // A session not used for `idle_limit` is closed; so is the least recently used one beyond `max_sessions`.
+  // A session not used for `idle_limit` is closed; so is the least recently used one
+  // beyond `max_sessions`.
   SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
                   std::chrono::seconds idle_limit);
 
-  // The session of the call: by its cookie, else by its connection (the peer's address and port), else a new
-  // one. A new one's cookie is added to the answer's headers.
+  // The session of the call: by its cookie, else by its connection (the peer's address
+  // and port), else a new one. A new one's cookie is added to the answer's headers.
   arrow::Result<std::shared_ptr<sql::SqlSession>> ForCall(
       const arrow::flight::ServerCallContext& context);
 

@@ -147,7 +147,8 @@ class ResultWriter : public RowWriter {
 };
 
 struct CollectorGlobalState : public duckdb::GlobalSinkState {
-  duckdb::shared_ptr<ClientContext> context;
+  // Owns this state, by way of its active query: an owning pointer back would be a cycle.
+  ClientContext* context = nullptr;
   std::shared_ptr<arrow::Schema> schema;
 };
 
@@ -167,7 +168,7 @@ class OutputCollector : public duckdb::PhysicalResultCollector {
   duckdb::unique_ptr<duckdb::GlobalSinkState> GetGlobalSinkState(
       ClientContext& context) const override {
     auto state = make_uniq<CollectorGlobalState>();
-    state->context = context.shared_from_this();
+    state->context = &context;
     if (target_.output.is_result()) {
       auto schema = ResultSchema(ResultTypes(target_), target_.names,
                                  context.GetClientProperties());

@@ -35,13 +35,13 @@ class ScanOnly : public duckdb::PhysicalResultCollector {
  public:
   using PhysicalResultCollector::PhysicalResultCollector;
   struct State : public duckdb::GlobalSinkState {
-    duckdb::shared_ptr<duckdb::ClientContext> context;
+    duckdb::ClientContext* context = nullptr;
   };
   bool ParallelSink() const override { return true; }
   duckdb::unique_ptr<duckdb::GlobalSinkState> GetGlobalSinkState(
       duckdb::ClientContext& context) const override {
     auto state = duckdb::make_uniq<State>();
-    state->context = context.shared_from_this();
+    state->context = &context;
     return state;
   }
   duckdb::SinkResultType Sink(duckdb::ExecutionContext&, duckdb::DataChunk& chunk,

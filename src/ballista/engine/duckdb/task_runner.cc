@@ -219,8 +219,9 @@ arrow::Result<duckdb::unique_ptr<duckdb::QueryResult>> TaskRunner::Execute(
       return ToStatus(error);
     };
     if (pending->HasError()) return fail(pending->GetErrorObject());
-    // A Cancel before the query began is forgotten by DuckDB.
-    if (state_.cancelled) return ToStatus({});
+    // A Cancel before the query began is forgotten by DuckDB. Execute must run even so:
+    // it waits for the threads that have begun.
+    if (state_.cancelled) connection_->Interrupt();
     auto result = pending->Execute();
     if (result->HasError()) return fail(result->GetErrorObject());
     return result;

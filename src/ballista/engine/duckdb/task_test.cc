@@ -526,6 +526,25 @@ TEST_F(TaskTest, CancelStopsALongQuerySoon) {
   }
 }
 
+TEST_F(TaskTest, CancelledTasksLeaveNoThreadBehind) {
+  const Node rows = ProjectNode(RangeNode(3000000), {ColumnRef(0, kBigint), Text("t")});
+  for (int i = 0; i < 50; ++i) {
+    MemorySink sink;
+    auto interrupt = engine().MakeInterrupt();
+    std::thread canceller([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(40 * i));
+      interrupt->Cancel();
+    });
+    if (i == 0) interrupt->Cancel();
+    auto result = engine().Run(HashTask(rows, &sink, {0}, 4), interrupt);
+    canceller.join();
+    if (!result.ok()) {
+      ASSERT_NE(GetErrorDetail(result.status()), nullptr) << result.status().ToString();
+      EXPECT_TRUE(GetErrorDetail(result.status())->has_cancelled());
+    }
+  }
+}
+
 TEST_F(TaskTest, ManyTasksAtOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> right{0};

@@ -434,7 +434,8 @@ arrow::Result<Session::BoundExecute> Session::BindExecute(
   const auto found = prepared_.find(duckdb::StringUtil::Lower(statement.name));
   if (found == prepared_.end()) {
     return UserErrorStatus(UserError::CATALOG,
-                           "there is no prepared statement " + statement.name);
+                           "Prepared statement \"" + statement.name +
+                               "\" does not exist");
   }
   BoundExecute bound;
   for (const auto& [name, expression] : statement.named_values) {
@@ -443,15 +444,20 @@ arrow::Result<Session::BoundExecute> Session::BindExecute(
     bound.values[name] = duckdb::BoundParameterData(result->GetValue(0, 0));
   }
   const auto& wanted = found->second->named_param_map;
-  bool fits = wanted.size() == bound.values.size();
+  std::string missing;
   for (const auto& [name, position] : wanted) {
-    fits = fits && bound.values.count(name) > 0;
+    if (bound.values.count(name) > 0) continue;
+    missing += (missing.empty() ? "" : ", ") + name;
   }
-  if (!fits) {
-    return UserErrorStatus(UserError::BINDER,
-                           "the prepared statement " + statement.name + " takes " +
-                               std::to_string(wanted.size()) + " values, and got " +
-                               std::to_string(bound.values.size()));
+  if (!missing.empty() || wanted.size() != bound.values.size()) {
+    return UserErrorStatus(
+        UserError::BINDER,
+        missing.empty()
+            ? "Prepared statement \"" + statement.name + "\" takes " +
+                  std::to_string(wanted.size()) + " values, and got " +
+                  std::to_string(bound.values.size())
+            : "Values were not provided for the following prepared statement "
+              "parameters: " + missing);
   }
   bound.statement = found->second->Copy();
   return bound;

@@ -210,7 +210,7 @@ void RegisterInputFunction(duckdb::DuckDB* database,
 arrow::Result<std::shared_ptr<shuffle::ExchangeSource>> OpenIpcSource(
     const std::string& bytes) {
   auto stream =
-      std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(bytes));
+      std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(bytes));
   ARROW_ASSIGN_OR_RAISE(auto reader, arrow::ipc::RecordBatchStreamReader::Open(stream));
   ARROW_ASSIGN_OR_RAISE(auto batches, reader->ToRecordBatches());
   return std::make_shared<BatchSource>(reader->schema(), std::move(batches));

@@ -184,6 +184,24 @@ TEST_F(ExchangeTest, UnionsComeBackUnchanged) {
   EXPECT_EQ(Rows(result)[0], "1|1");
 }
 
+TEST_F(ExchangeTest, UntypedNullsComeBackUnchanged) {
+  const Type null = MakeType(Type::NULL_TYPE);
+  const Node rows = ProjectNode(RangeNode(5), {Null(null), ColumnRef(0, kBigint)});
+  for (const uint32_t partitions : {1U, 3U}) {
+    MemorySink exchange;
+    auto metrics = Run(HashTask(rows, &exchange, {0, 1}, partitions));
+    ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+    MemorySource source(exchange);
+    const Node read = ExchangeNode(rows.types());
+    MemorySink result;
+    FragmentTask reader = ResultTask(read, &result);
+    reader.inputs = {&source};
+    auto read_metrics = Run(reader);
+    ASSERT_TRUE(read_metrics.ok()) << read_metrics.status().ToString();
+    EXPECT_EQ(Rows(result), (Strings{"null|0", "null|1", "null|2", "null|3", "null|4"}));
+  }
+}
+
 TEST_F(ExchangeTest, LiteralsOfEveryKindAreRead) {
   auto literal = [](const Type& type, auto set) {
     plan::Expression e;

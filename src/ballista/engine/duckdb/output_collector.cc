@@ -121,7 +121,9 @@ class ResultWriter : public RowWriter {
     rows->InitializeEmpty(types_);
     for (size_t i = 0; i < types_.size(); ++i) {
       auto& column = chunk.data[i];
-      if (column.GetType() == types_[i]) {
+      if (types_[i].id() == duckdb::LogicalTypeId::SQLNULL) {
+        rows->data[i].Reference(duckdb::Value());
+      } else if (column.GetType() == types_[i]) {
         rows->data[i].Reference(column);
       } else if (column.GetType().id() == types_[i].id() && IsString(types_[i])) {
         rows->data[i].Reinterpret(column);  // JSON is VARCHAR with a name

@@ -302,7 +302,16 @@ class DirectStringColumn : public StagedColumn {
   uint64_t rows_ = 0;
 };
 
-// Nested types and NULL, staged as DuckDB's own vectors.
+// An untyped NULL, whatever type DuckDB gave it.
+class NullColumn : public StagedColumn {
+ public:
+  arrow::Status Append(Vector&, uint64_t, bool) override { return arrow::Status::OK(); }
+  arrow::Result<ArrayDataPtr> Take(const uint32_t*, int64_t count) override {
+    return arrow::ArrayData::Make(arrow::null(), count, {nullptr}, count);
+  }
+};
+
+// Nested types, staged as DuckDB's own vectors.
 class VectorColumn : public StagedColumn {
  public:
   explicit VectorColumn(const duckdb::LogicalType& type)
@@ -313,7 +322,7 @@ class VectorColumn : public StagedColumn {
   arrow::Status Append(Vector& vector, uint64_t count, bool) override {
     duckdb::DataChunk rows;
     rows.InitializeEmpty({type_});
-    rows.data[0].Reference(vector);
+    rows.data[0].Reinterpret(vector);
     rows.SetCardinality(count);
     staged_->Append(rows, true);
     return arrow::Status::OK();
@@ -351,6 +360,7 @@ std::unique_ptr<StagedColumn> StagedColumn::Make(const duckdb::LogicalType& type
     }
     return std::make_unique<FixedColumn>(type);
   }
+  if (type.id() == duckdb::LogicalTypeId::SQLNULL) return std::make_unique<NullColumn>();
   return std::make_unique<VectorColumn>(type);
 }
 

@@ -11,13 +11,6 @@
 namespace ballista::engine {
 namespace {
 
-// DuckDB gives an untyped NULL the type INTEGER when it leaves a query, and so do columns of an exchange.
-void TypeNulls(duckdb::vector<duckdb::LogicalType>* types) {
-  for (auto& type : *types) {
-    if (type.id() == duckdb::LogicalTypeId::SQLNULL) type = duckdb::LogicalType::INTEGER;
-  }
-}
-
 // CPU time of the whole process: DuckDB's threads serve all tasks alike.
 uint64_t ProcessCpuMicros() {
   rusage usage{};
@@ -66,7 +59,6 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
   ARROW_RETURN_NOT_OK(CheckOutput());
   const plan::Node& node = *task_.fragment;
   ARROW_ASSIGN_OR_RAISE(target_.types, ToLogicalTypes(node.types()));
-  if (!task_.output.is_result()) TypeNulls(&target_.types);
   target_.sink = task_.sink;
   target_.output = task_.output;
   target_.names = task_.names;
@@ -172,7 +164,6 @@ arrow::Result<uint64_t> TaskRunner::RegisterInput(const plan::Node& node) {
   }
   input.source = task_.inputs[position];
   ARROW_ASSIGN_OR_RAISE(input.types, ToLogicalTypes(node.types()));
-  TypeNulls(&input.types);
   input.schema = input.source->schema();
   // An input to which no producer gave a row, or one whose producers cannot be reached;
   // then Next fails.

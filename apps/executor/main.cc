@@ -34,10 +34,11 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
     ARROW_ASSIGN_OR_RAISE(const auto scheduler_config,
                           config::LocalSchedulerConfig(config));
     ARROW_ASSIGN_OR_RAISE(
-        scheduler, scheduler::SchedulerProcess::Start(
-                       scheduler_config, [&](const std::string&, std::string_view reason) {
-                         return parsed.settings.Refuse("scheduler-port", reason);
-                       }));
+        scheduler,
+        scheduler::SchedulerProcess::Start(
+            scheduler_config, [&](const std::string&, std::string_view reason) {
+              return parsed.settings.Refuse("scheduler-port", reason);
+            }));
     config.scheduler_host = "127.0.0.1";
   }
 
@@ -60,8 +61,8 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
 
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
-  auto parsed = config::Parse<config::ExecutorConfig>(
-      config::ProcessInput(argc, argv, environ));
+  auto parsed =
+      config::Parse<config::ExecutorConfig>(config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {
     std::fprintf(stderr, "executor: %s\n", parsed.status().message().c_str());
     return 2;
@@ -79,4 +80,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace ballista
 
-int main(int argc, char** argv) { return ballista::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return ballista::Main(argc, argv);
+}

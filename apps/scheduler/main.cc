@@ -32,8 +32,8 @@ arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
 
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
-  auto parsed = config::Parse<config::SchedulerConfig>(
-      config::ProcessInput(argc, argv, environ));
+  auto parsed =
+      config::Parse<config::SchedulerConfig>(config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {
     std::fprintf(stderr, "scheduler: %s\n", parsed.status().message().c_str());
     return 2;
@@ -51,4 +51,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace ballista
 
-int main(int argc, char** argv) { return ballista::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return ballista::Main(argc, argv);
+}

@@ -1,12 +1,11 @@
 #include "ballista/base/ids.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include <array>
 #include <cstdint>
 #include <random>
-
-#include <fmt/format.h>
 
 namespace ballista {
 

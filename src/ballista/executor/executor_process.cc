@@ -57,12 +57,14 @@ struct ExecutorProcess::Parts {
         store(std::move(opened)),
         link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
              clients.get(), [this] { return runner.Running(); }),
-        runner({.executor_id = self.id(),
-                .slots = static_cast<int>(config.concurrent_tasks)},
-               engine, store.get(),
-               [this](const job::StageDefinition& stage,
-                      const job::TaskDefinition& task) { return OpenInputs(stage, task); },
-               [this](control::TaskStatus status) { link.Report(std::move(status)); }),
+        runner(
+            {.executor_id = self.id(),
+             .slots = static_cast<int>(config.concurrent_tasks)},
+            engine, store.get(),
+            [this](const job::StageDefinition& stage, const job::TaskDefinition& task) {
+              return OpenInputs(stage, task);
+            },
+            [this](control::TaskStatus status) { link.Report(std::move(status)); }),
         service(&runner, store.get(), self.incarnation()) {
     fetch.executor_id = self.id();
     fetch.store = store.get();
@@ -90,8 +92,8 @@ ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
   for (int i = 0; i < task.inputs_size(); ++i) {
     shuffle::TaskInputOptions options;
     options.in_order = stage.inputs(i).mode() == job::StageInput::MERGE;
-    ARROW_ASSIGN_OR_RAISE(
-        auto source, shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
+    ARROW_ASSIGN_OR_RAISE(auto source,
+                          shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
     sources.push_back(std::move(source));
   }
   return sources;
@@ -100,7 +102,9 @@ ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
 ExecutorProcess::ExecutorProcess(std::unique_ptr<Parts> parts)
     : parts_(std::move(parts)) {}
 
-ExecutorProcess::~ExecutorProcess() { Stop(); }
+ExecutorProcess::~ExecutorProcess() {
+  Stop();
+}
 
 arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
     const config::ExecutorConfig& config, engine::ExecutionEngine* engine) {
@@ -120,7 +124,9 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(parts)));
 }
 
-int ExecutorProcess::port() const { return parts_->service.port(); }
+int ExecutorProcess::port() const {
+  return parts_->service.port();
+}
 
 void ExecutorProcess::Stop() {
   parts_->link.Stop();

@@ -1,9 +1,10 @@
-// A whole executor but for its engine: shuffle store, task runner, Flight server, connection to the scheduler.
+// A whole executor but for its engine: shuffle store, task runner, Flight server,
+// connection to the scheduler.
 #pragma once
 
-#include <memory>
-
 #include <arrow/result.h>
+
+#include <memory>
 
 #include "ballista/config/config.h"
 #include "ballista/engine/execution_engine.h"
@@ -12,8 +13,8 @@ namespace ballista::executor {
 
 class ExecutorProcess {
  public:
-  // Listens, and registers in the background, on return. Borrows the engine. `config.work_dir` exists.
-  // Errors: Invalid, half a sentence, for a port in use.
+  // Listens, and registers in the background, on return. Borrows the engine.
+  // `config.work_dir` exists. Errors: Invalid, half a sentence, for a port in use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
       const config::ExecutorConfig& config, engine::ExecutionEngine* engine);
   ~ExecutorProcess();

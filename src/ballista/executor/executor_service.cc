@@ -17,8 +17,7 @@ ExecutorService::ExecutorService(TaskRunner* runner, shuffle::ShuffleStore* stor
   router_.Add<control::LaunchTasksRequest, LaunchTasksResponse>(
       "launch_tasks", [this](const auto& request) { return Launch(request); });
   router_.Add<control::CancelTasksRequest, LaunchTasksResponse>(
-      "cancel_tasks",
-      [this](const auto& request) -> arrow::Result<LaunchTasksResponse> {
+      "cancel_tasks", [this](const auto& request) -> arrow::Result<LaunchTasksResponse> {
         runner_->Cancel({request.tasks().begin(), request.tasks().end()});
         return LaunchTasksResponse();
       });

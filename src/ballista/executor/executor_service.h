@@ -1,11 +1,11 @@
-// The executor's Flight server: outputs for other executors and clients by DoGet, tasks from the scheduler by
-// DoAction.
+// The executor's Flight server: outputs for other executors and clients by DoGet, tasks
+// from the scheduler by DoAction.
 #pragma once
+
+#include <arrow/flight/server.h>
 
 #include <memory>
 #include <string>
-
-#include <arrow/flight/server.h>
 
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/rpc.h"

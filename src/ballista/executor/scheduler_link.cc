@@ -28,7 +28,9 @@ SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetada
       clients_(clients),
       running_tasks_(std::move(running_tasks)) {}
 
-SchedulerLink::~SchedulerLink() { Stop(); }
+SchedulerLink::~SchedulerLink() {
+  Stop();
+}
 
 void SchedulerLink::Start() {
   LOG_INFO("executor", "Starting registration with scheduler");
@@ -53,8 +55,9 @@ void SchedulerLink::Stop() {
   const auto result = flight::CallPeer<control::HeartbeatResponse>(
       clients_, host_, port_, "stop_executor", request, std::chrono::seconds(2));
   if (!result.ok()) {
-    LOG_WARN("executor", "The scheduler at {}:{} was not told that this executor leaves: {}",
-             host_, port_, result.status().message());
+    LOG_WARN("executor",
+             "The scheduler at {}:{} was not told that this executor leaves: {}", host_,
+             port_, result.status().message());
   }
 }
 
@@ -68,10 +71,10 @@ arrow::Status SchedulerLink::Register() {
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
   for (auto& task : running_tasks_()) *request.add_running() = std::move(task);
-  ARROW_ASSIGN_OR_RAISE(const auto response,
-                        flight::CallPeer<control::RegisterExecutorResponse>(
-                            clients_, host_, port_, "register_executor", request,
-                            kCallTimeout));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto response,
+      flight::CallPeer<control::RegisterExecutorResponse>(
+          clients_, host_, port_, "register_executor", request, kCallTimeout));
   {
     const std::lock_guard lock(mutex_);
     registered_ = true;
@@ -79,8 +82,9 @@ arrow::Status SchedulerLink::Register() {
         std::clamp<uint32_t>(response.heartbeat_interval_ms(), 50, 60000));
   }
   wake_.notify_all();
-  LOG_INFO("executor", "Registered with the scheduler at {}:{}; {} executors in the cluster",
-           host_, port_, response.executors_size());
+  LOG_INFO("executor",
+           "Registered with the scheduler at {}:{}; {} executors in the cluster", host_,
+           port_, response.executors_size());
   return arrow::Status::OK();
 }
 
@@ -89,10 +93,11 @@ void SchedulerLink::RegisterWithBackoff() {
   while (true) {
     const auto status = Register();
     if (status.ok()) return;
-    LOG_WARN("executor",
-             "The scheduler at {}:{} does not take the registration; trying again in {} ms: "
-             "{}",
-             host_, port_, backoff.count(), status.message());
+    LOG_WARN(
+        "executor",
+        "The scheduler at {}:{} does not take the registration; trying again in {} ms: "
+        "{}",
+        host_, port_, backoff.count(), status.message());
     if (!SleepFor(backoff)) return;
     backoff = std::min(backoff * 2, kMaxBackoff);
   }
@@ -126,7 +131,8 @@ void SchedulerLink::RunHeartbeats() {
     if (cut_off) LOG_INFO("executor", "The scheduler at {}:{} is back", host_, port_);
     cut_off = false;
     if (!*known) {
-      LOG_INFO("executor", "The scheduler does not know this executor: registering again");
+      LOG_INFO("executor",
+               "The scheduler does not know this executor: registering again");
       RegisterWithBackoff();
     }
   }

@@ -1,8 +1,9 @@
-// The executor's side of its connection to the scheduler: registration, heartbeats, and the statuses of tasks.
+// The executor's side of its connection to the scheduler: registration, heartbeats, and
+// the statuses of tasks.
 //
-// It keeps trying, with backoff and a line in the log, for as long as the scheduler cannot be reached; statuses
-// wait meanwhile and none is lost. A scheduler that does not know the executor (it was restarted) gets a new
-// registration.
+// It keeps trying, with backoff and a line in the log, for as long as the scheduler
+// cannot be reached; statuses wait meanwhile and none is lost. A scheduler that does not
+// know the executor (it was restarted) gets a new registration.
 #pragma once
 
 #include <atomic>
@@ -23,7 +24,8 @@ namespace ballista::executor {
 // Thread-safe.
 class SchedulerLink {
  public:
-  // `running_tasks`: the tasks that the executor runs at the moment; called from the link's threads.
+  // `running_tasks`: the tasks that the executor runs at the moment; called from the
+  // link's threads.
   SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                 flight::ClientPool* clients,
                 std::function<std::vector<job::TaskId>()> running_tasks);

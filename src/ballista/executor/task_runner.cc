@@ -1,11 +1,11 @@
 #include "ballista/executor/task_runner.h"
 
-#include <algorithm>
-#include <utility>
-
 #include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
@@ -100,9 +100,7 @@ void TaskRunner::Cancel(const std::vector<job::TaskId>& tasks) {
 void TaskRunner::RemoveJob(const std::string& job_id) {
   {
     std::unique_lock lock(mutex_);
-    const auto of_job = [&] {
-      return tasks_.lower_bound(Key{job_id, 0, 0, 0});
-    };
+    const auto of_job = [&] { return tasks_.lower_bound(Key{job_id, 0, 0, 0}); };
     for (auto it = of_job(); it != tasks_.end() && std::get<0>(it->first) == job_id;
          ++it) {
       CancelLocked(it->second.get());
@@ -186,11 +184,10 @@ arrow::Result<std::string> SerializeOutput(shuffle::OutputReader* reader) {
 }
 
 bool CollectMetrics(const job::StageDefinition& stage) {
-  return std::any_of(stage.settings().begin(), stage.settings().end(),
-                     [](const plan::Setting& setting) {
-                       return setting.name() == "ballista.collect_metrics" &&
-                              setting.value() == "true";
-                     });
+  return std::any_of(
+      stage.settings().begin(), stage.settings().end(), [](const plan::Setting& setting) {
+        return setting.name() == "ballista.collect_metrics" && setting.value() == "true";
+      });
 }
 
 }  // namespace
@@ -243,8 +240,7 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
     range.set_task_index(definition.id().task_index());
     range.set_attempt(definition.id().attempt());
     range.set_last_partition(1);
-    ARROW_ASSIGN_OR_RAISE(auto reader,
-                          store_->Read(definition.id().job_id(), {range}));
+    ARROW_ASSIGN_OR_RAISE(auto reader, store_->Read(definition.id().job_id(), {range}));
     ARROW_ASSIGN_OR_RAISE(*finished.mutable_inline_result(),
                           SerializeOutput(reader.get()));
     finished.set_has_inline_result(true);

@@ -1,6 +1,9 @@
-// Runs the tasks that the scheduler launches: in slots, each task on a thread of its own over the shared engine,
-// its inputs fetched from their executors, its output kept in the shuffle store.
+// Runs the tasks that the scheduler launches: in slots, each task on a thread of its own
+// over the shared engine, its inputs fetched from their executors, its output kept in the
+// shuffle store.
 #pragma once
+
+#include <arrow/result.h>
 
 #include <condition_variable>
 #include <deque>
@@ -13,8 +16,6 @@
 #include <thread>
 #include <tuple>
 #include <vector>
-
-#include <arrow/result.h>
 
 #include "ballista/control.pb.h"
 #include "ballista/engine/execution_engine.h"
@@ -39,10 +40,10 @@ class TaskRunner {
       std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>(
           const job::StageDefinition&, const job::TaskDefinition&)>;
 
-  // Borrows everything. `report` is called from task threads, once for each task that was not cancelled.
+  // Borrows everything. `report` is called from task threads, once for each task that was
+  // not cancelled.
   TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
-             shuffle::ShuffleStore* store, SourceFactory sources,
-             StatusCallback report);
+             shuffle::ShuffleStore* store, SourceFactory sources, StatusCallback report);
   // Cancels what runs and waits for it.
   ~TaskRunner();
 

@@ -15,7 +15,8 @@
 namespace ballista::flight {
 namespace {
 
-// gRPC lets several servers share a port; a second scheduler on it must be an error. So the port is tried first.
+// gRPC lets several servers share a port; a second scheduler on it must be an error. So
+// the port is tried first.
 arrow::Status CheckPortIsFree(const std::string& host, uint32_t port) {
   if (port == 0) return arrow::Status::OK();
   addrinfo hints{};

@@ -1,12 +1,12 @@
 // Runs a Flight server on a thread of its own.
 #pragma once
 
+#include <arrow/flight/server.h>
+#include <arrow/status.h>
+
 #include <cstdint>
 #include <string>
 #include <thread>
-
-#include <arrow/flight/server.h>
-#include <arrow/status.h>
 
 namespace ballista::flight {
 
@@ -16,8 +16,8 @@ class RunningServer {
   ~RunningServer() { Stop(); }
 
   // Listens on return; calls are served until Stop. Borrows the server.
-  // Errors: Invalid, half a sentence that goes on from the address, for a port in use or an address that is none
-  // of this machine's.
+  // Errors: Invalid, half a sentence that goes on from the address, for a port in use or
+  // an address that is none of this machine's.
   arrow::Status Start(arrow::flight::FlightServerBase* server, const std::string& host,
                       uint32_t port);
 

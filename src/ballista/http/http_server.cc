@@ -1,11 +1,11 @@
 #include "ballista/http/http_server.h"
 
-#include <thread>
-#include <utility>
-
 #include <arrow/result.h>
 #include <httplib.h>
+
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
 
 #include "ballista/base/version.h"
 
@@ -13,12 +13,9 @@ namespace ballista::http {
 namespace {
 
 nlohmann::json ToJson(const control::ExecutorMetadata& executor) {
-  return {{"id", executor.id()},
-          {"host", executor.host()},
-          {"port", executor.port()},
-          {"slots", executor.task_slots()},
-          {"threads", executor.threads()},
-          {"memory_limit", executor.memory_limit()}};
+  return {{"id", executor.id()},           {"host", executor.host()},
+          {"port", executor.port()},       {"slots", executor.task_slots()},
+          {"threads", executor.threads()}, {"memory_limit", executor.memory_limit()}};
 }
 
 nlohmann::json ToJson(const control::JobProgressResponse& job) {
@@ -68,7 +65,8 @@ arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& 
     response.set_content("ok\n", "text/plain");
   });
   server.Get("/version", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content(nlohmann::json{{"version", kVersion}}.dump(), "application/json");
+    response.set_content(nlohmann::json{{"version", kVersion}}.dump(),
+                         "application/json");
   });
   server.Get("/api/executors",
              [shown](const httplib::Request&, httplib::Response& response) {

@@ -1,17 +1,19 @@
-// The scheduler's HTTP interface (--http-port): health, version, executors and jobs as JSON.
+// The scheduler's HTTP interface (--http-port): health, version, executors and jobs as
+// JSON.
 //
 //   GET /health         200 "ok" while the process serves
 //   GET /version        {"version": "0.5.0"}
 //   GET /api/executors  [{"id", "host", "port", "slots", "threads", "memory_limit"}, ...]
-//   GET /api/jobs       [{"job_id", "state", "stages", "tasks", "finished_tasks", "elapsed_us"}, ...]
+//   GET /api/jobs       [{"job_id", "state", "stages", "tasks", "finished_tasks",
+//   "elapsed_us"}, ...]
 #pragma once
+
+#include <arrow/result.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <arrow/result.h>
 
 #include "ballista/control.pb.h"
 
@@ -26,8 +28,8 @@ struct Sources {
 class HttpServer {
  public:
   // Listens on return. Errors: Invalid, one sentence, for a port in use.
-  static arrow::Result<std::unique_ptr<HttpServer>> Start(const std::string& host, int port,
-                                                          Sources sources);
+  static arrow::Result<std::unique_ptr<HttpServer>> Start(const std::string& host,
+                                                          int port, Sources sources);
   ~HttpServer();
 
  private:

@@ -1,12 +1,12 @@
 #include "ballista/sql/copy_commit.h"
 
+#include <arrow/scalar.h>
+
 #include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
-
-#include <arrow/scalar.h>
 
 #include "ballista/base/status.h"
 
@@ -23,8 +23,8 @@ arrow::Status Rename(const fs::path& from, const fs::path& to) {
   fs::create_directories(to.parent_path(), error);
   if (!error) fs::rename(from, to, error);
   if (!error) return arrow::Status::OK();
-  return arrow::Status::IOError("the file ", to.string(), " could not be put in place: ",
-                                error.message());
+  return arrow::Status::IOError("the file ", to.string(),
+                                " could not be put in place: ", error.message());
 }
 
 // The hidden folder above a staged file; empty: there is none.
@@ -37,8 +37,8 @@ fs::path StagingFolderOf(const fs::path& staged) {
   return {};
 }
 
-// Removes what is left below: the job's own folders, and the hidden folder once it is empty (another COPY may
-// be writing there).
+// Removes what is left below: the job's own folders, and the hidden folder once it is
+// empty (another COPY may be writing there).
 void RemoveEmptyFolders(const fs::path& staging) {
   std::error_code error;
   std::set<fs::path> folders;

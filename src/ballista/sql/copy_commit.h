@@ -1,17 +1,19 @@
-// The end of a COPY ... TO: its tasks have written their files out of sight; here they get their names.
+// The end of a COPY ... TO: its tasks have written their files out of sight; here they
+// get their names.
 #pragma once
-
-#include <cstdint>
-#include <memory>
 
 #include <arrow/result.h>
 #include <arrow/table.h>
 
+#include <cstdint>
+#include <memory>
+
 namespace ballista::sql {
 
-// `written`: one row a task, as plan.proto says of Write: rows, staged, final. Renames every file, removes the
-// hidden folder, and gives the number of rows. Files that were there under the same names are replaced.
-// Errors: IOError, which names the file; files renamed before it stay.
+// `written`: one row a task, as plan.proto says of Write: rows, staged, final. Renames
+// every file, removes the hidden folder, and gives the number of rows. Files that were
+// there under the same names are replaced. Errors: IOError, which names the file; files
+// renamed before it stay.
 arrow::Result<int64_t> CommitCopy(const arrow::Table& written);
 
 }  // namespace ballista::sql

@@ -433,9 +433,8 @@ arrow::Result<Session::BoundExecute> Session::BindExecute(
     const duckdb::ExecuteStatement& statement) {
   const auto found = prepared_.find(duckdb::StringUtil::Lower(statement.name));
   if (found == prepared_.end()) {
-    return UserErrorStatus(UserError::CATALOG,
-                           "Prepared statement \"" + statement.name +
-                               "\" does not exist");
+    return UserErrorStatus(UserError::CATALOG, "Prepared statement \"" + statement.name +
+                                                   "\" does not exist");
   }
   BoundExecute bound;
   for (const auto& [name, expression] : statement.named_values) {
@@ -452,12 +451,12 @@ arrow::Result<Session::BoundExecute> Session::BindExecute(
   if (!missing.empty() || wanted.size() != bound.values.size()) {
     return UserErrorStatus(
         UserError::BINDER,
-        missing.empty()
-            ? "Prepared statement \"" + statement.name + "\" takes " +
-                  std::to_string(wanted.size()) + " values, and got " +
-                  std::to_string(bound.values.size())
-            : "Values were not provided for the following prepared statement "
-              "parameters: " + missing);
+        missing.empty() ? "Prepared statement \"" + statement.name + "\" takes " +
+                              std::to_string(wanted.size()) + " values, and got " +
+                              std::to_string(bound.values.size())
+                        : "Values were not provided for the following prepared statement "
+                          "parameters: " +
+                              missing);
   }
   bound.statement = found->second->Copy();
   return bound;

@@ -207,10 +207,10 @@ TEST_F(Session, CopyWritesAtTheRoot) {
   EXPECT_EQ(write.partition_by(0), 1u);
   EXPECT_EQ(write.names_size(), 2);
   EXPECT_FALSE(std::filesystem::exists(Path("out")));
-  EXPECT_EQ(Error("COPY (SELECT 1) TO '" + Path("out") +
-                  "' (FORMAT parquet, RETURN_FILES)")
-                .kind(),
-            UserError::NOT_SUPPORTED);
+  EXPECT_EQ(
+      Error("COPY (SELECT 1) TO '" + Path("out") + "' (FORMAT parquet, RETURN_FILES)")
+          .kind(),
+      UserError::NOT_SUPPORTED);
 }
 
 TEST_F(Session, SequencesLiveInTheScheduler) {

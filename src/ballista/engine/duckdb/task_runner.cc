@@ -11,7 +11,8 @@
 namespace ballista::engine {
 namespace {
 
-// DuckDB gives an untyped NULL the type INTEGER when it leaves a query, and so do columns of an exchange.
+// DuckDB gives an untyped NULL the type INTEGER when it leaves a query, and so do columns
+// of an exchange.
 void TypeNulls(duckdb::vector<duckdb::LogicalType>* types) {
   for (auto& type : *types) {
     if (type.id() == duckdb::LogicalTypeId::SQLNULL) type = duckdb::LogicalType::INTEGER;

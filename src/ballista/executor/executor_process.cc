@@ -72,7 +72,7 @@ struct ExecutorProcess::Parts {
     fetch.budget = std::make_shared<shuffle::MemoryBudget>(kFetchBudget);
   }
 
-  arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>> OpenInputs(
+  arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>> OpenInputs(
       const job::StageDefinition& stage, const job::TaskDefinition& task);
 
   const control::ExecutorMetadata self;
@@ -85,10 +85,10 @@ struct ExecutorProcess::Parts {
   flight::RunningServer server;
 };
 
-arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>
+arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>
 ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
                                    const job::TaskDefinition& task) {
-  std::vector<std::shared_ptr<shuffle::ExchangeSource>> sources;
+  std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   for (int i = 0; i < task.inputs_size(); ++i) {
     shuffle::TaskInputOptions options;
     options.in_order = stage.inputs(i).mode() == job::StageInput::MERGE;

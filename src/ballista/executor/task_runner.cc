@@ -19,7 +19,7 @@ struct TaskRunner::Task {
   job::TaskDefinition definition;
   // What stops it; set once it runs.
   std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
-  std::vector<std::shared_ptr<shuffle::ExchangeSource>> sources;
+  std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   bool running = false;
   bool cancelled = false;
 
@@ -231,8 +231,19 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   control::TaskFinished finished;
   *finished.mutable_metrics() = std::move(*metrics);
   ARROW_ASSIGN_OR_RAISE(*finished.mutable_output(), output->Commit());
-  finished.mutable_metrics()->set_output_rows(finished.output().rows());
-  finished.mutable_metrics()->set_output_bytes(finished.output().bytes());
+  auto* counted = finished.mutable_metrics();
+  counted->set_output_rows(finished.output().rows());
+  counted->set_output_bytes(finished.output().bytes());
+  counted->set_spilled_bytes(static_cast<uint64_t>(output->spilled_bytes()));
+  uint64_t fetched = 0;
+  uint64_t local = 0;
+  for (const auto& source : sources) {
+    fetched += static_cast<uint64_t>(source->fetched_bytes());
+    local += static_cast<uint64_t>(source->local_bytes());
+  }
+  counted->set_fetched_bytes(fetched);
+  counted->set_local_bytes(local);
+  counted->set_input_bytes(fetched + local);
   if (stage.output().is_result() &&
       finished.output().bytes() <= options_.inline_result_limit) {
     control::OutputRange range;

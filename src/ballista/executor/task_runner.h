@@ -19,8 +19,8 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/engine/execution_engine.h"
-#include "ballista/shuffle/exchange.h"
 #include "ballista/shuffle/shuffle_store.h"
+#include "ballista/shuffle/task_input.h"
 
 namespace ballista::executor {
 
@@ -37,7 +37,7 @@ class TaskRunner {
   using StatusCallback = std::function<void(control::TaskStatus)>;
   // Opens the inputs of a task, by ExchangeRead.input.
   using SourceFactory =
-      std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::ExchangeSource>>>(
+      std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>(
           const job::StageDefinition&, const job::TaskDefinition&)>;
 
   // Borrows everything. `report` is called from task threads, once for each task that was

@@ -42,6 +42,8 @@ std::string SingleTaskReason(const Node& root, const PlannerOptions& options) {
     return root.statement().reason().empty() ? "the statement has no distributed form"
                                              : root.statement().reason();
   }
+  // What a whole statement gives is written by a stage after it.
+  if (root.has_write() && root.inputs(0).has_statement()) return "";
   if (!HasScan(root)) return "it reads no files";
   if (options.executors <= 1) return "the cluster has one executor";
   const double bytes = ScannedBytes(root);

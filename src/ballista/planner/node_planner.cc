@@ -285,6 +285,9 @@ arrow::Result<Fragment> NodePlanner::PlanSample(Node node) {
 arrow::Result<Fragment> NodePlanner::PlanWrite(Node node) {
   ARROW_ASSIGN_OR_RAISE(std::vector<Fragment> inputs, PlanInputs(&node));
   Fragment input = std::move(inputs[0]);
+  if (input.root.has_statement()) {
+    input = stages_->Read(stages_->Materialize(std::move(input), {}));
+  }
   if (node.write().single_file()) input = stages_->Gather(std::move(input));
   const bool in_parts = input.distribution.IsSpread();
   input.steps.push_back("write " + node.write().format());

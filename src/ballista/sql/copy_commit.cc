@@ -90,4 +90,20 @@ arrow::Result<int64_t> CommitCopy(const arrow::Table& written) {
   return rows;
 }
 
+void AbandonCopy(const plan::Write& write, const std::string& job_id) {
+  const fs::path path(write.path());
+  const fs::path staging =
+      (write.single_file() ? path.parent_path() : path) / kStagingFolder;
+  std::error_code error;
+  for (fs::directory_iterator it(staging, error), end; !error && it != end;
+       it.increment(error)) {
+    // A task's folder has the task's name, which begins with the job's id.
+    if (it->path().filename().string().starts_with(job_id)) {
+      std::error_code ignored;
+      fs::remove_all(it->path(), ignored);
+    }
+  }
+  fs::remove(staging, error);  // where no other COPY is writing
+}
+
 }  // namespace ballista::sql

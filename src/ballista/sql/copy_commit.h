@@ -7,6 +7,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+
+#include "ballista/plan.pb.h"
 
 namespace ballista::sql {
 
@@ -15,5 +18,9 @@ namespace ballista::sql {
 // there under the same names are replaced. Errors: IOError, which names the file; files
 // renamed before it stay.
 arrow::Result<int64_t> CommitCopy(const arrow::Table& written);
+
+// Removes what the tasks of a job that failed have left in the hidden folder. `write`: of
+// the job's plan.
+void AbandonCopy(const plan::Write& write, const std::string& job_id);
 
 }  // namespace ballista::sql

@@ -375,6 +375,18 @@ arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& s
   return result;
 }
 
+namespace {
+
+// The end of a COPY ... TO: its files appear, and the client sees how many rows they
+// have.
+arrow::Result<std::shared_ptr<arrow::Table>> CommitAndCount(
+    const std::shared_ptr<arrow::Table>& written) {
+  ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
+  return CountTable(rows);
+}
+
+}  // namespace
+
 arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& statement,
                                                  const ParameterValues& parameters) {
   const bool analyze = statement.explain_type == duckdb::ExplainType::EXPLAIN_ANALYZE;
@@ -405,6 +417,7 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   Statement result;
   result.kind = analyze ? Statement::Kind::kExplainAnalyze : Statement::Kind::kExplain;
   result.type = analyze ? "EXPLAIN ANALYZE" : "EXPLAIN";
+  if (is_copy && analyze) result.consume = CommitAndCount;
   result.plan = std::move(query.plan);
   result.schema = arrow::schema(
       {arrow::field("plan_type", arrow::utf8()), arrow::field("plan", arrow::utf8())});
@@ -421,11 +434,7 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   result.type = "COPY";
   result.schema = CountTable(0)->schema();
   result.plan = std::move(query.plan);
-  result.consume = [](const std::shared_ptr<arrow::Table>& written)
-      -> arrow::Result<std::shared_ptr<arrow::Table>> {
-    ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
-    return CountTable(rows);
-  };
+  result.consume = CommitAndCount;
   return result;
 }
 

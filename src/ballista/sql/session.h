@@ -35,8 +35,9 @@ struct Statement {
   std::shared_ptr<arrow::Schema> schema;
   plan::Plan plan;
   std::shared_ptr<arrow::Table> rows;
-  // kInsertRows: appends the rows of `plan` to the local table; gives the rows to show (a
-  // count).
+  // kInsertRows, and EXPLAIN ANALYZE of a COPY: takes the rows of `plan`, to append them
+  // to the local table or to put the files in place that they name; gives the rows to
+  // show (a count).
   std::function<arrow::Result<std::shared_ptr<arrow::Table>>(
       const std::shared_ptr<arrow::Table>&)>
       consume;

@@ -15,6 +15,7 @@
 #include "ballista/planner/adaptive_planner.h"
 #include "ballista/scheduler/service/explain.h"
 #include "ballista/scheduler/service/result_reader.h"
+#include "ballista/sql/copy_commit.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -138,8 +139,7 @@ arrow::Result<QueryHandle> QueryService::Execute(
       return KeepRows(std::move(rows), true);
     }
     case sql::Statement::Kind::kExplainAnalyze: {
-      ARROW_ASSIGN_OR_RAISE(auto rows,
-                            ExplainAnalyze(session, statement.plan, abandoned));
+      ARROW_ASSIGN_OR_RAISE(auto rows, ExplainAnalyze(session, statement, abandoned));
       return KeepRows(std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
@@ -184,8 +184,15 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunToTable(
     sql::SqlSession* session, const plan::Plan& plan,
     const std::function<bool()>& abandoned) {
   ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, plan, false));
-  ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
-  return reader->ToTable();
+  const auto read = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
+    return reader->ToTable();
+  };
+  auto rows = read();
+  if (!rows.ok() && plan.root().has_write()) {
+    sql::AbandonCopy(plan.root().write(), job_id);
+  }
+  return rows;
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::Explain(
@@ -195,17 +202,25 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::Explain(
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
-    sql::SqlSession* session, const plan::Plan& plan,
+    sql::SqlSession* session, const sql::Statement& statement,
     const std::function<bool()>& abandoned) {
-  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, plan, true));
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, statement.plan, true));
   auto finished = jobs_->Wait(job_id, abandoned);
   if (!finished.ok()) {
     jobs_->Release(job_id);
+    if (statement.plan.root().has_write()) {
+      sql::AbandonCopy(statement.plan.root().write(), job_id);
+    }
     return finished.status();
   }
   const auto graph = jobs_->Graph(job_id);
   const auto reports = jobs_->Metrics(job_id);
   const auto progress = jobs_->Progress(job_id);
+  if (statement.consume) {
+    ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
+    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
+    ARROW_RETURN_NOT_OK(statement.consume(rows).status());
+  }
   jobs_->Release(job_id);
   if (!graph.has_value()) {
     return InternalStatus("job " + job_id + " finished and has no graph");

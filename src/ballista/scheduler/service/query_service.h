@@ -72,7 +72,7 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::Table>> Explain(sql::SqlSession* session,
                                                        const plan::Plan& plan);
   arrow::Result<std::shared_ptr<arrow::Table>> ExplainAnalyze(
-      sql::SqlSession* session, const plan::Plan& plan,
+      sql::SqlSession* session, const sql::Statement& statement,
       const std::function<bool()>& abandoned);
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJob(
       const std::string& job_id, const std::function<bool()>& abandoned);

@@ -124,12 +124,6 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        {},
        "A join side of up to this many bytes may be sent whole to every task; 0: never, "
        "-1: chosen by cost and memory."},
-      {"ballista.collect_metrics",
-       Type::kBoolean,
-       "false",
-       {},
-       "Metrics of each operator are collected for every query, not only for EXPLAIN "
-       "ANALYZE."},
       {"ballista.max_task_attempts",
        Type::kUnsigned,
        "4",

@@ -84,9 +84,7 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
                                                const plan::Plan& plan,
                                                bool collect_metrics) {
   ARROW_ASSIGN_OR_RAISE(auto graph, Plan(session, plan));
-  ARROW_ASSIGN_OR_RAISE(const std::string always,
-                        session->GetOption("ballista.collect_metrics"));
-  if (collect_metrics || always == "true") {
+  if (collect_metrics) {
     auto* setting = graph.add_settings();
     setting->set_name("ballista.collect_metrics");
     setting->set_value("true");

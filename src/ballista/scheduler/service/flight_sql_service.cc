@@ -16,6 +16,7 @@
 #include "ballista/flight/status_transport.h"
 #include "ballista/flight_sql.pb.h"
 #include "ballista/plan/plan.h"
+#include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
 #include "ballista/sql/session_options.h"
 
@@ -84,6 +85,9 @@ std::string OptionText(const fl::SessionOptionValue& value) {
   };
   return std::visit(Visitor{}, value);
 }
+
+// Of one message of a result: stock clients take up to 4 MiB and more.
+constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
 
 // The rows of a reader; its errors go out typed.
 class ResultStream : public fl::RecordBatchStream {
@@ -208,7 +212,8 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
     ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
     reader = std::make_shared<arrow::TableBatchReader>(std::move(rows));
   }
-  return std::make_unique<ResultStream>(&context, std::move(reader));
+  return std::make_unique<ResultStream>(&context,
+                                        BoundBatches(std::move(reader), kMaxBatchBytes));
 }
 
 arrow::Status FlightSqlService::DoPut(const Context& context,

@@ -20,7 +20,6 @@ struct TaskRunner::Task {
   // What stops it; set once it runs.
   std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
   std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
-  bool running = false;
   bool cancelled = false;
 
   // Unique among all attempts of all jobs.
@@ -139,7 +138,6 @@ void TaskRunner::RunTask(Task* task) {
   {
     const std::lock_guard lock(mutex_);
     if (task->cancelled) return;
-    task->running = true;
     task->interrupt = engine_->MakeInterrupt();
   }
   LOG_DEBUG("executor", "task {} starts", task->Name());

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "ballista/base/nearest_name.h"
 #include "ballista/base/status.h"
 
 namespace ballista::sql {
@@ -96,22 +97,6 @@ arrow::Result<std::string> Normalize(const SessionOptionSpec& spec,
     known += (known.empty() ? "" : ", ") + choice;
   }
   return Refuse(spec, value, "one of " + known);
-}
-
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min(
-          {above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 }  // namespace

@@ -261,12 +261,6 @@ std::vector<control::ExecutorMetadata> JobService::Executors() const {
   return core_.Executors();
 }
 
-bool JobService::WaitForExecutor(std::chrono::milliseconds timeout) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, timeout,
-                           [this] { return core_.NumUsableExecutors() > 0; });
-}
-
 void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
                                const OutboundRequest& request,
                                const arrow::Status& status) {

@@ -40,9 +40,6 @@ class JobService {
       const control::TaskStatusRequest& request);
   std::vector<control::ExecutorMetadata> Executors() const;
 
-  // Waits until an executor can take tasks. False after `timeout`.
-  bool WaitForExecutor(std::chrono::milliseconds timeout);
-
   // ---- jobs
   // Starts a job and gives its id.
   std::string Submit(const std::string& session_id, job::JobGraph graph,

@@ -373,6 +373,10 @@ TEST_F(TaskInputTest, TheBudgetBoundsWhatIsFetchedAhead) {
   EXPECT_GE(context_.budget->peak(), kLimit / 2);
   unread.reset();
   source.reset();
+  // The threads that fetched let go of the last batches soon after, not before.
+  for (int i = 0; i < 500 && context_.budget->used() != 0; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
   EXPECT_EQ(context_.budget->used(), 0);
 }
 
@@ -536,7 +540,11 @@ class PeerProcess {
     ::waitpid(pid_, nullptr, 0);
     pid_ = 0;
   }
-  void Signal(int signal) const { ::kill(pid_, signal); }
+  // Returns when every thread of the peer has stopped.
+  void Freeze() const {
+    ::kill(pid_, SIGSTOP);
+    ::waitpid(pid_, nullptr, WUNTRACED);
+  }
   uint32_t port() const { return port_; }
 
  private:
@@ -557,7 +565,7 @@ TEST_F(TaskInputTest, APeerThatFreezesIsAFetchFailure) {
   PeerProcess peer;
   AddOutput(AddExecutor("peer", peer.port()), 0, 0, kPeerBatches * kPeerRows);
   { EXPECT_NE(Make()->Next().ValueOrDie(), nullptr); }
-  peer.Signal(SIGSTOP);  // the connection stays
+  peer.Freeze();  // the connection stays
   context_.stall_timeout = milliseconds(300);
   auto source = Make();
   const auto failure = source->Next();

@@ -52,8 +52,8 @@ void Collect(std::vector<Effect> effects, std::deque<Running>* running) {
   for (Effect& effect : effects) {
     auto* launch = std::get_if<LaunchTasks>(&effect);
     if (launch == nullptr) continue;
-    for (const auto& task : launch->tasks) {
-      running->push_back({task.id(), launch->executor_id});
+    for (const job::TaskDefinition* task : launch->tasks.pointers()) {
+      running->push_back({task->id(), launch->executor_id});
     }
   }
 }

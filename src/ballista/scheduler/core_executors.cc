@@ -1,6 +1,8 @@
 // Executors that come and go, and what time does to them and to waiting jobs.
 #include <fmt/format.h>
 
+#include <iterator>
+
 #include "ballista/base/status.h"
 #include "ballista/scheduler/core_internal.h"
 
@@ -81,12 +83,16 @@ void SchedulerCore::Impl::On(ExecutorStopped& event) {
 void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& reason) {
   Executor* executor = executors_.Get(index);
   const std::string id = executor->metadata.id();
-  const auto launched = std::move(executor->launched);
+  auto found = std::move(executor->launched);
+  // In the order of the jobs, so that the same events have the same effects.
+  const std::map<uint64_t, std::vector<TaskPosition>> launched(
+      std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   executors_.Remove(index);
   NoteUsableExecutors();
   const std::string why = fmt::format("executor {} was lost: {}", id, reason);
   for (const auto& [number, positions] : launched) {
     JobState* job = jobs_.at(number).get();
+    job->lost_executors.insert(id);
     arrow::Status status = LoseTasks(job, index, why, positions);
     if (status.ok()) status = Recover(job, why);
     if (!status.ok()) {

@@ -106,7 +106,10 @@ class SchedulerCore::Impl {
   bool LaunchOne(JobState* job);
   void FormStage(JobState* job, uint32_t stage);
   void Launch(JobState* job, uint32_t stage, const Placement& placement);
-  job::TaskDefinition Define(JobState* job, uint32_t stage, uint32_t index);
+  void Define(JobState* job, uint32_t stage, uint32_t index,
+              TaskDefinitions* definitions);
+  const std::shared_ptr<std::vector<job::ExecutorAddress>>& Holders(JobState* job,
+                                                                    uint32_t stage);
 
   // ---- core.cc
   void UpdateReady(JobState* job);
@@ -134,6 +137,7 @@ class SchedulerCore::Impl {
   std::map<std::string, RemoveJobs> removals_;
   std::vector<Effect> ended_;
   std::map<ExecutorIndex, LaunchTasks> launches_;
+  std::vector<uint32_t> positions_;  // by AvailableOutput::holder, of the task at hand
 };
 
 job::TaskId MakeTaskId(const JobState& job, uint32_t stage, uint32_t index,

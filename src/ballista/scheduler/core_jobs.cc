@@ -125,13 +125,20 @@ void SchedulerCore::Impl::CancelRunning(JobState* job, uint32_t stage) {
 }
 
 void SchedulerCore::Impl::RemoveData(JobState* job) {
-  for (const std::string& id : job->executor_ids) {
-    Executor* executor = executors_.Find(id);
+  for (ExecutorIndex index : job->executors) {
+    Executor* executor = executors_.Get(index);
     if (executor == nullptr) continue;
     executor->launched.erase(job->number);
-    SendRemove(id, job->id);
+    // Lost once and used again: told once.
+    if (!job->lost_executors.contains(executor->metadata.id())) {
+      SendRemove(executor->metadata.id(), job->id);
+    }
   }
-  job->executor_ids.clear();
+  for (const std::string& id : job->lost_executors) {
+    if (executors_.Find(id) != nullptr) SendRemove(id, job->id);
+  }
+  job->executors.clear();
+  job->lost_executors.clear();
   job->data_removed = true;
 }
 
@@ -140,6 +147,7 @@ void SchedulerCore::Impl::StageCompleted(JobState* job, uint32_t stage) {
   state.complete = true;
   state.queue.Clear();
   state.inputs.reset();
+  state.addresses.reset();
   if (stage == job->graph.result_stage()) return FinishJob(job);
   for (uint32_t consumer : state.consumers) {
     --job->stages[consumer].incomplete_producers;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <arrow/status.h>
+#include <google/protobuf/arena.h>
 
 #include <chrono>
 #include <cstdint>
@@ -144,13 +145,45 @@ using Event =
 
 // ------------------------------------------------------------------------------ effects
 
+// Definitions of tasks in one arena: a task that reads an exchange names each output and
+// each executor that it reads, so one launch may be thousands of small messages. They
+// live as long as the arena, and as `Keep` keeps what they share. Not to be changed.
+class TaskDefinitions {
+ public:
+  job::TaskDefinition* Add() {
+    if (arena_ == nullptr) {
+      google::protobuf::ArenaOptions options;
+      options.start_block_size = 4096;
+      arena_ = std::make_shared<google::protobuf::Arena>(options);
+    }
+    tasks_.push_back(
+        google::protobuf::Arena::CreateMessage<job::TaskDefinition>(arena_.get()));
+    return tasks_.back();
+  }
+  // For messages outside of the arena that definitions point to.
+  void Keep(std::shared_ptr<const void> shared) {
+    if (kept_.empty() || kept_.back() != shared) kept_.push_back(std::move(shared));
+  }
+  bool empty() const { return tasks_.empty(); }
+  size_t size() const { return tasks_.size(); }
+  const job::TaskDefinition& operator[](size_t i) const { return *tasks_[i]; }
+  const std::vector<job::TaskDefinition*>& pointers() const { return tasks_; }
+  // Null where there is no task.
+  google::protobuf::Arena* arena() const { return arena_.get(); }
+
+ private:
+  std::vector<std::shared_ptr<const void>> kept_;
+  std::shared_ptr<google::protobuf::Arena> arena_;
+  std::vector<job::TaskDefinition*> tasks_;
+};
+
 // Send these tasks to the executor. At most one for an executor from one event. `stages`
 // has the definition of each stage that a task refers to, once.
 struct LaunchTasks {
   std::string executor_id;
   std::string incarnation;
   std::vector<std::shared_ptr<const job::StageDefinition>> stages;
-  std::vector<job::TaskDefinition> tasks;
+  TaskDefinitions tasks;
 };
 
 // Stop these tasks if they are running; no status is expected.

@@ -294,10 +294,12 @@ bool SchedulerCore::Impl::LaunchOne(JobState* job) {
 
 void SchedulerCore::Impl::FormStage(JobState* job, uint32_t stage) {
   StageState& state = job->stages[stage];
-  const FormationOptions options{job->options.tasks_per_stage,
-                                 job->options.min_task_bytes};
+  FormationOptions options{job->options.tasks_per_stage, job->options.min_task_bytes};
+  if (options.tasks_per_stage == 0) options.tasks_per_stage = executors_.num_usable();
+  // Those at whose homes tasks are, and as many more.
+  const size_t wanted = size_t{2} * options.tasks_per_stage;
   state.shares = FormTasks(job->graph.stages(stage), job->Inputs(stage),
-                           executors_.UsableByIdleness(), options);
+                           executors_.UsableByIdleness(wanted), options);
   state.formed = true;
   state.pending = state.shares.size();
   state.tasks.resize(state.shares.size());
@@ -324,7 +326,7 @@ void SchedulerCore::Impl::Launch(JobState* job, uint32_t stage,
   Executor& executor = *executors_.Get(placement.executor);
   auto [at, first] = executor.launched.try_emplace(job->number);
   at->second.emplace_back(stage, placement.task);
-  if (first) job->executor_ids.insert(executor.metadata.id());
+  if (first) job->executors.push_back(placement.executor);
 
   LaunchTasks& launch = launches_[placement.executor];
   if (launch.tasks.empty()) {
@@ -336,36 +338,54 @@ void SchedulerCore::Impl::Launch(JobState* job, uint32_t stage,
       launch.stages.end()) {
     launch.stages.push_back(definition);
   }
-  launch.tasks.push_back(Define(job, stage, placement.task));
+  Define(job, stage, placement.task, &launch.tasks);
   job->UpdateLaunchable(stage);
   UpdateReady(job);
 }
 
-job::TaskDefinition SchedulerCore::Impl::Define(JobState* job, uint32_t stage,
-                                                uint32_t index) {
-  const TaskShare& share = job->stages[stage].shares[index];
-  job::TaskDefinition definition;
-  *definition.mutable_id() =
-      MakeTaskId(*job, stage, index, job->stages[stage].tasks[index].attempt);
-  for (const job::ScanSplits& scan : share.scans) *definition.add_scans() = scan;
-  std::unordered_map<ExecutorIndex, uint32_t> positions;
-  auto position_of = [&](ExecutorIndex executor) {
-    auto [it, added] = positions.try_emplace(executor, positions.size());
-    if (added) {
-      const control::ExecutorMetadata& metadata = executors_.Get(executor)->metadata;
-      job::ExecutorAddress* address = definition.add_executors();
-      address->set_executor_id(metadata.id());
-      address->set_host(metadata.host());
-      address->set_port(metadata.port());
+// The addresses of the executors that keep what the stage reads, by
+// AvailableOutput::holder; shared by all its tasks.
+const std::shared_ptr<std::vector<job::ExecutorAddress>>& SchedulerCore::Impl::Holders(
+    JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  if (state.addresses == nullptr) {
+    state.addresses = std::make_shared<std::vector<job::ExecutorAddress>>();
+    for (ExecutorIndex holder : state.holders) {
+      const auto& metadata = executors_.Get(holder)->metadata;
+      job::ExecutorAddress& address = state.addresses->emplace_back();
+      address.set_executor_id(metadata.id());
+      address.set_host(metadata.host());
+      address.set_port(metadata.port());
     }
-    return it->second;
+  }
+  return state.addresses;
+}
+
+void SchedulerCore::Impl::Define(JobState* job, uint32_t stage, uint32_t index,
+                                 TaskDefinitions* definitions) {
+  job::TaskDefinition* definition = definitions->Add();
+  const TaskShare& share = job->stages[stage].shares[index];
+  *definition->mutable_id() =
+      MakeTaskId(*job, stage, index, job->stages[stage].tasks[index].attempt);
+  for (const job::ScanSplits& scan : share.scans) *definition->add_scans() = scan;
+  const std::vector<InputOutputs>& inputs = job->Inputs(stage);
+  constexpr uint32_t kUnlisted = 0xffffffffu;
+  const auto& holders = Holders(job, stage);
+  if (!holders->empty()) definitions->Keep(holders);
+  positions_.assign(holders->size(), kUnlisted);
+  auto position_of = [&](const AvailableOutput& output) {
+    uint32_t& position = positions_[output.holder];
+    if (position == kUnlisted) {
+      position = definition->executors_size();
+      definition->mutable_executors()->UnsafeArenaAddAllocated(
+          &(*holders)[output.holder]);
+    }
+    return position;
   };
   const bool single = job->graph.stages(stage).parallelism() == job::SINGLE_TASK;
-  const std::vector<InputOutputs>& inputs = job->Inputs(stage);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    *definition.add_inputs() = MakeTaskInput(inputs[i], i, share, single, position_of);
+    FillTaskInput(inputs[i], i, share, single, position_of, definition->add_inputs());
   }
-  return definition;
 }
 
 }  // namespace ballista::scheduler

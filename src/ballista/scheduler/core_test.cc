@@ -112,8 +112,8 @@ class CoreTest : public ::testing::Test {
     for (Effect& effect : core_->Handle(std::move(event), now_)) {
       if (auto* launch = std::get_if<LaunchTasks>(&effect)) {
         ++launch_effects_;
-        for (auto& task : launch->tasks) {
-          running_.push_back({launch->executor_id, std::move(task)});
+        for (const job::TaskDefinition* task : launch->tasks.pointers()) {
+          running_.push_back({launch->executor_id, *task});
         }
       } else if (auto* cancel = std::get_if<CancelTasks>(&effect)) {
         for (const auto& id : cancel->tasks) cancelled_.push_back(Name(id));

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ballista/scheduler/executor_registry_internal.h"
 
 namespace ballista::scheduler {
@@ -100,11 +102,16 @@ void ExecutorRegistry::ReleaseSlot(ExecutorIndex index) {
   EnterFree(*executor);
 }
 
-std::vector<ExecutorIndex> ExecutorRegistry::UsableByIdleness() const {
+std::vector<ExecutorIndex> ExecutorRegistry::UsableByIdleness(size_t limit) const {
+  limit = std::min(limit, num_usable_);
   std::vector<ExecutorIndex> result;
-  result.reserve(num_usable_);
-  for (const auto& [slots, launch, index] : free_) result.push_back(index);
+  result.reserve(limit);
+  for (const auto& [slots, launch, index] : free_) {
+    if (result.size() == limit) return result;
+    result.push_back(index);
+  }
   for (const auto& [id, index] : by_id_) {
+    if (result.size() == limit) return result;
     if (IsUsable(index) && !IsFree(index)) result.push_back(index);
   }
   return result;

@@ -29,7 +29,7 @@ struct Executor {
   bool draining = false;
   bool suspended = false;  // could not be reached; until it is heard of again
   // By the job's number: each task ever launched here for it, repeated ones too.
-  std::map<uint64_t, std::vector<TaskPosition>> launched;
+  std::unordered_map<uint64_t, std::vector<TaskPosition>> launched;
 };
 
 class ExecutorRegistry {
@@ -58,8 +58,8 @@ class ExecutorRegistry {
   // Those with free slots: the most free slots first, then the longest without a launch.
   using FreeOrder = std::set<std::tuple<int64_t, uint64_t, ExecutorIndex>>;
   const FreeOrder& free() const { return free_; }
-  // Those that can take tasks, the free ones first, in that order.
-  std::vector<ExecutorIndex> UsableByIdleness() const;
+  // Those that can take tasks, at most `limit`: the free ones first, in that order.
+  std::vector<ExecutorIndex> UsableByIdleness(size_t limit) const;
 
   const std::map<std::string, ExecutorIndex>& by_id() const { return by_id_; }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "ballista/base/status.h"
 #include "ballista/scheduler/job_state_internal.h"
@@ -87,6 +88,10 @@ const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
   std::optional<std::vector<InputOutputs>>& cached = stages[stage].inputs;
   if (cached.has_value()) return *cached;
   std::vector<InputOutputs>& inputs = cached.emplace();
+  std::unordered_map<ExecutorIndex, uint32_t> numbers;
+  std::vector<ExecutorIndex>& holders = stages[stage].holders;
+  holders.clear();
+  stages[stage].addresses.reset();
   for (const job::StageInput& input : graph.stages(stage).inputs()) {
     InputOutputs& outputs = inputs.emplace_back();
     outputs.mode = input.mode();
@@ -96,8 +101,11 @@ const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
       outputs.partitions = output.kind() == job::Output::HASH ? output.partitions() : 1;
       const std::vector<TaskState>& tasks = stages[producer].tasks;
       for (uint32_t t = 0; t < tasks.size(); ++t) {
-        outputs.outputs.push_back(
-            {producer, t, tasks[t].attempt, tasks[t].executor, &tasks[t].output});
+        const auto [holder, added] =
+            numbers.try_emplace(tasks[t].executor, holders.size());
+        if (added) holders.push_back(tasks[t].executor);
+        outputs.outputs.push_back({producer, t, tasks[t].attempt, tasks[t].executor,
+                                   &tasks[t].output, holder->second});
       }
     }
   }

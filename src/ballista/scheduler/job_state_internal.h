@@ -65,6 +65,9 @@ struct StageState {
   std::set<uint32_t> lost;        // tasks in kLost
   PendingTasks queue;
   std::optional<std::vector<InputOutputs>> inputs;  // kept while they stay the same
+  // Executors that keep `inputs`, and their addresses; of the time of `inputs`.
+  std::vector<ExecutorIndex> holders;
+  std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;
   std::shared_ptr<const job::StageDefinition> definition;
   StageStatistics statistics;  // for the replanner
 
@@ -89,7 +92,9 @@ struct JobState {
   FairQueue::Entry fair;
   std::vector<StageState> stages;
   std::set<uint32_t> launchable;
-  std::set<std::string> executor_ids;  // that may keep data of it
+  std::vector<ExecutorIndex> executors;  // that may keep data of it
+  // Ids of those that were lost: they may be found again, and still keep it.
+  std::set<std::string> lost_executors;
 
   bool Launchable(uint32_t stage) const;
   // Puts the stage into `launchable`, or takes it out.

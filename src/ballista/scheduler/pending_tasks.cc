@@ -12,7 +12,7 @@ bool Waits(const TaskState& task, const std::vector<ExecutorIndex>& avoided) {
 }
 
 // Drops entries at the front that do not wait in this queue. False: it is empty then.
-bool Settle(std::deque<uint32_t>* queue, const std::vector<TaskState>& tasks,
+bool Settle(TaskQueue* queue, const std::vector<TaskState>& tasks,
             const std::vector<ExecutorIndex>& avoided) {
   while (!queue->empty() && !Waits(tasks[queue->front()], avoided)) queue->pop_front();
   return !queue->empty();

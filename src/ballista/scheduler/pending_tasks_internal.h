@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "ballista/scheduler/executor_registry_internal.h"
@@ -17,6 +17,25 @@ struct TaskState;
 struct Placement {
   uint32_t task = 0;
   ExecutorIndex executor = kNoExecutor;
+};
+
+// First in, first out. Much smaller than a deque: there is one for each executor.
+class TaskQueue {
+ public:
+  void push_back(uint32_t task) { tasks_.push_back(task); }
+  bool empty() const { return head_ == tasks_.size(); }
+  uint32_t front() const { return tasks_[head_]; }
+  void pop_front() {
+    if (++head_ == tasks_.size()) clear();
+  }
+  void clear() {
+    tasks_.clear();
+    head_ = 0;
+  }
+
+ private:
+  std::vector<uint32_t> tasks_;
+  size_t head_ = 0;
 };
 
 // Holds indexes into the stage's tasks. An entry whose task is not pending any more, or
@@ -40,9 +59,9 @@ class PendingTasks {
   std::optional<Placement> PickRetry(const std::vector<TaskState>& tasks,
                                      const ExecutorRegistry& executors);
 
-  std::deque<uint32_t> fresh_;
-  std::map<ExecutorIndex, std::deque<uint32_t>> by_preferred_;
-  std::map<Avoided, std::deque<uint32_t>> avoiding_;
+  TaskQueue fresh_;
+  std::unordered_map<ExecutorIndex, TaskQueue> by_preferred_;
+  std::map<Avoided, TaskQueue> avoiding_;
 };
 
 }  // namespace ballista::scheduler

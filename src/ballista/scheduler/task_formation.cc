@@ -216,13 +216,10 @@ TaskShare FormSingleTask(const job::Stage& stage, const std::vector<InputOutputs
 
 std::pair<uint64_t, uint64_t> RangeSize(const job::OutputStatistics& statistics,
                                         uint32_t first, uint32_t last) {
-  uint64_t rows = 0;
-  uint64_t bytes = 0;
-  for (uint32_t p = first; p < last; ++p) {
-    rows += statistics.partition_rows(static_cast<int>(p));
-    bytes += statistics.partition_bytes(static_cast<int>(p));
-  }
-  return {rows, bytes};
+  const uint64_t* all_rows = statistics.partition_rows().data();
+  const uint64_t* all_bytes = statistics.partition_bytes().data();
+  return {std::accumulate(all_rows + first, all_rows + last, uint64_t{0}),
+          std::accumulate(all_bytes + first, all_bytes + last, uint64_t{0})};
 }
 
 std::vector<std::pair<uint32_t, uint32_t>> BalanceContiguous(

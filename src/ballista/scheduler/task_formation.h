@@ -21,6 +21,8 @@ struct AvailableOutput {
   uint32_t attempt = 0;
   ExecutorIndex executor = kNoExecutor;
   const job::OutputStatistics* statistics = nullptr;
+  // Number of `executor` among those that keep the stage's inputs.
+  uint32_t holder = 0;
 };
 
 // One input of a stage: what its producers' outputs are like (all alike), and the outputs
@@ -62,11 +64,10 @@ std::vector<TaskShare> FormTasks(const job::Stage& stage,
 
 // What the task with `share` reads of `input` (at `position` among the stage's inputs).
 // Outputs without a row in its range are left out. Executors are numbered in the result
-// by `position_of(ExecutorIndex)`.
+// by `position_of(AvailableOutput)`.
 template <typename PositionOf>
-job::TaskInput MakeTaskInput(const InputOutputs& input, size_t position,
-                             const TaskShare& share, bool single_task,
-                             PositionOf&& position_of);
+void FillTaskInput(const InputOutputs& input, size_t position, const TaskShare& share,
+                   bool single_task, PositionOf&& position_of, job::TaskInput* result);
 
 // Cuts [0, weights.size()) into at most `n` ranges of nearly equal weight. Weights of 0
 // are in any range or none; no range is of weight 0.
@@ -89,26 +90,27 @@ std::pair<uint64_t, uint64_t> RangeSize(const job::OutputStatistics& statistics,
                                         uint32_t first, uint32_t last);
 
 template <typename PositionOf>
-job::TaskInput MakeTaskInput(const InputOutputs& input, size_t position,
-                             const TaskShare& share, bool single_task,
-                             PositionOf&& position_of) {
+void FillTaskInput(const InputOutputs& input, size_t position, const TaskShare& share,
+                   bool single_task, PositionOf&& position_of, job::TaskInput* result) {
   const bool hashed = input.kind == job::Output::HASH;
   const bool whole = single_task || input.mode != job::StageInput::PARTITIONED;
-  job::TaskInput result;
-  result.set_first_partition(hashed && !whole ? share.first_partition : 0);
-  result.set_last_partition(!hashed ? 1
-                            : whole ? input.partitions
-                                    : share.last_partition);
+  result->set_first_partition(hashed && !whole ? share.first_partition : 0);
+  result->set_last_partition(!hashed ? 1
+                             : whole ? input.partitions
+                                     : share.last_partition);
   auto add = [&](const AvailableOutput& output, uint64_t rows, uint64_t bytes) {
     if (rows == 0) return;
-    job::TaskOutputRef* ref = result.add_outputs();
+    job::TaskOutputRef* ref = result->add_outputs();
     ref->set_stage_id(output.stage_id);
     ref->set_task_index(output.task_index);
     ref->set_attempt(output.attempt);
-    ref->set_executor(position_of(output.executor));
+    ref->set_executor(position_of(output));
     ref->set_rows(rows);
     ref->set_bytes(bytes);
   };
+  const bool some = !hashed && !whole;
+  result->mutable_outputs()->Reserve(
+      static_cast<int>(some ? share.outputs[position].size() : input.outputs.size()));
   if (hashed && !whole) {
     for (const AvailableOutput& output : input.outputs) {
       auto [rows, bytes] =
@@ -125,7 +127,6 @@ job::TaskInput MakeTaskInput(const InputOutputs& input, size_t position,
       add(output, output.statistics->rows(), output.statistics->bytes());
     }
   }
-  return result;
 }
 
 }  // namespace ballista::scheduler

@@ -179,8 +179,10 @@ TEST(FormTasks, GivesTheSamePartitionsOfEveryHashedInput) {
   EXPECT_EQ(shares[1].last_partition, 4u);
   EXPECT_NE(shares[0].preferred, shares[1].preferred);
 
-  auto position_of = [](ExecutorIndex index) { return index; };
-  const job::TaskInput read = MakeTaskInput(inputs[0], 0, shares[0], false, position_of);
+  job::TaskInput read;
+  FillTaskInput(
+      inputs[0], 0, shares[0], false,
+      [](const AvailableOutput& output) { return output.executor; }, &read);
   ASSERT_EQ(read.outputs_size(), 1);
   EXPECT_EQ(read.outputs(0).rows(), 40u);
   EXPECT_EQ(read.outputs(0).bytes(), 320u);
@@ -195,7 +197,9 @@ TEST(FormTasks, LeavesOutputsWithoutRowsOutOfWhatATaskReads) {
   input.kind = job::Output::HASH;
   input.partitions = 2;
   input.outputs = {{0, 0, 0, 1, &empty}, {0, 1, 3, 1, &full}};
-  const auto read = MakeTaskInput(input, 0, {}, true, [](ExecutorIndex) { return 0u; });
+  job::TaskInput read;
+  FillTaskInput(
+      input, 0, {}, true, [](const AvailableOutput&) { return 0u; }, &read);
   ASSERT_EQ(read.outputs_size(), 1);
   EXPECT_EQ(read.outputs(0).task_index(), 1u);
   EXPECT_EQ(read.outputs(0).attempt(), 3u);

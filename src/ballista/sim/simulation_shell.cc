@@ -51,7 +51,8 @@ void Simulation::On(scheduler::LaunchTasks effect) {
   std::map<uint64_t, std::shared_ptr<const job::StageDefinition>> stages;
   std::vector<RunningTask> tasks;
   scheduler::LaunchFailed failed{effect.executor_id, effect.incarnation, {}, "timeout"};
-  for (job::TaskDefinition& definition : effect.tasks) {
+  for (job::TaskDefinition* launched : effect.tasks.pointers()) {
+    job::TaskDefinition definition = *launched;
     report_.trace =
         Mix(report_.trace, Mix(definition.id().task_index(), definition.id().attempt()));
     ++report_.tasks_launched;

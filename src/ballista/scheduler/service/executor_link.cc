@@ -69,9 +69,9 @@ void ExecutorLink::Run() {
 arrow::Status ExecutorLink::Deliver(const OutboundRequest& request) {
   const std::string& host = executor_.host();
   const auto port = executor_.port();
-  if (const auto* launch = std::get_if<control::LaunchTasksRequest>(&request)) {
+  if (const auto* launch = std::get_if<SharedLaunch>(&request)) {
     return flight::CallPeer<control::LaunchTasksResponse>(
-               clients_, host, port, "launch_tasks", *launch, kCallTimeout)
+               clients_, host, port, "launch_tasks", **launch, kCallTimeout)
         .status();
   }
   if (const auto* cancel = std::get_if<control::CancelTasksRequest>(&request)) {

@@ -18,9 +18,9 @@
 
 namespace ballista::scheduler {
 
+using SharedLaunch = std::shared_ptr<const control::LaunchTasksRequest>;
 using OutboundRequest =
-    std::variant<control::LaunchTasksRequest, control::CancelTasksRequest,
-                 control::RemoveJobsRequest>;
+    std::variant<SharedLaunch, control::CancelTasksRequest, control::RemoveJobsRequest>;
 
 // Thread-safe. The destructor drops what was not sent yet and waits for the call under
 // way (bounded by its deadline).

@@ -119,13 +119,18 @@ void JobService::Apply(Effect effect) {
 void JobService::Apply(LaunchTasks effect) {
   const auto link = links_.find(effect.incarnation);
   if (link == links_.end()) return;
-  control::LaunchTasksRequest request;
-  request.set_wire_version(kWireVersion);
-  request.set_scheduler_id(id_);
-  request.set_executor_incarnation(effect.incarnation);
-  for (const auto& stage : effect.stages) *request.add_stages() = *stage;
-  for (auto& task : effect.tasks) *request.add_tasks() = std::move(task);
-  link->second->Send(std::move(request));
+  // In the arena of the tasks, which are thus not copied.
+  auto tasks = std::make_shared<TaskDefinitions>(std::move(effect.tasks));
+  auto* request =
+      google::protobuf::Arena::CreateMessage<control::LaunchTasksRequest>(tasks->arena());
+  request->set_wire_version(kWireVersion);
+  request->set_scheduler_id(id_);
+  request->set_executor_incarnation(effect.incarnation);
+  for (const auto& stage : effect.stages) *request->add_stages() = *stage;
+  for (job::TaskDefinition* task : tasks->pointers()) {
+    request->mutable_tasks()->UnsafeArenaAddAllocated(task);
+  }
+  link->second->Send(SharedLaunch(std::move(tasks), request));
 }
 
 void JobService::Apply(CancelTasks effect) {
@@ -264,11 +269,11 @@ std::vector<control::ExecutorMetadata> JobService::Executors() const {
 void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
                                const OutboundRequest& request,
                                const arrow::Status& status) {
-  if (const auto* launch = std::get_if<control::LaunchTasksRequest>(&request)) {
+  if (const auto* launch = std::get_if<SharedLaunch>(&request)) {
     LaunchFailed event;
     event.executor_id = executor.id();
     event.incarnation = executor.incarnation();
-    for (const auto& task : launch->tasks()) event.tasks.push_back(task.id());
+    for (const auto& task : (*launch)->tasks()) event.tasks.push_back(task.id());
     event.reason = status.ToString();
     Post(std::move(event));
   }

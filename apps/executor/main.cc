@@ -14,7 +14,9 @@
 #include "ballista/engine/duckdb/duckdb_engine.h"
 #include "ballista/executor/executor_process.h"
 #include "ballista/flight/allocator.h"
+#include "ballista/flight/transport_log.h"
 #include "ballista/scheduler/service/scheduler_process.h"
+#include "ballista/security/process_security.h"
 
 namespace ballista {
 namespace {
@@ -29,6 +31,19 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   if (config.threads == 0) config.threads = AvailableCores();
   LOG_INFO("executor", "Running with config: {}", config::ToString(config));
 
+  security::SecurityOptions security_options;
+  security_options.tls = {config.tls_cert, config.tls_key, config.tls_ca,
+                          config.tls_client_ca};
+  security_options.cluster_token_file = config.cluster_token_file;
+  security_options.bind_host = config.bind_host;
+  security_options.names = {config.external_host};
+  ARROW_ASSIGN_OR_RAISE(
+      const auto security,
+      security::LoadSecurity(security_options,
+                             [&](const std::string& option, std::string_view reason) {
+                               return parsed.settings.Refuse(option, reason);
+                             }));
+
   std::unique_ptr<scheduler::SchedulerProcess> scheduler;
   if (config.local) {
     ARROW_ASSIGN_OR_RAISE(const auto scheduler_config,
@@ -36,10 +51,12 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
     ARROW_ASSIGN_OR_RAISE(
         scheduler,
         scheduler::SchedulerProcess::Start(
-            scheduler_config, [&](const std::string&, std::string_view reason) {
-              return parsed.settings.Refuse("scheduler-port", reason);
+            scheduler_config, [&](const std::string& option, std::string_view reason) {
+              return parsed.settings.Refuse(option == "port" ? "scheduler-port" : option,
+                                            reason);
             }));
-    config.scheduler_host = "127.0.0.1";
+    // With TLS, the name that the certificate is sure to have.
+    config.scheduler_host = security.tls.on() ? config.external_host : "127.0.0.1";
   }
 
   engine::DuckDbEngineOptions options;
@@ -47,7 +64,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   options.memory_limit = config.memory_limit - config.shuffle_memory_limit;
   options.temp_directory = config.work_dir + "/spill";
   ARROW_ASSIGN_OR_RAISE(auto engine, engine::DuckDbEngine::Make(options));
-  auto started = executor::ExecutorProcess::Start(config, engine.get());
+  auto started = executor::ExecutorProcess::Start(config, security, engine.get());
   if (started.status().IsInvalid()) {
     return parsed.settings.Refuse("port", started.status().message());
   }
@@ -61,6 +78,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
 
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
+  flight::QuietTransport();
   auto parsed =
       config::Parse<config::ExecutorConfig>(config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {

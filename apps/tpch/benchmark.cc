@@ -149,8 +149,10 @@ arrow::Result<std::vector<int>> ParseQueries(const std::string& text) {
 Status Benchmark(const BenchmarkOptions& options) {
   RunResult run;
   run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-  run.host = options.host;
-  run.port = options.port;
+  ARROW_ASSIGN_OR_RAISE(const auto connection,
+                        client::ResolveConnection(options.connection));
+  run.host = connection.host;
+  run.port = connection.port;
   run.path = AbsolutePath(options.path);
   run.iterations = options.iterations;
 
@@ -158,9 +160,6 @@ Status Benchmark(const BenchmarkOptions& options) {
   if (options.verify) {
     ARROW_ASSIGN_OR_RAISE(verifier, Verifier::Make(run.path));
   }
-  client::ClientOptions connection;
-  connection.host = options.host;
-  connection.port = options.port;
   ARROW_ASSIGN_OR_RAISE(const auto client, client::FlightSqlClient::Connect(connection));
   ARROW_RETURN_NOT_OK(RegisterTables(client.get(), run.path));
   size_t failed = 0;

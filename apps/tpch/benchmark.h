@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "ballista/client/connection_options.h"
+
 namespace ballista::tpch {
 
 struct BenchmarkOptions {
-  std::string host = "localhost";
-  uint16_t port = 50050;
+  client::ConnectionOptions connection;
   // The folder of the tables, as the cluster sees it: a folder or an object store's URL
   // with a folder or a .parquet file a table.
   std::string path;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ballista/base/version.h"
+#include "ballista/flight/transport_log.h"
 #include "benchmark.h"
 #include "generate.h"
 
@@ -31,10 +32,7 @@ void DeclareGenerate(CLI::App* app, GenerateOptions* options) {
 }
 
 void DeclareBenchmark(CLI::App* app, BenchmarkOptions* options, std::string* queries) {
-  app->add_option("--host", options->host, "Host of the scheduler.")
-      ->capture_default_str();
-  app->add_option("--port", options->port, "Port of the scheduler.")
-      ->capture_default_str();
+  client::DeclareConnectionOptions(app, &options->connection, false);
   app->add_option("--path", options->path,
                   "Folder of the tables, as the cluster sees it.")
       ->required();
@@ -50,6 +48,7 @@ void DeclareBenchmark(CLI::App* app, BenchmarkOptions* options, std::string* que
 }
 
 int Main(int argc, char** argv) {
+  flight::QuietTransport();
   CLI::App app("Makes TPC-H data and runs its queries on a Ballista cluster.", "tpch");
   app.set_version_flag("--version", fmt::format("Ballista v{} tpch", kVersion));
   app.require_subcommand(1);
@@ -65,6 +64,9 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
     return app.exit(done);
+  } catch (const CLI::ExtrasError& error) {
+    fmt::print(stderr, "tpch: {}\n", client::WithoutValue(error.what()));
+    return 2;
   } catch (const CLI::ParseError& error) {
     fmt::print(stderr, "tpch: {}\n", error.what());
     return 2;

@@ -19,6 +19,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/client/server_error.h"
+#include "ballista/flight/auth_middleware.h"
 #include "ballista/flight_sql.pb.h"
 
 namespace ballista::client {
@@ -93,10 +94,19 @@ class InfoListener : public flight::AsyncListener<flight::FlightInfo> {
 };
 
 arrow::Result<std::unique_ptr<flight::FlightClient>> OpenFlight(
-    const flight::Location& location,
+    const flight::Location& location, const ClientOptions& connection,
     std::shared_ptr<flight::ClientMiddlewareFactory> cookies) {
   auto options = flight::FlightClientOptions::Defaults();
-  if (cookies != nullptr) options.middleware.push_back(std::move(cookies));
+  options.tls_root_certs = connection.tls.ca;
+  options.cert_chain = connection.tls.cert;
+  options.private_key = connection.tls.key;
+  if (cookies != nullptr) {
+    options.middleware.push_back(std::move(cookies));
+    if (!connection.authorization.empty()) {
+      options.middleware.push_back(
+          ballista::flight::SendAuthorization(connection.authorization));
+    }
+  }
   return flight::FlightClient::Connect(location, options);
 }
 
@@ -109,9 +119,11 @@ class FlightSqlClient::Impl {
     auto impl = std::make_shared<Impl>();
     impl->options_ = options;
     ARROW_ASSIGN_OR_RAISE(impl->location_,
-                          flight::Location::ForGrpcTcp(options.host, options.port));
-    ARROW_ASSIGN_OR_RAISE(impl->scheduler_,
-                          OpenFlight(impl->location_, flight::GetCookieFactory()));
+                          options.tls.on()
+                              ? flight::Location::ForGrpcTls(options.host, options.port)
+                              : flight::Location::ForGrpcTcp(options.host, options.port));
+    ARROW_ASSIGN_OR_RAISE(impl->scheduler_, OpenFlight(impl->location_, options,
+                                                       flight::GetCookieFactory()));
     return impl;
   }
 
@@ -144,7 +156,7 @@ class FlightSqlClient::Impl {
     std::lock_guard lock(mutex_);
     auto& client = executors_[location.ToString()];
     if (client == nullptr) {
-      ARROW_ASSIGN_OR_RAISE(client, OpenFlight(location, nullptr));
+      ARROW_ASSIGN_OR_RAISE(client, OpenFlight(location, options_, nullptr));
     }
     return client.get();
   }
@@ -400,7 +412,19 @@ arrow::Result<std::unique_ptr<FlightSqlClient>> FlightSqlClient::Connect(
   ARROW_ASSIGN_OR_RAISE(auto impl, Impl::Make(options));
   // Flight connects at the first call. Which answer comes does not matter here: one does.
   auto actions = impl->scheduler().ListActions(impl->ShortCall());
+  if (!actions.ok() && IsRefused(actions.status())) {
+    return arrow::Status::IOError(fmt::format(
+        "the scheduler at {}:{} does not let this client in: {}", options.host,
+        options.port, FromServerError(actions.status()).message()));
+  }
   if (!actions.ok() && IsUnreachable(actions.status())) {
+    const auto reason =
+        security::ExplainTlsFailure(actions.status().message(), options.tls.on());
+    if (!reason.empty()) {
+      return arrow::Status::IOError(
+          fmt::format("cannot talk to the scheduler at {}:{}: {}", options.host,
+                      options.port, reason));
+    }
     return arrow::Status::IOError(
         fmt::format("cannot reach the scheduler at {0}:{1}: start one with `scheduler "
                     "--port {1}`, or name another with --host and --port",

@@ -16,12 +16,17 @@
 #include <vector>
 
 #include "ballista/control.pb.h"
+#include "ballista/security/tls_material.h"
 
 namespace ballista::client {
 
 struct ClientOptions {
   std::string host = "localhost";
   uint16_t port = 50050;
+  // Of security/tls_material.h; not on(): no TLS.
+  security::TlsMaterial tls;
+  // The authorization header of every call ("Basic ...", "Bearer ..."); empty: none.
+  std::string authorization;
   // For the first answer of the server, and for the calls that carry no query.
   std::chrono::milliseconds timeout{5000};
 };

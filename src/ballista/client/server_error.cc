@@ -95,4 +95,15 @@ bool IsUnreachable(const arrow::Status& status) {
                                detail->code() == flight::FlightStatusCode::TimedOut);
 }
 
+bool IsRefused(const arrow::Status& status) {
+  if (const auto* transport = TransportDetail(status)) {
+    return transport->code() == flight::TransportStatusCode::kUnauthenticated ||
+           transport->code() == flight::TransportStatusCode::kUnauthorized;
+  }
+  const auto detail = flight::FlightStatusDetail::UnwrapStatus(status);
+  return detail != nullptr &&
+         (detail->code() == flight::FlightStatusCode::Unauthenticated ||
+          detail->code() == flight::FlightStatusCode::Unauthorized);
+}
+
 }  // namespace ballista::client

@@ -12,4 +12,7 @@ arrow::Status FromServerError(const arrow::Status& status);
 // Whether nobody answered: the server is not there, or cannot be reached in time.
 bool IsUnreachable(const arrow::Status& status);
 
+// Whether the server did not take the credentials, or wants some.
+bool IsRefused(const arrow::Status& status);
+
 }  // namespace ballista::client

@@ -11,7 +11,13 @@ arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& execut
   input.available_memory = AvailableMemory();
   input.arguments = {"--bind-host=" + executor.bind_host,
                      "--port=" + std::to_string(executor.scheduler_port),
-                     "--log-format=" + std::string(ToString(executor.log_format))};
+                     "--log-format=" + std::string(ToString(executor.log_format)),
+                     "--tls-cert=" + executor.tls_cert,
+                     "--tls-key=" + executor.tls_key,
+                     "--tls-ca=" + executor.tls_ca,
+                     "--tls-client-ca=" + executor.tls_client_ca,
+                     "--cluster-token-file=" + executor.cluster_token_file,
+                     "--auth-file=" + executor.auth_file};
   ARROW_ASSIGN_OR_RAISE(auto parsed, Parse<SchedulerConfig>(input));
   return parsed.config;
 }

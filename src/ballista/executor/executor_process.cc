@@ -51,9 +51,11 @@ control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
 
 struct ExecutorProcess::Parts {
   Parts(const config::ExecutorConfig& config, control::ExecutorMetadata metadata,
-        engine::ExecutionEngine* engine, std::unique_ptr<shuffle::ShuffleStore> opened)
+        const security::ProcessSecurity& security, engine::ExecutionEngine* engine,
+        std::unique_ptr<shuffle::ShuffleStore> opened)
       : self(std::move(metadata)),
-        clients(std::make_shared<flight::ClientPool>()),
+        clients(std::make_shared<flight::ClientPool>(
+            flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
         link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
              clients.get(), [this] { return runner.Running(); }),
@@ -107,7 +109,8 @@ ExecutorProcess::~ExecutorProcess() {
 }
 
 arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
-    const config::ExecutorConfig& config, engine::ExecutionEngine* engine) {
+    const config::ExecutorConfig& config, const security::ProcessSecurity& security,
+    engine::ExecutionEngine* engine) {
   shuffle::StoreOptions options;
   options.work_dir = config.work_dir;
   const auto self = Describe(config);
@@ -115,9 +118,9 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
   options.compression = CompressionOf(config);
   ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
-  auto parts = std::make_unique<Parts>(config, self, engine, std::move(store));
-  ARROW_RETURN_NOT_OK(
-      parts->server.Start(&parts->service, config.bind_host, config.port));
+  auto parts = std::make_unique<Parts>(config, self, security, engine, std::move(store));
+  ARROW_RETURN_NOT_OK(parts->server.Start(&parts->service, config.bind_host, config.port,
+                                          {security.tls, security.authenticator, true}));
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   parts->link.Start();

@@ -4,19 +4,23 @@
 
 #include <arrow/result.h>
 
+#include <functional>
 #include <memory>
 
 #include "ballista/config/config.h"
 #include "ballista/engine/execution_engine.h"
+#include "ballista/security/process_security.h"
 
 namespace ballista::executor {
 
 class ExecutorProcess {
  public:
   // Listens, and registers in the background, on return. Borrows the engine.
-  // `config.work_dir` exists. Errors: Invalid, half a sentence, for a port in use.
+  // `config.work_dir` exists. `security`: as its options say. Errors: Invalid, half a
+  // sentence, for a port in use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
-      const config::ExecutorConfig& config, engine::ExecutionEngine* engine);
+      const config::ExecutorConfig& config, const security::ProcessSecurity& security,
+      engine::ExecutionEngine* engine);
   ~ExecutorProcess();
 
   int port() const;

@@ -1,6 +1,6 @@
 #include "ballista/flight/client_pool.h"
 
-#include <climits>
+#include "ballista/flight/auth_middleware.h"
 
 namespace ballista::flight {
 namespace {
@@ -21,14 +21,15 @@ std::string FormatAddress(const std::string& host, uint32_t port) {
 }
 
 arrow::Result<arrow::flight::Location> MakeLocation(const std::string& host,
-                                                    uint32_t port) {
+                                                    uint32_t port, bool tls) {
   if (host.empty() || port == 0 || port > 65535) {
     return arrow::Status::Invalid("no address of a peer: '", host, ":", port, "'");
   }
-  return arrow::flight::Location::Parse("grpc+tcp://" + FormatAddress(host, port));
+  return arrow::flight::Location::Parse((tls ? "grpc+tls://" : "grpc+tcp://") +
+                                        FormatAddress(host, port));
 }
 
-arrow::flight::FlightClientOptions ClientOptions() {
+arrow::flight::FlightClientOptions ClientOptions(const ClientSecurity& security) {
   auto options = arrow::flight::FlightClientOptions::Defaults();
   options.generic_options = {
       {"grpc.max_receive_message_length", -1},
@@ -42,6 +43,12 @@ arrow::flight::FlightClientOptions ClientOptions() {
       // Clients of one process do not share a broken connection behind the pool's back.
       {"grpc.use_local_subchannel_pool", 1},
   };
+  options.tls_root_certs = security.tls.ca;
+  options.cert_chain = security.tls.cert;
+  options.private_key = security.tls.key;
+  if (!security.cluster_token.empty()) {
+    options.middleware.push_back(SendAuthorization("Bearer " + security.cluster_token));
+  }
   return options;
 }
 
@@ -50,9 +57,9 @@ arrow::Result<std::shared_ptr<arrow::flight::FlightClient>> ClientPool::Get(
   std::lock_guard lock(mutex_);
   auto& client = clients_[{host, port}];
   if (client == nullptr) {
-    ARROW_ASSIGN_OR_RAISE(const auto location, MakeLocation(host, port));
-    ARROW_ASSIGN_OR_RAISE(
-        client, arrow::flight::FlightClient::Connect(location, ClientOptions()));
+    ARROW_ASSIGN_OR_RAISE(const auto location, MakeLocation(host, port, tls_));
+    ARROW_ASSIGN_OR_RAISE(client,
+                          arrow::flight::FlightClient::Connect(location, options_));
   }
   return client;
 }

@@ -19,21 +19,30 @@
 #include <string>
 #include <utility>
 
+#include "ballista/security/tls_material.h"
+
 namespace ballista::flight {
 
 // "host:port" with IPv6 addresses in brackets.
 std::string FormatAddress(const std::string& host, uint32_t port);
 
 arrow::Result<arrow::flight::Location> MakeLocation(const std::string& host,
-                                                    uint32_t port);
+                                                    uint32_t port, bool tls = false);
+
+// How this process shows itself to the others of its cluster.
+struct ClientSecurity {
+  security::TlsMaterial tls;
+  std::string cluster_token;  // empty: none
+};
 
 // The options of every client of ours: no limit of a message's size, room for error
 // trailers, keepalive.
-arrow::flight::FlightClientOptions ClientOptions();
+arrow::flight::FlightClientOptions ClientOptions(const ClientSecurity& security = {});
 
 class ClientPool {
  public:
-  ClientPool() = default;
+  explicit ClientPool(ClientSecurity security = {})
+      : tls_(security.tls.on()), options_(ClientOptions(security)) {}
   ClientPool(const ClientPool&) = delete;
   ClientPool& operator=(const ClientPool&) = delete;
 
@@ -54,6 +63,8 @@ class ClientPool {
  private:
   using Address = std::pair<std::string, uint32_t>;
 
+  const bool tls_;
+  const arrow::flight::FlightClientOptions options_;
   mutable std::mutex mutex_;
   std::map<Address, std::shared_ptr<arrow::flight::FlightClient>> clients_;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/auth_middleware.h"
 #include "ballista/flight/status_transport.h"
 
 namespace ballista::flight {
@@ -49,6 +50,26 @@ void ActionRouter::AddRaw(std::string name, std::string description, Handler han
   handlers_[std::move(name)] = {std::move(description), std::move(handler)};
 }
 
+void ActionRouter::ForClusterOnly(const std::set<std::string>& names) {
+  cluster_only_ = names;
+}
+
+std::optional<arrow::Status> ActionRouter::Refusal(
+    const arrow::flight::ServerCallContext& context, const std::string& name) const {
+  if (!cluster_only_) return std::nullopt;
+  const auto identity = IdentityOf(context);
+  const bool cluster = cluster_only_->count(name) > 0;
+  if (cluster ? identity.MayActAsCluster() : identity.MayActAsClient()) {
+    return std::nullopt;
+  }
+  return arrow::flight::MakeFlightError(
+      arrow::flight::FlightStatusCode::Unauthorized,
+      fmt::format("the action '{}' is for {} alone", name,
+                  cluster ? "the executors of the cluster, which show the cluster token "
+                            "(cluster-token-file)"
+                          : "clients"));
+}
+
 arrow::Status ActionRouter::Handle(
     const arrow::flight::ServerCallContext& context, const arrow::flight::Action& action,
     std::unique_ptr<arrow::flight::ResultStream>* result) const {
@@ -57,6 +78,7 @@ arrow::Status ActionRouter::Handle(
     return ToFlightStatus(context, arrow::Status::NotImplemented("there is no action '",
                                                                  action.type, "' here"));
   }
+  if (const auto refusal = Refusal(context, action.type)) return *refusal;
   std::string_view body;
   if (action.body != nullptr) body = std::string_view(*action.body);
   auto response = found->second.handler(context, body);

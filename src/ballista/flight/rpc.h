@@ -19,6 +19,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -85,6 +87,10 @@ class ActionRouter {
            });
   }
 
+  // The actions of these names are for the processes of the cluster alone; every other
+  // one is for clients alone. Where no such rule is called, any caller may call any.
+  void ForClusterOnly(const std::set<std::string>& names);
+
   bool Has(const std::string& name) const { return handlers_.count(name) > 0; }
 
   // For FlightServerBase::DoAction. An unknown action is NotImplemented.
@@ -100,7 +106,11 @@ class ActionRouter {
     std::string description;
     Handler handler;
   };
+  std::optional<arrow::Status> Refusal(const arrow::flight::ServerCallContext& context,
+                                       const std::string& name) const;
+
   std::map<std::string, Entry> handlers_;
+  std::optional<std::set<std::string>> cluster_only_;
 };
 
 }  // namespace ballista::flight

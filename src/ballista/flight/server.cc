@@ -46,10 +46,13 @@ arrow::Status CheckPortIsFree(const std::string& host, uint32_t port) {
 }  // namespace
 
 arrow::Status RunningServer::Start(arrow::flight::FlightServerBase* server,
-                                   const std::string& host, uint32_t port) {
+                                   const std::string& host, uint32_t port,
+                                   const ServerSecurity& security) {
   ARROW_RETURN_NOT_OK(CheckPortIsFree(host, port));
-  ARROW_ASSIGN_OR_RAISE(auto location, MakeLocation(host, port));
-  const auto status = server->Init(arrow::flight::FlightServerOptions(location));
+  ARROW_ASSIGN_OR_RAISE(auto location, MakeLocation(host, port, security.tls.on()));
+  arrow::flight::FlightServerOptions options(location);
+  Secure(security, &options);
+  const auto status = server->Init(options);
   if (!status.ok()) {
     return arrow::Status::Invalid("cannot listen on ", FormatAddress(host, port), ": ",
                                   status.message());

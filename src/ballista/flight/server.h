@@ -8,6 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "ballista/flight/auth_middleware.h"
+
 namespace ballista::flight {
 
 class RunningServer {
@@ -19,7 +21,7 @@ class RunningServer {
   // Errors: Invalid, half a sentence that goes on from the address, for a port in use or
   // an address that is none of this machine's.
   arrow::Status Start(arrow::flight::FlightServerBase* server, const std::string& host,
-                      uint32_t port);
+                      uint32_t port, const ServerSecurity& security = {});
 
   // Ends the calls under way and waits for the thread. Idempotent.
   void Stop();

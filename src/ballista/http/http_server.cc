@@ -1,13 +1,13 @@
 #include "ballista/http/http_server.h"
 
 #include <arrow/result.h>
-#include <httplib.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "ballista/base/version.h"
+#include "ballista/http/guarded_server.h"
 
 namespace ballista::http {
 namespace {
@@ -40,10 +40,28 @@ void SendList(const Items& items, httplib::Response* response) {
   response->set_content(list.dump(), "application/json");
 }
 
+// Of every page but the bare health check.
+void RequireCredentials(std::shared_ptr<security::Authenticator> authenticator,
+                        httplib::Server* server) {
+  if (authenticator == nullptr || !authenticator->enabled()) return;
+  server->set_pre_routing_handler(
+      [authenticator](const httplib::Request& request, httplib::Response& response) {
+        using Answer = httplib::Server::HandlerResponse;
+        if (request.path == "/health") return Answer::Unhandled;
+        const auto identity =
+            authenticator->Authenticate(request.get_header_value("Authorization"));
+        if (identity.ok()) return Answer::Unhandled;
+        response.status = 401;
+        response.set_header("WWW-Authenticate", "Basic realm=\"Ballista\"");
+        response.set_content(identity.status().message() + "\n", "text/plain");
+        return Answer::Handled;
+      });
+}
+
 }  // namespace
 
 struct HttpServer::Parts {
-  httplib::Server server;
+  std::unique_ptr<GuardedServer> server;
   Sources sources;
   std::thread thread;
 };
@@ -51,15 +69,18 @@ struct HttpServer::Parts {
 HttpServer::HttpServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 HttpServer::~HttpServer() {
-  parts_->server.stop();
+  parts_->server->stop();
   if (parts_->thread.joinable()) parts_->thread.join();
 }
 
-arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& host,
-                                                             int port, Sources sources) {
+arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(
+    const std::string& host, int port, const security::ProcessSecurity& security,
+    Sources sources) {
   auto parts = std::make_unique<Parts>();
+  ARROW_ASSIGN_OR_RAISE(parts->server, GuardedServer::Make(security.tls));
   parts->sources = std::move(sources);
-  auto& server = parts->server;
+  auto& server = *parts->server;
+  RequireCredentials(security.authenticator, &server);
   const Sources* shown = &parts->sources;
   server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
     response.set_content("ok\n", "text/plain");

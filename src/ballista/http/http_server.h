@@ -1,7 +1,7 @@
 // The scheduler's HTTP interface (--http-port): health, version, executors and jobs as
 // JSON.
 //
-//   GET /health         200 "ok" while the process serves
+//   GET /health         200 "ok" while the process serves; needs no credentials
 //   GET /version        {"version": "0.5.0"}
 //   GET /api/executors  [{"id", "host", "port", "slots", "threads", "memory_limit"}, ...]
 //   GET /api/jobs       [{"job_id", "state", "stages", "tasks", "finished_tasks",
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ballista/control.pb.h"
+#include "ballista/security/process_security.h"
 
 namespace ballista::http {
 
@@ -28,8 +29,9 @@ struct Sources {
 class HttpServer {
  public:
   // Listens on return. Errors: Invalid, one sentence, for a port in use.
-  static arrow::Result<std::unique_ptr<HttpServer>> Start(const std::string& host,
-                                                          int port, Sources sources);
+  static arrow::Result<std::unique_ptr<HttpServer>> Start(
+      const std::string& host, int port, const security::ProcessSecurity& security,
+      Sources sources);
   ~HttpServer();
 
  private:

@@ -45,7 +45,7 @@ class Repl {
 
   int Run() {
     fmt::print("ballista {}, connected to {}:{}. \\? for help, \\q to leave.\n", kVersion,
-               options_.host, options_.port);
+               options_.connection.host, options_.connection.port);
     std::fflush(stdout);
     while (true) {
       std::string line;

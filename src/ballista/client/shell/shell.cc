@@ -13,6 +13,9 @@
 #include "ballista/client/shell/repl.h"
 #include "ballista/client/shell/shell_options.h"
 #include "ballista/client/shell/statement_runner.h"
+#include "ballista/flight/transport_log.h"
+#include "ballista/security/credential_file.h"
+#include "ballista/security/secrets.h"
 
 namespace ballista::shell {
 namespace {
@@ -29,6 +32,22 @@ int Fail(const arrow::Status& status, int exit_code) {
 arrow::Result<std::unique_ptr<Output>> OpenOutput(const ShellOptions& options) {
   if (!options.output.empty()) return Output::File(options.output);
   return Output::StandardOutput();
+}
+
+int AddUser(const ShellOptions& options) {
+  const auto password = client::ReadPassword("Password of " + options.add_user + ": ");
+  if (!password.ok()) return Fail(password.status(), kFailure);
+  const auto written =
+      security::WritePassword(options.auth_file, options.add_user, *password);
+  return written.ok() ? 0 : Fail(written, kFailure);
+}
+
+int AddToken(const ShellOptions& options) {
+  const auto token = security::NewToken();
+  const auto written = security::WriteToken(options.auth_file, options.add_token, token);
+  if (!written.ok()) return Fail(written, kFailure);
+  fmt::print("{}\n", token);
+  return 0;
 }
 
 int ExitCode(Outcome outcome) {
@@ -65,9 +84,12 @@ int RunScripts(const ShellOptions& options, StatementRunner* runner) {
 }  // namespace
 
 int RunShell(int argc, const char* const* argv) {
+  flight::QuietTransport();
   ShellOptions options;
   int exit_code = 0;
   if (!ParseShellOptions(argc, argv, &options, &exit_code)) return exit_code;
+  if (!options.add_user.empty()) return AddUser(options);
+  if (!options.add_token.empty()) return AddToken(options);
   const bool interactive = options.scripts.empty() && isatty(STDIN_FILENO) != 0;
   if (IsBinary(options.format) && options.output.empty() && isatty(STDOUT_FILENO) != 0) {
     return Fail(
@@ -80,10 +102,9 @@ int RunShell(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);
   Interrupt::Install();
 
-  client::ClientOptions client_options;
-  client_options.host = options.host;
-  client_options.port = options.port;
-  auto client = client::FlightSqlClient::Connect(client_options);
+  const auto connection = client::ResolveConnection(options.connection);
+  if (!connection.ok()) return Fail(connection.status(), kUsageError);
+  auto client = client::FlightSqlClient::Connect(*connection);
   if (!client.ok()) return Fail(client.status(), kFailure);
   auto output = OpenOutput(options);
   if (!output.ok()) return Fail(output.status(), kFailure);

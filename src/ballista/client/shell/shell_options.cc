@@ -28,13 +28,22 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
   app.set_version_flag("-V,--version", std::string("ballista ") + kVersion,
                        "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
-  app.add_option("--host", options->host, "Host of the scheduler")
-      ->envname("BALLISTA_HOST")
-      ->capture_default_str();
-  app.add_option("-p,--port", options->port, "Port of the scheduler")
-      ->envname("BALLISTA_PORT")
-      ->check(CLI::Range(1, 65535))
-      ->capture_default_str();
+  client::DeclareConnectionOptions(&app, &options->connection, true);
+  auto* add_user =
+      app.add_option("--add-user", options->add_user,
+                     "Put the user with a password, asked for or read from standard "
+                     "input, into --auth-file and exit")
+          ->type_name("NAME");
+  auto* add_token =
+      app.add_option("--add-token", options->add_token,
+                     "Put a new token of the user into --auth-file, print it and exit")
+          ->type_name("NAME")
+          ->excludes(add_user);
+  auto* auth_file = app.add_option("--auth-file", options->auth_file,
+                                   "The scheduler's file of users, for --add-...")
+                        ->type_name("FILE");
+  add_user->needs(auth_file);
+  add_token->needs(auth_file);
   std::vector<std::string> commands;
   std::vector<std::string> files;
   auto* command_option = app.add_option("-c,--command", commands,
@@ -65,6 +74,10 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
   app.footer(kFooter);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    std::cerr << "ballista: " << client::WithoutValue(error.what()) << '\n';
+    *exit_code = kUsageError;
+    return false;
   } catch (const CLI::ParseError& error) {
     *exit_code = app.exit(error) == 0 ? 0 : kUsageError;
     return false;

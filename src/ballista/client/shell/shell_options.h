@@ -5,13 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "ballista/client/connection_options.h"
 #include "ballista/client/shell/result_writer.h"
 
 namespace ballista::shell {
 
 struct ShellOptions {
-  std::string host = "localhost";
-  uint16_t port = 50050;
+  client::ConnectionOptions connection;
+  // --add-user and --add-token: the name; nothing else is done then.
+  std::string add_user;
+  std::string add_token;
+  std::string auth_file;
   // -c and -f in the order given.
   struct Script {
     bool is_file = false;

@@ -32,8 +32,8 @@ Parsed Parse(std::vector<const char*> arguments) {
 TEST(ShellOptions, HaveDefaults) {
   const auto parsed = Parse({});
   ASSERT_TRUE(parsed.go_on);
-  EXPECT_EQ(parsed.options.host, "localhost");
-  EXPECT_EQ(parsed.options.port, 50050);
+  EXPECT_EQ(parsed.options.connection.host, "localhost");
+  EXPECT_EQ(parsed.options.connection.port, 50050);
   EXPECT_EQ(parsed.options.format, Format::kTable);
   EXPECT_TRUE(parsed.options.progress);
   EXPECT_EQ(parsed.options.max_rows, 1000);
@@ -63,10 +63,10 @@ TEST(ShellOptions, TakeTheServerFromTheEnvironmentUnlessGiven) {
   const auto given = Parse({"--host", "here", "-p", "99"});
   unsetenv("BALLISTA_HOST");
   unsetenv("BALLISTA_PORT");
-  EXPECT_EQ(from_environment.options.host, "somewhere");
-  EXPECT_EQ(from_environment.options.port, 1234);
-  EXPECT_EQ(given.options.host, "here");
-  EXPECT_EQ(given.options.port, 99);
+  EXPECT_EQ(from_environment.options.connection.host, "somewhere");
+  EXPECT_EQ(from_environment.options.connection.port, 1234);
+  EXPECT_EQ(given.options.connection.host, "here");
+  EXPECT_EQ(given.options.connection.port, 99);
 }
 
 TEST(ShellOptions, RefuseWhatIsWrong) {

@@ -260,6 +260,8 @@ arrow::Status FlightSqlService::ListActions(const Context& context,
 
 void FlightSqlService::AddControlActions() {
   using control::HeartbeatResponse;
+  router_.ForClusterOnly(
+      {"register_executor", "heartbeat", "stop_executor", "task_status"});
   router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
       "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
   router_.Add<control::HeartbeatRequest, HeartbeatResponse>(

@@ -10,6 +10,7 @@
 #include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/security/process_security.h"
 #include "ballista/sql/session.h"
 
 namespace ballista::scheduler {
@@ -18,11 +19,23 @@ namespace {
 constexpr size_t kMaxSessions = 10000;
 constexpr auto kSessionIdleLimit = std::chrono::hours(1);
 
+arrow::Result<security::ProcessSecurity> LoadSecurity(
+    const config::SchedulerConfig& config, const SchedulerProcess::Refuse& refuse) {
+  security::SecurityOptions options;
+  options.tls = {config.tls_cert, config.tls_key, config.tls_ca, config.tls_client_ca};
+  options.cluster_token_file = config.cluster_token_file;
+  options.auth_file = config.auth_file;
+  options.bind_host = config.bind_host;
+  return security::LoadSecurity(options, refuse);
+}
+
 }  // namespace
 
 struct SchedulerProcess::Parts {
-  Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine)
+  Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine,
+        const security::ProcessSecurity& security)
       : sql(std::move(engine)),
+        clients({security.tls, security.cluster_token}),
         jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval),
         queries(&jobs, &clients),
         sessions(sql.get(), kMaxSessions, kSessionIdleLimit),
@@ -57,16 +70,17 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   sql::SqlEngineOptions options;
   options.memory_limit = config.memory_limit;
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
-  auto parts = std::make_unique<Parts>(config, std::move(engine));
-  const auto started =
-      parts->server.Start(&parts->service, config.bind_host, config.port);
+  ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
+  auto parts = std::make_unique<Parts>(config, std::move(engine), security);
+  const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,
+                                           {security.tls, security.authenticator});
   if (!started.ok()) return refuse("port", started.message());
   LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   if (config.http_port != 0) {
     JobService* jobs = &parts->jobs;
     auto http = http::HttpServer::Start(
-        config.bind_host, static_cast<int>(config.http_port),
+        config.bind_host, static_cast<int>(config.http_port), security,
         {[jobs] { return jobs->Executors(); }, [jobs] { return jobs->AllProgress(); }});
     if (!http.ok()) return refuse("http-port", http.status().message());
     parts->http = std::move(*http);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ballista/base/ids.h"
+#include "ballista/flight/auth_middleware.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -37,13 +38,18 @@ SessionRegistry::SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
 
 std::string SessionRegistry::FindId(
     const arrow::flight::ServerCallContext& context) const {
+  const auto owner = flight::IdentityOf(context).name;
+  const auto is_owners = [&](const std::string& id) {
+    const auto found = sessions_.find(id);
+    return found != sessions_.end() && found->second.owner == owner;
+  };
   const auto range = context.incoming_headers().equal_range("cookie");
   for (auto it = range.first; it != range.second; ++it) {
     const std::string id = CookieValue(it->second);
-    if (!id.empty() && sessions_.contains(id)) return id;
+    if (is_owners(id)) return id;
   }
   const auto peer = by_peer_.find(context.peer());
-  return peer == by_peer_.end() ? "" : peer->second;
+  return peer == by_peer_.end() || !is_owners(peer->second) ? "" : peer->second;
 }
 
 arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
@@ -62,7 +68,7 @@ arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
   EvictLocked(now);
   id = NewId();
   ARROW_ASSIGN_OR_RAISE(auto session, engine_->OpenSession(id));
-  sessions_[id] = Entry{session, context.peer(), now};
+  sessions_[id] = Entry{session, context.peer(), flight::IdentityOf(context).name, now};
   by_peer_[context.peer()] = id;
   context.AddHeader("set-cookie", std::string(kCookie) + "=" + id);
   return session;

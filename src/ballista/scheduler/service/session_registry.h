@@ -24,7 +24,8 @@ class SessionRegistry {
                   std::chrono::seconds idle_limit);
 
   // The session of the call: by its cookie, else by its connection (the peer's address
-  // and port), else a new one. A new one's cookie is added to the answer's headers.
+  // and port), else a new one. A new one's cookie is added to the answer's headers. A
+  // session is its user's alone.
   arrow::Result<std::shared_ptr<sql::SqlSession>> ForCall(
       const arrow::flight::ServerCallContext& context);
 
@@ -35,6 +36,7 @@ class SessionRegistry {
   struct Entry {
     std::shared_ptr<sql::SqlSession> session;
     std::string peer;
+    std::string owner;  // the user, where clients log in
     std::chrono::steady_clock::time_point used;
   };
 

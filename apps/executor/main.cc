@@ -16,6 +16,7 @@
 #include "ballista/flight/allocator.h"
 #include "ballista/flight/transport_log.h"
 #include "ballista/scheduler/service/scheduler_process.h"
+#include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
 
 namespace ballista {
@@ -63,6 +64,11 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit - config.shuffle_memory_limit;
   options.temp_directory = config.work_dir + "/spill";
+  auto guard = security::PathGuard::Make(config.data_dirs);
+  if (!guard.ok()) {
+    return parsed.settings.Refuse("data-dirs", guard.status().message());
+  }
+  options.guard = *guard;
   ARROW_ASSIGN_OR_RAISE(auto engine, engine::DuckDbEngine::Make(options));
   auto started = executor::ExecutorProcess::Start(config, security, engine.get());
   if (started.status().IsInvalid()) {
@@ -79,6 +85,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
   flight::QuietTransport();
+  RaiseOpenFileLimit();
   auto parsed =
       config::Parse<config::ExecutorConfig>(config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {

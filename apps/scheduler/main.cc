@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ballista/base/log.h"
+#include "ballista/base/machine_resources.h"
 #include "ballista/base/signals.h"
 #include "ballista/config/config.h"
 #include "ballista/flight/allocator.h"
@@ -34,6 +35,7 @@ arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
   flight::QuietTransport();
+  RaiseOpenFileLimit();
   auto parsed =
       config::Parse<config::SchedulerConfig>(config::ProcessInput(argc, argv, environ));
   if (!parsed.ok()) {

@@ -437,6 +437,27 @@ class Auth(Base):
             self.assertEqual(refused, [True])
             self.check_answer(self.ballista(cluster.port, environment={"BALLISTA_TOKEN": self.user_token}))
 
+    def test_one_process_that_is_a_whole_cluster(self):
+        """`executor --local` takes the same options for both of its parts."""
+        cert, key = Authority(self.folder).issue("node")
+        options = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", self.folder / "ca.crt"]
+        options += ["--cluster-token-file", self.token_file, "--auth-file", self.users, "--data-dirs", self.folder]
+        with Cluster(executors=0) as cluster:
+            own, scheduler = free_ports(2)
+            command = [cluster.binary("executor"), "--local", "--bind-host", "127.0.0.1", "--external-host", "localhost"]
+            command += ["--port", own, "--scheduler-port", scheduler, "--threads", 1, *options]
+            process = cluster.spawn("local", [str(word) for word in command])
+            try:
+                cluster.wait_for(lambda: "Registered with the scheduler" in process.text(), 20, "it to register")
+                ca = ("--tls-ca", self.folder / "ca.crt")
+                environment = {"BALLISTA_TOKEN": self.user_token}
+                self.check_answer(self.ballista(scheduler, *ca, environment=environment))
+                self.check_error(self.ballista(scheduler, *ca), "credentials are needed")
+                outside = self.ballista(scheduler, *ca, environment=environment, statements=["FROM read_text('/etc/passwd')"])
+                self.assertIn("Permission", outside.stderr)
+            finally:
+                process.stop()
+
     def test_options_that_do_not_go_together(self):
         done = run("scheduler", "--bind-host", "127.0.0.1", "--auth-file", self.users)
         self.assertEqual(done.returncode, 1)

@@ -25,4 +25,26 @@ std::string NewId() {
   return id;
 }
 
+namespace {
+
+bool ConsistsOf(std::string_view name, std::string_view others, size_t most) {
+  if (name.empty() || name.size() > most) return false;
+  for (const char c : name) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!plain && others.find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool IsPlainName(std::string_view name) {
+  return ConsistsOf(name, "-_", 200);
+}
+
+bool IsHostName(std::string_view name) {
+  return ConsistsOf(name, ".:-_[]%", 255);
+}
+
 }  // namespace ballista

@@ -1,6 +1,7 @@
 #include "ballista/base/machine_resources.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -140,6 +141,13 @@ uint32_t AvailableCores(const fs::path& root) {
     cores = whole + (*quota > whole ? 1 : 0);
   });
   return std::max(cores, 1U);
+}
+
+void RaiseOpenFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace ballista

@@ -18,4 +18,7 @@ uint64_t AvailableMemory(const std::filesystem::path& root = "/");
 // where that is less. At least 1.
 uint32_t AvailableCores(const std::filesystem::path& root = "/");
 
+// As many open files as the system lets this process have: each connection is one.
+void RaiseOpenFileLimit();
+
 }  // namespace ballista

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
@@ -66,6 +67,10 @@ arrow::Status TaskRunner::Launch(const control::LaunchTasksRequest& request) {
   const std::lock_guard lock(mutex_);
   for (const auto& definition : request.tasks()) {
     const auto& id = definition.id();
+    // Names of files and folders are made of it.
+    if (!IsPlainName(id.job_id())) {
+      return arrow::Status::Invalid("a task's job id must be a plain name");
+    }
     const auto stage = stages.find({id.job_id(), id.stage_id()});
     if (stage == stages.end()) {
       return arrow::Status::Invalid("task of stage ", id.stage_id(), " of job ",

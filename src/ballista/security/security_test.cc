@@ -11,6 +11,7 @@
 
 #include "ballista/security/authenticator.h"
 #include "ballista/security/credential_file.h"
+#include "ballista/security/path_guard.h"
 #include "ballista/security/secrets.h"
 
 namespace ballista::security {
@@ -174,6 +175,43 @@ TEST_F(SecurityTest, SessionTokensEndWithTheUser) {
   Write("nonsense");
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   EXPECT_FALSE(both.Authenticate(token).ok());
+}
+
+TEST_F(SecurityTest, PathsAreResolvedBeforeTheyAreAllowed) {
+  const auto root = fs::canonical(folder_);
+  fs::create_directories(root / "data/sub");
+  fs::create_directories(root / "data2");
+  fs::create_directories(root / "other");
+  fs::create_symlink("../other", root / "data/out");
+  fs::create_symlink(root / "other/none", root / "data/dangling");
+  fs::create_symlink("loop", root / "data/loop");
+  fs::create_symlink(root / "data", root / "alias");
+  const auto guard = PathGuard::Make((root / "alias").string()).ValueOrDie();
+  ASSERT_EQ(guard->folders(), std::vector<std::string>{(root / "data").string()});
+  const auto at = [&](const std::string& path) { return (root / path).string(); };
+  for (const auto& path :
+       {at("data"), at("data/"), at("data/x"), at("data/sub/../new"), at("alias/x/y"),
+        at("other/../data/x"), "file://" + at("data/x"), at("data/out/../data/x")}) {
+    EXPECT_TRUE(guard->Allows(path)) << path;
+  }
+  for (const auto& path :
+       {at(""), at("data2/x"), at("other/x"), at("data/../other/x"), at("data/out"),
+        at("data/out/x"), at("data/dangling"), at("data/loop"),
+        at("data/sub/../../other"), std::string("/"), std::string(""), std::string("x"),
+        "https:/" + at("data/x"), "s3://" + at("data"), "file://" + at("other/x"),
+        at("data/x") + '\0' + "y"}) {
+    EXPECT_FALSE(guard->Allows(path)) << path;
+  }
+  EXPECT_TRUE(guard->AllowsPattern(at("data/*.csv")));
+  EXPECT_TRUE(guard->AllowsPattern(at("data/sub/**")));
+  for (const auto& pattern :
+       {at("*"), at("d*/x"), at("data*/x"), at("data/*/../../other/x"), at("data/out/*"),
+        at("data2/[a]"), std::string("*")}) {
+    EXPECT_FALSE(guard->AllowsPattern(pattern)) << pattern;
+  }
+  EXPECT_EQ(PathGuard::Make("").ValueOrDie(), nullptr);
+  EXPECT_THAT(PathGuard::Make(at("data") + "," + at("none")).status().message(),
+              HasSubstr("none"));
 }
 
 }  // namespace

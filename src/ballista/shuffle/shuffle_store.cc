@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ballista/base/ids.h"
 #include "ballista/base/status.h"
 #include "ballista/shuffle/output_reader.h"
 #include "ballista/shuffle/partition_hash.h"
@@ -16,16 +17,6 @@ namespace ballista::shuffle {
 namespace {
 
 constexpr size_t kRemovedJobsKept = 4096;
-
-// Job ids become folder names.
-bool IsPlainName(const std::string& name) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_';
-  };
-  return !name.empty() && name.size() <= 200 &&
-         std::all_of(name.begin(), name.end(), plain);
-}
 
 }  // namespace
 
@@ -87,6 +78,7 @@ arrow::Result<std::unique_ptr<ShuffleStore>> ShuffleStore::Open(StoreOptions opt
 
 arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
     const job::TaskId& id, const job::Output& output) {
+  // Job ids become folder names.
   if (!IsPlainName(id.job_id())) {
     return arrow::Status::Invalid("'", id.job_id(), "' is no job id");
   }

@@ -1,3 +1,4 @@
+#include "ballista/sandbox/confine.h"
 #include "ballista/sql/engine_internal.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
@@ -79,7 +80,9 @@ arrow::Result<std::unique_ptr<SqlEngine>> SqlEngine::Make(
     set("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
     set("allow_community_extensions", duckdb::Value::BOOLEAN(false));
     set("disabled_optimizers", duckdb::Value(kDisabledRules));
+    sandbox::Confine(options.guard, "", &config);
     auto state = std::make_shared<EngineState>(&config);
+    state->guard = options.guard;
     duckdb::Connection connection(state->database);
     const auto done = connection.Query("SET GLOBAL parquet_metadata_cache = true");
     if (done->HasError()) return ToStatus(done->GetErrorObject());

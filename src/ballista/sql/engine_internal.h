@@ -15,6 +15,7 @@ struct EngineState {
   explicit EngineState(duckdb::DBConfig* config) : database(nullptr, config) {}
 
   duckdb::DuckDB database;
+  std::shared_ptr<const security::PathGuard> guard;  // null: every path is allowed
   catalog::FileCatalog files;
   // Held shared while a statement is planned, and alone while one changes the catalog,
   // local tables, or the few settings that DuckDB has for the instance alone and that a

@@ -428,6 +428,9 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
                                               const ParameterValues& parameters) {
   if (statement.info->is_from) return CompileCopyFrom(statement);
   ARROW_ASSIGN_OR_RAISE(auto query, planner_.PlanCopy(statement, parameters));
+  if (engine_->guard != nullptr && query.plan.root().has_write()) {
+    ARROW_RETURN_NOT_OK(engine_->guard->Check(query.plan.root().write().path()));
+  }
   Statement result;
   result.kind = Statement::Kind::kInsertRows;
   result.is_query = false;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ballista/plan.pb.h"
+#include "ballista/security/path_guard.h"
 
 namespace ballista::sql {
 
@@ -76,6 +77,8 @@ class SqlSession {
 struct SqlEngineOptions {
   // Of the planning instance; it never runs a query over user data.
   uint64_t memory_limit = 1ULL << 30;
+  // The paths that statements may name; null: all.
+  std::shared_ptr<const security::PathGuard> guard;
 };
 
 class SqlEngine {

@@ -65,6 +65,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> RunStatement(
 }  // namespace
 
 arrow::Result<Statement> Session::CompileExternalTable(const ExternalTable& table) {
+  if (engine_->guard != nullptr) {
+    ARROW_RETURN_NOT_OK(engine_->guard->Check(table.location));
+  }
   ARROW_ASSIGN_OR_RAISE(auto sql, ExternalTableView(table));
   auto parsed = Parse(sql);
   if (!parsed.ok() || parsed->size() != 1 ||

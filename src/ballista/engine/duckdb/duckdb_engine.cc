@@ -2,6 +2,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/engine/duckdb/task_runner.h"
+#include "ballista/sandbox/confine.h"
 
 namespace ballista::engine {
 namespace {
@@ -60,7 +61,9 @@ arrow::Result<std::shared_ptr<EngineState>> MakeState(
   try {
     duckdb::DBConfig config;
     ARROW_RETURN_NOT_OK(FillConfig(options, &config));
+    sandbox::Confine(options.guard, options.temp_directory, &config);
     auto state = std::make_shared<EngineState>();
+    state->guard = options.guard;
     state->database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
     state->inputs = duckdb::make_shared_ptr<InputRegistry>();
     state->connections = std::make_unique<ConnectionPool>(state->database.get());

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ballista/engine/execution_engine.h"
+#include "ballista/security/path_guard.h"
 
 namespace ballista::engine {
 
@@ -22,6 +23,8 @@ struct DuckDbEngineOptions {
   std::string temp_directory;           // where it spills; empty: it does not
   uint64_t max_temp_bytes = 0;          // of spilled data; 0: what is free
   std::vector<std::string> extensions;  // paths of .duckdb_extension files to load
+  // The paths that tasks may read and write; null: all. No extension is loaded then.
+  std::shared_ptr<const security::PathGuard> guard;
 };
 
 class DuckDbEngine : public ExecutionEngine {

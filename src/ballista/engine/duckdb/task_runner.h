@@ -16,6 +16,7 @@
 #include "ballista/engine/duckdb/interrupt.h"
 #include "ballista/engine/duckdb/output_collector.h"
 #include "ballista/engine/execution_engine.h"
+#include "ballista/security/path_guard.h"
 
 namespace ballista::engine {
 
@@ -25,6 +26,7 @@ struct EngineState {
   duckdb::shared_ptr<InputRegistry> inputs;
   std::unique_ptr<ConnectionPool> connections;
   uint64_t memory_limit = 0;
+  std::shared_ptr<const security::PathGuard> guard;  // null: every path is allowed
   // DuckDB refuses all further work after a bug of its own (an internal or fatal error).
   std::atomic<bool> broken{false};
 };

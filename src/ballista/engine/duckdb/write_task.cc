@@ -132,6 +132,7 @@ arrow::Status TaskRunner::RunWrite(const plan::Node& node) {
   if (node.inputs_size() != 1 || task_.task_name.empty()) {
     return InternalStatus("a write without input or task name");
   }
+  if (engine_.guard != nullptr) ARROW_RETURN_NOT_OK(engine_.guard->Check(write.path()));
   const WritePlace place = PlaceFor(write, task_.task_name);
   std::error_code error;
   fs::remove_all(place.staging, error);

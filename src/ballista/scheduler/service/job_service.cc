@@ -11,6 +11,11 @@
 #include "ballista/flight/status_transport.h"
 
 namespace ballista::scheduler {
+namespace {
+
+constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
+
+}  // namespace
 
 JobService::JobService(const CoreOptions& options, Replanner* replanner,
                        flight::ClientPool* clients,
@@ -171,11 +176,14 @@ void JobService::Apply(JobFailed effect) {
 arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
     const control::RegisterExecutorRequest& request) {
   const auto& executor = request.executor();
-  if (executor.id().empty() || executor.host().empty() || executor.port() == 0 ||
-      executor.incarnation().empty()) {
+  if (!IsPlainName(executor.id()) || !IsPlainName(executor.incarnation()) ||
+      !IsHostName(executor.host()) || executor.port() == 0 || executor.port() > 65535 ||
+      executor.task_slots() == 0 || executor.task_slots() > kMaxSlots) {
     return arrow::Status::Invalid(
-        "a register_executor request needs the executor's id, incarnation, host and "
-        "port");
+        "a register_executor request needs the executor's id, incarnation, host, port "
+        "and "
+        "1 to ",
+        kMaxSlots, " task slots");
   }
   LOG_INFO("ballista::scheduler",
            "Received register_executor request for ExecutorMetadata {{ id: \"{}\", host: "

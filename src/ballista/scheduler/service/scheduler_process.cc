@@ -10,6 +10,7 @@
 #include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
 #include "ballista/sql/session.h"
 
@@ -69,6 +70,9 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
     const config::SchedulerConfig& config, const Refuse& refuse) {
   sql::SqlEngineOptions options;
   options.memory_limit = config.memory_limit;
+  auto guard = security::PathGuard::Make(config.data_dirs);
+  if (!guard.ok()) return refuse("data-dirs", guard.status().message());
+  options.guard = *guard;
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
   auto parts = std::make_unique<Parts>(config, std::move(engine), security);

@@ -358,6 +358,30 @@ arrow::Result<Statement> Session::CompileParsed(Parsed statement,
   }
 }
 
+namespace {
+
+// Nothing but one row, or a few, of literals: planning has computed all there is.
+bool IsOfLiterals(const plan::Node& node) {
+  constexpr int kFewRows = 100;
+  bool literals = true;
+  plan::VisitNodes(node, [&](const plan::Node& part) {
+    literals = literals && (part.has_project() || part.has_empty() ||
+                            (part.has_values() && part.values().rows_size() <= kFewRows));
+    plan::ForEachExpression(part, [&](const plan::Expression& expression) {
+      literals = literals && (expression.has_literal() || expression.has_column());
+    });
+  });
+  return literals;
+}
+
+}  // namespace
+
+// The answer is at hand: a task would only carry it to an executor and back.
+bool Session::AnswersItself(const plan::Plan& plan) const {
+  const auto threshold = options_.Get("ballista.single_task_threshold");
+  return threshold.ok() && *threshold != "0" && IsOfLiterals(plan.root());
+}
+
 arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& statement,
                                                 const ParameterValues& parameters) {
   if (ShowsCatalog(statement)) {
@@ -371,6 +395,11 @@ arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& s
   result.kind = Statement::Kind::kQuery;
   result.type = "SELECT";
   ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
+  if (AnswersItself(query.plan)) {
+    ARROW_ASSIGN_OR_RAISE(auto answer,
+                          RunHere(statement.Copy(), parameters, true, "SELECT"));
+    if (answer.schema->Equals(*result.schema)) result.rows = std::move(answer.rows);
+  }
   result.plan = std::move(query.plan);
   return result;
 }

@@ -35,6 +35,8 @@ struct Statement {
   // Of the result that the client sees.
   std::shared_ptr<arrow::Schema> schema;
   plan::Plan plan;
+  // With kQuery: set where planning has found the answer already (literals only, and
+  // `ballista.single_task_threshold` is not 0); then there is no need to run `plan`.
   std::shared_ptr<arrow::Table> rows;
   // kInsertRows, and EXPLAIN ANALYZE of a COPY: takes the rows of `plan`, to append them
   // to the local table or to put the files in place that they name; gives the rows to

@@ -38,6 +38,7 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
                                          const ParameterValues& parameters);
   arrow::Result<Statement> CompileSelect(const duckdb::SelectStatement& statement,
                                          const ParameterValues& parameters);
+  bool AnswersItself(const plan::Plan& plan) const;
   arrow::Result<Statement> CompileExplain(duckdb::ExplainStatement& statement,
                                           const ParameterValues& parameters);
   arrow::Result<Statement> CompileCopy(const duckdb::CopyStatement& statement,

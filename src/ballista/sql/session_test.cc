@@ -14,6 +14,19 @@ TEST_F(Session, ConstantsStillMakeAPlan) {
   EXPECT_EQ(Count(plan, plan::Node::kValues), 1);
 }
 
+TEST_F(Session, LiteralsAreAnsweredAtOnce) {
+  const auto answer = Compile("SELECT 1 + 1 AS a, 'x' AS b, NULL AS c");
+  ASSERT_NE(answer.rows, nullptr);
+  EXPECT_TRUE(answer.rows->schema()->Equals(*answer.schema));
+  EXPECT_EQ(answer.rows->column(0)->GetScalar(0).ValueOrDie()->ToString(), "2");
+  EXPECT_NE(Compile("VALUES (1), (2)").rows, nullptr);
+  EXPECT_EQ(Compile("SELECT random()").rows, nullptr);
+  EXPECT_EQ(Compile("SELECT * FROM range(3)").rows, nullptr);
+  EXPECT_EQ(Compile("SELECT count(*) FROM range(3)").rows, nullptr);
+  Compile("SET ballista.single_task_threshold = 0");
+  EXPECT_EQ(Compile("SELECT 1").rows, nullptr);
+}
+
 TEST_F(Session, NodesAreNumberedInPreOrder) {
   const auto plan = Plan("SELECT a FROM (VALUES (2), (1)) t(a) ORDER BY a");
   uint32_t last = 0;

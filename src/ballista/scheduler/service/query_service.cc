@@ -141,6 +141,7 @@ arrow::Result<QueryHandle> QueryService::Execute(
       return KeepRows(std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
+      if (statement.rows != nullptr) return KeepRows(std::move(statement.rows), true);
       break;
   }
   QueryHandle handle;

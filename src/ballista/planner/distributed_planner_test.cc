@@ -428,6 +428,33 @@ TEST(JoinTest, PositionalAndAsofAreRight) {
   EXPECT_TRUE(CheckGraph(Planned(asof)).ok());
 }
 
+// The left columns of an inner join with the distinct values of a column.
+Node SelectedBy(double values, double distinct_values) {
+  Node join =
+      JoinOf(Join::INNER, BigintScan("l", 2, kBig),
+             DistinctOf(BigintScan("r", 1, values), distinct_values), {{0, 0}}, kBig);
+  join.mutable_types()->RemoveLast();
+  join.mutable_join()->mutable_output()->RemoveLast();
+  return join;
+}
+
+TEST(JoinTest, ValuesThatHardlyRepeatSelectWithoutADistinct) {
+  const auto graph = Planned(SelectedBy(1e5, 1e5));
+  EXPECT_EQ(Count(graph, Node::kDistinct), 0);
+  EXPECT_EQ(graph.stages_size(), 2);
+  int semi_joins = 0;
+  for (const auto& stage : graph.stages()) {
+    plan::VisitNodes(stage.fragment(), [&](const Node& node) {
+      semi_joins += node.has_join() && node.join().type() == Join::SEMI;
+    });
+  }
+  EXPECT_EQ(semi_joins, 1);
+  EXPECT_GT(Count(Planned(SelectedBy(1e6, 10)), Node::kDistinct), 0);
+  Node gives_them = SelectedBy(1e5, 1e5);
+  gives_them.mutable_join()->set_output(1, 2);
+  EXPECT_GT(Count(Planned(gives_them), Node::kDistinct), 0);
+}
+
 // ---- distinct, windows, set operations
 
 TEST(DistinctTest, LocalThenHashed) {

@@ -1,6 +1,7 @@
 // Joins: which side moves, and how. Every allowed way is priced and the cheapest taken.
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -290,6 +291,39 @@ std::string Label(const Join& join, Placement::Kind kind) {
 // as one task within a larger job.
 constexpr double kSubplanShare = 0.125;
 
+// Where distinct values are about as many as there were, finding them is not worth a
+// stage.
+constexpr double kHardlyRepeated = 0.5;
+
+// An inner join with distinct values, all of which it compares and none of which it
+// gives, only selects rows: a semi join selects the same ones, and needs no distinct
+// values. The keys of decorrelated subqueries are joined like this.
+void SelectWithoutDistinct(Node* node) {
+  const Join& join = node->join();
+  const Node& right = node->inputs(1);
+  if (join.type() != Join::INNER || join.asof() || join.positional()) return;
+  if (join.has_predicate() || !right.has_distinct() || right.distinct().on_size() > 0) {
+    return;
+  }
+  const Node& values = right.inputs(0);
+  if (right.estimated_rows() < kHardlyRepeated * values.estimated_rows()) return;
+  const auto left_columns = static_cast<uint32_t>(node->inputs(0).types_size());
+  for (const uint32_t column : join.output()) {
+    if (column >= left_columns) return;
+  }
+  std::set<uint32_t> compared;
+  for (const auto& condition : join.conditions()) {
+    if (!IsEquality(condition) || condition.right().kind_case() != Expression::kColumn) {
+      continue;
+    }
+    compared.insert(condition.right().column());
+  }
+  if (compared.size() != static_cast<size_t>(right.types_size())) return;
+  Node input = values;
+  *node->mutable_inputs(1) = std::move(input);
+  node->mutable_join()->set_type(Join::SEMI);
+}
+
 bool HasReference(const Node& root) {
   bool found = false;
   plan::VisitNodes(root,
@@ -318,6 +352,13 @@ arrow::Result<Fragment> NodePlanner::PlanJoinSide(Node node) {
 }
 
 arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
+  if (node.inputs(1).has_shared_ref()) {
+    auto& definition = definitions_[node.inputs(1).shared_ref().id()];
+    if (definition.inlined && definition.inlined->has_distinct()) {
+      *node.mutable_inputs(1) = *std::exchange(definition.inlined, std::nullopt);
+    }
+  }
+  SelectWithoutDistinct(&node);
   ARROW_ASSIGN_OR_RAISE(Fragment left, PlanJoinSide(TakeInput(&node, 0)));
   ARROW_ASSIGN_OR_RAISE(Fragment right, PlanJoinSide(TakeInput(&node, 1)));
   node.clear_inputs();

@@ -1,6 +1,7 @@
 #include "ballista/engine/duckdb/duckdb_engine.h"
 
 #include "ballista/base/status.h"
+#include "ballista/engine/duckdb/join_filters.h"
 #include "ballista/engine/duckdb/task_runner.h"
 #include "ballista/sandbox/confine.h"
 
@@ -62,6 +63,7 @@ arrow::Result<std::shared_ptr<EngineState>> MakeState(
     duckdb::DBConfig config;
     ARROW_RETURN_NOT_OK(FillConfig(options, &config));
     sandbox::Confine(options.guard, options.temp_directory, &config);
+    RegisterJoinFilterRule(&config);
     auto state = std::make_shared<EngineState>();
     state->guard = options.guard;
     state->database = std::make_unique<duckdb::DuckDB>(nullptr, &config);

@@ -152,6 +152,43 @@ TEST_F(TaskTest, FiltersAndProjectionsReachTheParquetReader) {
   EXPECT_EQ(detail.find("other"), std::string::npos) << detail;
 }
 
+// The keys of an exchange come from a stage that has filtered them.
+TEST_F(TaskTest, KeysOfAnExchangeFilterTheScan) {
+  const std::string a = MakeParquet("a.parquet", "7919 * i AS id, 'n' || i AS name");
+  MemorySink keys;
+  // Keys too far apart for an array instead of a hash table.
+  const Node every_49th = ProjectNode(
+      RangeNode(2000),
+      {plan::MakeCall("*", kBigint, {ColumnRef(0, kBigint), Int(49 * 7919)})});
+  ASSERT_TRUE(Run(HashTask(every_49th, &keys, {0}, 1)).ok());
+  Node join;
+  *join.add_types() = kBigint;
+  *join.add_types() = kVarchar;
+  *join.add_inputs() = ScanNode("parquet", {{"id", kBigint}, {"name", kVarchar}});
+  *join.add_inputs() = ExchangeNode(every_49th.types());
+  auto* condition = join.mutable_join()->add_conditions();
+  *condition->mutable_left() = *condition->mutable_right() = ColumnRef(0, kBigint);
+  condition->set_op(plan::Comparison::EQUAL);
+  join.mutable_join()->set_type(plan::Join::INNER);
+  join.mutable_join()->add_output(0);
+  join.mutable_join()->add_output(1);
+  MemorySource source(keys);
+  MemorySink sink;
+  FragmentTask task = ResultTask(join, &sink);
+  task.scans = Splits({Split(a)});
+  task.inputs = {&source};
+  task.collect_metrics = true;
+  auto metrics = Run(task);
+  ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+  EXPECT_EQ(metrics->output_rows(), 2000U);
+  uint64_t scanned = 0;
+  for (const auto& op : metrics->operators()) {
+    if (op.name() == "READ_PARQUET") scanned += op.rows();
+  }
+  EXPECT_GE(scanned, 2000U);
+  EXPECT_LT(scanned, 50000U);
+}
+
 TEST_F(TaskTest, StructFieldsCsvAndJson) {
   const std::string nested = MakeParquet("s.parquet", "{'a': {'b': i}} AS s");
   Node scan = ScanNode("parquet", {{"s", kBigint}});

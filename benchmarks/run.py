@@ -6,6 +6,8 @@
 TPC-H on the same Parquet files, both sides taking turns on each query, the one that begins changing each time.
 Cold: the first run of a query, its files dropped from the page cache before. Hot: the least of the runs after
 it. Peak memory: the processes' resident memory, sampled each 10 ms. Latency: SELECT 1 and TPC-H at SF0.01.
+Small input: TPC-H at SF0.1 on one executor with as many threads as DuckDB, as one task without any exchange.
+Two processes: lineitem of SF1 repartitioned in one and aggregated in another (shuffle_process_benchmark).
 Writes FOLDER/bench.json after each query and FOLDER/bench.md at the end; prints the latter.
 """
 
@@ -25,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "oracle"))
 
+import flight_sql  # noqa: E402
 import process_memory  # noqa: E402
 import tpc  # noqa: E402
 import tpc_data  # noqa: E402
@@ -32,6 +35,8 @@ import tpc_data  # noqa: E402
 from cluster.cluster import Cluster  # noqa: E402
 
 LATENCY_SCALE = "0.01"
+SMALL_SCALE = "0.1"
+SMALL_RATIO, SMALL_MS = 1.1, 5.0  # what a small query may take: that often DuckDB's time, and so much more
 SIDES = ("duckdb", "ballista")
 
 
@@ -72,8 +77,8 @@ class DuckDb:
 class Ballista:
     """A cluster with the tables registered, and one open ADBC connection."""
 
-    def __init__(self, data: pathlib.Path, executors: int, memory_limit: str | None, timeout: float):
-        self.cluster = Cluster(executors=executors, threads=1, memory_limit=memory_limit)
+    def __init__(self, data: pathlib.Path, executors: int, memory_limit: str | None, timeout: float, threads: int = 1):
+        self.cluster = Cluster(executors=executors, threads=threads, memory_limit=memory_limit)
         try:
             self.cluster.start()
             self.connection = self.cluster.connect(timeout)
@@ -84,6 +89,13 @@ class Ballista:
             self.cluster.stop()
             raise
         self.pids = [process.pid for process in self.cluster.processes()]
+        self.plain = flight_sql.FlightSql(self.cluster.uri, timeout)
+
+    def run_plainly(self, sql: str) -> tuple[float, int]:
+        """By the least of a client, whose own time is small."""
+        start = time.perf_counter()
+        table = self.plain.sql(sql)
+        return time.perf_counter() - start, table.num_rows
 
     def run(self, sql: str) -> tuple[float, int]:
         start = time.perf_counter()
@@ -92,6 +104,7 @@ class Ballista:
 
     def close(self) -> None:
         self.connection.close()
+        self.plain.close()
         self.cluster.stop()
 
 
@@ -163,25 +176,52 @@ def measure_latency(arguments, report: dict) -> None:
     data = tpc_data.ensure("tpch", LATENCY_SCALE)
     duckdb_side = DuckDb(data, arguments.executors, None)
     ballista_side = Ballista(data, arguments.executors, None, arguments.timeout)
-    sides = {"duckdb": duckdb_side, "ballista": ballista_side}
     try:
         latency = {"select_1": {}, "tpch": {}}
-        for name, side in sides.items():
-            times = [side.run("SELECT 1")[0] for _ in range(220)][20:]
+        runs = {"duckdb": duckdb_side.run, "ballista": ballista_side.run, "plain": ballista_side.run_plainly}
+        for name, run in runs.items():
+            times = [run("SELECT 1")[0] for _ in range(220)][20:]
             latency["select_1"][name] = {
                 "median_ms": 1e3 * statistics.median(times),
                 "p95_ms": 1e3 * sorted(times)[int(0.95 * len(times))],
             }
         for number, sql in tpc_data.queries("tpch").items():
-            times = {name: [] for name in SIDES}
+            times = {name: [] for name in runs}
             for iteration in range(11):
-                for name in SIDES if iteration % 2 else reversed(SIDES):
-                    times[name].append(sides[name].run(sql)[0])
+                for name in runs if iteration % 2 else reversed(runs):
+                    times[name].append(runs[name](sql)[0])
             latency["tpch"][str(number)] = {f"{n}_ms": 1e3 * statistics.median(t[1:]) for n, t in times.items()}
     finally:
-        for side in sides.values():
-            side.close()
+        duckdb_side.close()
+        ballista_side.close()
     report["latency"] = latency
+
+
+def measure_small(arguments, report: dict) -> None:
+    """A cluster of one executor against DuckDB, by the plain client: what being a cluster costs when it is no use."""
+    data = tpc_data.ensure("tpch", SMALL_SCALE)
+    duckdb_side = DuckDb(data, arguments.executors, None)
+    ballista_side = Ballista(data, 1, None, arguments.timeout, threads=arguments.executors)
+    runs = {"duckdb": duckdb_side.run, "ballista": ballista_side.run_plainly}
+    entry = report["small"] = {}
+    try:
+        for number, sql in tpc_data.queries("tpch").items():
+            times = {name: [] for name in runs}
+            for iteration in range(9):
+                for name in runs if iteration % 2 else reversed(runs):
+                    times[name].append(runs[name](sql)[0])
+            entry[str(number)] = {f"{name}_ms": 1e3 * min(t[1:]) for name, t in times.items()}
+    finally:
+        duckdb_side.close()
+        ballista_side.close()
+
+
+def measure_two_processes(arguments, report: dict) -> None:
+    program = arguments.build / "bin" / "shuffle_process_benchmark"
+    if not program.exists():
+        return  # built by `make bench`
+    command = [str(program), str(tpc_data.ensure("tpch", "1") / "lineitem"), str(arguments.executors)]
+    report["two_processes"] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 # ---- showing
@@ -250,15 +290,40 @@ def scale_summary(entry: dict) -> list[str]:
 
 def latency_lines(latency: dict) -> list[str]:
     one = latency["select_1"]
-    over = {n: t["ballista_ms"] - t["duckdb_ms"] for n, t in latency["tpch"].items()}
+    lines = ["### Latency", ""]
+    for client, name in (("the ADBC driver", "ballista"), ("two plain calls", "plain")):
+        over = {n: t[f"{name}_ms"] - t["duckdb_ms"] for n, t in latency["tpch"].items()}
+        worst = max(over, key=over.get)
+        lines += [
+            f"- by {client}: SELECT 1 over an open connection: median {one[name]['median_ms']:.2f} ms, p95 "
+            f"{one[name]['p95_ms']:.2f} ms (DuckDB in its process: {one['duckdb']['median_ms']:.2f} ms); "
+            f"TPC-H SF{LATENCY_SCALE} over DuckDB's own time: median {statistics.median(over.values()):.1f} ms, "
+            f"worst {over[worst]:.1f} ms (q{worst})",
+        ]
+    return [*lines, ""]
+
+
+def small_lines(small: dict) -> list[str]:
+    over = {n: t["ballista_ms"] - SMALL_RATIO * t["duckdb_ms"] for n, t in small.items()}
     worst = max(over, key=over.get)
+    late = [f"q{n}" for n, ms in over.items() if ms > SMALL_MS]
+    total = {name: sum(t[f"{name}_ms"] for t in small.values()) for name in SIDES}
     return [
-        "### Latency",
+        "### Small input: one executor, one task",
         "",
-        f"- SELECT 1 over an open connection: median {one['ballista']['median_ms']:.2f} ms, p95 "
-        f"{one['ballista']['p95_ms']:.2f} ms (DuckDB in its process: {one['duckdb']['median_ms']:.2f} ms)",
-        f"- TPC-H SF{LATENCY_SCALE} over DuckDB's own time: median {statistics.median(over.values()):.1f} ms, worst "
-        f"{over[worst]:.1f} ms (q{worst})",
+        f"- TPC-H SF{SMALL_SCALE}, total {total['ballista']:.0f} ms, DuckDB {total['duckdb']:.0f} ms; over "
+        f"{SMALL_RATIO} times DuckDB's time: median {statistics.median(over.values()):.1f} ms, worst "
+        f"{over[worst]:.1f} ms (q{worst}); more than {SMALL_MS:g} ms over it: {', '.join(late) or 'none'}",
+        "",
+    ]
+
+
+def two_processes_lines(measured: dict) -> list[str]:
+    return [
+        "### Lineitem repartitioned in one process, aggregated in a second one",
+        "",
+        f"- {measured['repartition_s']:.3f} s and {measured['fetch_and_aggregate_s']:.3f} s; in one process "
+        f"{measured['one_process_s']:.3f} s: **{measured['ratio']:.2f} times**",
         "",
     ]
 
@@ -273,6 +338,10 @@ def markdown(report: dict) -> str:
         lines += scale_table(scale, entry)
     if "latency" in report:
         lines += latency_lines(report["latency"])
+    if "small" in report:
+        lines += small_lines(report["small"])
+    if "two_processes" in report:
+        lines += two_processes_lines(report["two_processes"])
     return "\n".join(lines)
 
 
@@ -311,6 +380,8 @@ def main() -> int:
         measure_scale(scale, arguments, report, save)
     if not arguments.no_latency:
         measure_latency(arguments, report)
+        measure_small(arguments, report)
+        measure_two_processes(arguments, report)
     save()
     text = markdown(report)
     (arguments.output / "bench.md").write_text(text)

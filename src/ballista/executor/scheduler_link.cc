@@ -1,6 +1,7 @@
 #include "ballista/executor/scheduler_link.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "ballista/base/log.h"
@@ -21,12 +22,14 @@ constexpr size_t kMaxBatch = 64;
 
 SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                              flight::ClientPool* clients,
-                             std::function<std::vector<job::TaskId>()> running_tasks)
+                             std::function<std::vector<job::TaskId>()> running_tasks,
+                             std::function<std::vector<std::string>()> held_jobs)
     : host_(std::move(host)),
       port_(port),
       self_(std::move(self)),
       clients_(clients),
-      running_tasks_(std::move(running_tasks)) {}
+      running_tasks_(std::move(running_tasks)),
+      held_jobs_(std::move(held_jobs)) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -70,7 +73,13 @@ arrow::Status SchedulerLink::Register() {
   control::RegisterExecutorRequest request;
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
-  for (auto& task : running_tasks_()) *request.add_running() = std::move(task);
+  std::set<std::string> held;
+  for (auto& job : held_jobs_()) held.insert(std::move(job));
+  for (auto& task : running_tasks_()) {
+    held.insert(task.job_id());
+    *request.add_running() = std::move(task);
+  }
+  for (const auto& job : held) request.add_held_jobs(job);
   ARROW_ASSIGN_OR_RAISE(
       const auto response,
       flight::CallPeer<control::RegisterExecutorResponse>(

@@ -24,11 +24,12 @@ namespace ballista::executor {
 // Thread-safe.
 class SchedulerLink {
  public:
-  // `running_tasks`: the tasks that the executor runs at the moment; called from the
-  // link's threads.
+  // `running_tasks`: the tasks that the executor runs at the moment; `held_jobs`: the
+  // jobs of which it keeps outputs. Both are called from the link's threads.
   SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                 flight::ClientPool* clients,
-                std::function<std::vector<job::TaskId>()> running_tasks);
+                std::function<std::vector<job::TaskId>()> running_tasks,
+                std::function<std::vector<std::string>()> held_jobs);
   ~SchedulerLink();
 
   void Start();
@@ -53,6 +54,7 @@ class SchedulerLink {
   const control::ExecutorMetadata self_;
   flight::ClientPool* const clients_;
   const std::function<std::vector<job::TaskId>()> running_tasks_;
+  const std::function<std::vector<std::string>()> held_jobs_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -115,6 +115,11 @@ void TaskRunner::RemoveJob(const std::string& job_id) {
     });
   }
   store_->RemoveJob(job_id);
+  const auto left = store_->Usage();
+  LOG_DEBUG("executor",
+            "job {} is removed; {} outputs are left, {} bytes in memory and {} "
+            "on disk",
+            job_id, left.outputs, left.memory_bytes, left.disk_bytes);
 }
 
 std::vector<job::TaskId> TaskRunner::Running() const {

@@ -202,6 +202,7 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
   ExecutorRegistered event;
   event.executor = executor;
   event.running.assign(request.running().begin(), request.running().end());
+  event.held_jobs.assign(request.held_jobs().begin(), request.held_jobs().end());
   PostLocked(std::move(event));
   response.set_heartbeat_interval_ms(static_cast<uint32_t>(heartbeat_interval_.count()));
   response.set_scheduler_id(id_);

@@ -48,6 +48,25 @@ class Failures(unittest.TestCase):
         finally:
             connection.close()
 
+    def test_without_executors_a_query_fails_in_time(self):
+        options = ("--executor-timeout", "1s", "--heartbeat-interval", "200ms", "--executor-wait", "1500ms")
+        with tempfile.TemporaryDirectory() as folder, Cluster(executors=1, scheduler_args=options) as cluster:
+            pq.write_table(pa.table({"v": [1, 2, 3]}), f"{folder}/t.parquet")
+            query = f"SELECT sum(v) FROM '{folder}/t.parquet'"
+            self.assertEqual(cluster.sql(query).column(0)[0].as_py(), 6)
+            cluster.executors.pop().kill()
+            started = time.monotonic()
+            with self.assertRaisesRegex(Exception, "no executor has taken tasks for 1 s: start one"):
+                cluster.sql(query)
+            self.assertLess(time.monotonic() - started, 10)
+            # One that comes in time is used.
+            answer = []
+            thread = threading.Thread(target=lambda: answer.append(cluster.sql(query)))
+            thread.start()
+            cluster.start_executor()
+            thread.join(timeout=30)
+            self.assertEqual(len(answer), 1)
+
     def test_killed_executors_cost_no_answer(self):
         with tempfile.TemporaryDirectory() as folder, Cluster(executors=3) as cluster:
             write_tables(folder)

@@ -87,6 +87,27 @@ class Options(unittest.TestCase):
         self.assertNotIn("did not run", kept)
         self.assertIn("did not run", changed)
 
+    def test_tasks_per_stage(self):
+        query = "EXPLAIN ANALYZE SELECT count(*) FROM facts"
+        for tasks in (1, 4):
+            plan = self.run_all(
+                "SET ballista.single_task_threshold = 0", f"SET ballista.tasks_per_stage = {tasks}", query
+            )
+            self.assertIn(f"tasks {tasks}, time", plan.column("plan")[0].as_py())
+
+    def test_skew_factor(self):
+        # Two partitions, of which the one has three quarters of the rows.
+        query = (
+            "EXPLAIN ANALYZE SELECT count(*), sum(r.v) FROM (SELECT CASE WHEN v % 4 = 0 THEN k ELSE 5 END k FROM facts) l"
+            " JOIN (SELECT k, max(v) v FROM dims GROUP BY k) r ON l.k = r.k"
+        )
+        settings = ("single_task_threshold = 0", "broadcast_threshold = 0", "shuffle_partitions = 2")
+        for factor, split in ((0, False), (2, True), (100, False)):
+            plan = self.run_all(
+                *(f"SET ballista.{setting}" for setting in settings), f"SET ballista.skew_factor = {factor}", query
+            )
+            self.assertEqual("skew: partitions" in plan.column("plan")[0].as_py(), split, factor)
+
     def test_max_task_attempts(self):
         for attempts in (1, 3):
             with self.assertRaisesRegex(Exception, f"failure {attempts} of at most {attempts}"):
@@ -94,6 +115,14 @@ class Options(unittest.TestCase):
                     f"SET ballista.max_task_attempts = {attempts}",
                     "SELECT length(string_agg(v::VARCHAR || repeat('x', 4000), ',')) FROM facts",
                 )
+
+    def test_fault_tolerance(self):
+        query = "SELECT length(string_agg(v::VARCHAR || repeat('x', 4000), ',')) FROM facts"
+        for tolerance, attempts in (("none", 1), ("task", 4)):
+            with self.assertRaisesRegex(Exception, f"failure {attempts} of at most {attempts}"):
+                self.run_all(f"SET ballista.fault_tolerance = '{tolerance}'", query)
+        with self.assertRaisesRegex(Exception, "one of task, none"):
+            self.run_all("SET ballista.fault_tolerance = 'some'")
 
     def test_unknown_option_names_the_nearest(self):
         with self.assertRaisesRegex(Exception, "ballista.shuffle_partitions"):

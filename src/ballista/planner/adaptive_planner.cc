@@ -101,6 +101,7 @@ class Replanner {
     if (s->parallelism() != job::SINGLE_TASK) {
       if (!IsSmall(stage)) return RepeatSmallProducers(stage);
       s->set_parallelism(job::SINGLE_TASK);
+      for (auto& input : *s->mutable_inputs()) input.set_splittable(false);
       changed_ = true;
     }
     bool merged = true;
@@ -133,6 +134,7 @@ class Replanner {
       const auto readers = readers_;
       for (auto& read : *graph_.mutable_stages(producer)->mutable_inputs()) {
         read.set_mode(StageInput::ALL);
+        read.set_splittable(false);
       }
       TakeIn(graph_.mutable_stages(stage), i, producer);
       // The stage that was taken in is not run any more, but stays in the graph.
@@ -146,6 +148,7 @@ class Replanner {
   // Puts the producer's fragment in the place of the read of input `index`.
   void TakeIn(Stage* stage, int index, int producer) {
     const Stage& taken = graph_.stages(producer);
+    const Stage before = *stage;
     std::vector<StageInput> inputs;
     std::function<void(Node*, const Stage&, int)> move = [&](Node* node, const Stage& of,
                                                              int replaced) {
@@ -159,15 +162,21 @@ class Replanner {
         }
         node->mutable_exchange_read()->set_input(static_cast<uint32_t>(inputs.size()));
         inputs.push_back(of.inputs(input));
+        // Its rows come out in parts where those of the read that it replaces did.
+        if (&of == &taken && !before.inputs(index).splittable()) {
+          inputs.back().set_splittable(false);
+        }
         return;
       }
       for (auto& child : *node->mutable_inputs()) move(&child, of, replaced);
     };
-    const Stage before = *stage;
     move(stage->mutable_fragment(), before, index);
     stage->clear_inputs();
     for (auto& input : inputs) {
-      if (stage->parallelism() == job::SINGLE_TASK) input.set_mode(StageInput::ALL);
+      if (stage->parallelism() == job::SINGLE_TASK) {
+        input.set_mode(StageInput::ALL);
+        input.set_splittable(false);
+      }
       *stage->add_inputs() = std::move(input);
     }
     stage->set_description(taken.description() + "; " + before.description());
@@ -215,6 +224,7 @@ class Replanner {
     const auto readers = readers_;
     const bool changed = changed_;
     stage->mutable_inputs(small)->set_mode(StageInput::ALL);
+    stage->mutable_inputs(small)->set_splittable(false);
     TakeInScans(stage, large, producer);
     // What is above the join may have relied on how its rows were partitioned.
     if (!CheckRunningGraph(graph_).ok()) {

@@ -612,5 +612,77 @@ TEST(VolatileTest, RandomConstantsAreDrawnOnce) {
   EXPECT_EQ(graph.stages(0).parallelism(), job::SINGLE_TASK);
 }
 
+// ---- inputs that tasks may share
+
+// The tables whose hash exchanges the stage of the join may split.
+std::vector<std::string> Splittable(const JobGraph& graph) {
+  std::vector<std::string> tables;
+  for (const auto& stage : graph.stages()) {
+    for (const auto& input : stage.inputs()) {
+      if (!input.splittable()) continue;
+      const Stage& producer = graph.stages(static_cast<int>(input.stages(0)));
+      EXPECT_EQ(producer.output().kind(), Output::HASH);
+      tables.push_back(producer.scans_size() > 0 ? producer.scans(0).splits(0).path()
+                                                 : "stage");
+    }
+  }
+  return tables;
+}
+
+JobGraph Shuffled(Node root) {
+  PlannerOptions options = TwoExecutors();
+  options.broadcast_threshold = 0;
+  return Planned(std::move(root), options);
+}
+
+Node Joined(Join::Type type) {
+  return JoinOf(type, BigintScan("l", 2, kBig), BigintScan("r", 2, kBig), {{0, 0}}, kBig);
+}
+
+TEST(SplittableTest, SidesThatAJoinMaySeeInParts) {
+  using ::testing::ElementsAre;
+  const std::string l = "/data/l.parquet";
+  const std::string r = "/data/r.parquet";
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::INNER))), ElementsAre(l, r));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::LEFT))), ElementsAre(l));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::SEMI))), ElementsAre(l));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::ANTI))), ElementsAre(l));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::MARK))), ElementsAre(l));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::RIGHT))), ElementsAre(r));
+  EXPECT_THAT(Splittable(Shuffled(Joined(Join::FULL))), ElementsAre());
+}
+
+TEST(SplittableTest, NotWhereAnOperatorAboveReliesOnThePartitions) {
+  using ::testing::IsEmpty;
+  using ::testing::SizeIs;
+  const auto count = AggregateCall("count_star", Bigint());
+  // Grouped by the join's key: complete in place. By another column: in two steps.
+  EXPECT_THAT(Splittable(Shuffled(AggregateOf(Joined(Join::INNER), {0}, {count}, 1e6))),
+              IsEmpty());
+  EXPECT_THAT(Splittable(Shuffled(AggregateOf(Joined(Join::INNER), {1}, {count}, 5))),
+              SizeIs(2));
+  EXPECT_THAT(Splittable(Shuffled(WindowOf(Joined(Join::INNER), {{0}}))), IsEmpty());
+  EXPECT_THAT(Splittable(Shuffled(DistinctOf(Joined(Join::INNER), 1e6))), IsEmpty());
+  EXPECT_THAT(Splittable(Shuffled(SetOf(SetOperation::UNION, true,
+                                        {Joined(Join::INNER), Joined(Join::INNER)}))),
+              IsEmpty());
+}
+
+TEST(SplittableTest, ProbeSidesThroughSeveralJoins) {
+  // (l join r) left join s, all by one key, in one stage: l and r, but not s.
+  const auto graph = Shuffled(
+      JoinOf(Join::LEFT, Joined(Join::INNER), BigintScan("s", 2, kBig), {{0, 0}}, kBig));
+  EXPECT_THAT(Splittable(graph),
+              ::testing::ElementsAre("/data/l.parquet", "/data/r.parquet"));
+}
+
+TEST(LimitTest, TheStageNeedGiveNoMoreRows) {
+  const auto graph = Planned(LimitOf(BigintScan("t", 1, kBig), 10, 3));
+  EXPECT_EQ(graph.stages(0).row_limit(), 13u);
+  EXPECT_EQ(Result(graph).row_limit(), 0u);
+  const auto sorted = Planned(SortOf(BigintScan("t", 1, kBig), 0, 10));
+  EXPECT_EQ(sorted.stages(0).row_limit(), 0u);
+}
+
 }  // namespace
 }  // namespace ballista::planner

@@ -1,6 +1,8 @@
 // A piece of a stage under construction: a tree of nodes, and what is known of its rows.
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,12 @@ struct Fragment {
   Distribution distribution;
   // The rows come in an order that a query asked for; only a single fragment has one.
   bool ordered = false;
+  // Reads of hash exchanges (by number in the StageBuilder) whose rows may be dealt out
+  // to several tasks, in any way, if each of these has the same partitions of the other
+  // reads whole: what is above them does not rely on how their rows are partitioned.
+  std::set<uint32_t> splittable;
+  // Any so many of the rows are enough for what comes above; 0: all are wanted.
+  uint64_t row_limit = 0;
   // What is done, for people, in order: "scan lineitem", "partial aggregate".
   std::vector<std::string> steps;
 };

@@ -8,6 +8,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/plan/repeatable.h"
 
 namespace ballista::planner {
 namespace {
@@ -90,12 +91,18 @@ bool AddsUp(const std::string& name) {
 
 class StageChecker {
  public:
+  static constexpr int kNoSplit = -1;
+
+  // `split`: the input whose rows tasks that read the same partitions share. Seen within
+  // these partitions, its rows are in one task each, in any, and those of the other hash
+  // exchanges are whole in every task.
   StageChecker(const JobGraph& graph, const Stage& stage,
-               const std::vector<Rows>& outputs)
+               const std::vector<Rows>& outputs, int split = kNoSplit)
       : graph_(graph),
         stage_(stage),
         outputs_(outputs),
-        single_(stage.parallelism() == job::SINGLE_TASK) {}
+        single_(stage.parallelism() == job::SINGLE_TASK),
+        split_(split) {}
 
   // The rows of the stage's output before it is partitioned.
   arrow::Result<Rows> Check() {
@@ -106,10 +113,52 @@ class StageChecker {
     if (scans_ != stage_.scans_size()) {
       return Bad(stage_.fragment(), "the stage's scans are not those of its fragment");
     }
+    if (split_ == kNoSplit) ARROW_RETURN_NOT_OK(CheckSplits(&rows));
+    if (stage_.row_limit() > 0) ARROW_RETURN_NOT_OK(CheckRowLimit());
     return rows;
   }
 
  private:
+  // What is right for rows that are anywhere, next to whole ones, is right within each
+  // range of partitions that is split. What the parts leave to the stage's readers, these
+  // must combine: `rows` says so then.
+  arrow::Status CheckSplits(Rows* rows) const {
+    for (int i = 0; i < stage_.inputs_size(); ++i) {
+      if (!stage_.inputs(i).splittable()) continue;
+      if (single_ || !IsHashed(stage_.inputs(i))) {
+        return Bad(stage_.fragment(),
+                   "input " + std::to_string(i) + " has no partitions to split");
+      }
+      StageChecker checker(graph_, stage_, outputs_, i);
+      ARROW_ASSIGN_OR_RAISE(const Rows parts, checker.Check());
+      if (rows->pending == Node::KIND_NOT_SET) rows->pending = parts.pending;
+      if (parts.pending != Node::KIND_NOT_SET && rows->pending != parts.pending) {
+        return Bad(stage_.fragment(), "input " + std::to_string(i) +
+                                          " may be split, which leaves other work to do");
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  // The fragment ends in that limit, so that a reader must apply one, too.
+  arrow::Status CheckRowLimit() const {
+    const Node& root = stage_.fragment();
+    const auto& count = root.limit().limit().literal();
+    if (!root.has_limit() || root.limit().has_offset() || root.limit().is_percent() ||
+        !root.limit().limit().has_literal() ||
+        static_cast<uint64_t>(count.int_()) != stage_.row_limit()) {
+      return Bad(root, "it may stop at " + std::to_string(stage_.row_limit()) +
+                           " rows, which is not its own limit");
+    }
+    return arrow::Status::OK();
+  }
+
+  bool IsHashed(const StageInput& input) const {
+    return input.mode() == StageInput::PARTITIONED && input.stages_size() > 0 &&
+           graph_.stages(static_cast<int>(input.stages(0))).output().kind() ==
+               Output::HASH;
+  }
+
   arrow::Status Bad(const Node& node, const std::string& what) const {
     const std::string text = plan::ToString(node);
     return InternalStatus("stage " + std::to_string(stage_.id()) +
@@ -193,6 +242,10 @@ class StageChecker {
       rows = std::move(here);
     }
     rows.whole = input.mode() != StageInput::PARTITIONED;
+    if (split_ != kNoSplit && IsHashed(input)) {
+      rows.whole = static_cast<int>(node.exchange_read().input()) != split_;
+      rows.keys.clear();
+    }
     if (rows.whole) rows.keys.clear();
     return Settle(std::move(rows));
   }
@@ -338,6 +391,10 @@ class StageChecker {
       return Rows::Whole();
     }
     if (join.positional()) return Bad(node, "a positional join of a part of the rows");
+    if (split_ != kNoSplit && left.whole != right.whole &&
+        !plan::IsRepeatable(node.inputs(left.whole ? 0 : 1))) {
+      return Bad(node, "tasks that share partitions may see different rows of one side");
+    }
     const bool outer_right = join.type() == Join::RIGHT || join.type() == Join::FULL;
     const bool needs_left = join.type() != Join::INNER && join.type() != Join::RIGHT;
     bool keep_left = !outer_right;
@@ -471,6 +528,7 @@ class StageChecker {
   const Stage& stage_;
   const std::vector<Rows>& outputs_;
   const bool single_;
+  const int split_;
   int scans_ = 0;
   std::set<uint32_t> read_;
 };

@@ -111,5 +111,51 @@ TEST(GraphCheckerTest, StageThatNothingReads) {
   ExpectRefused(graph, "nothing reads it");
 }
 
+TEST(GraphCheckerTest, SplitOfThePreservingSide) {
+  auto graph = Good(BigJoin(Join::LEFT));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  EXPECT_TRUE(result->inputs(0).splittable());
+  EXPECT_FALSE(result->inputs(1).splittable());
+  result->mutable_inputs(1)->set_splittable(true);
+  ExpectRefused(graph, "come up twice");
+}
+
+TEST(GraphCheckerTest, SplitBelowAnAggregateThatIsComplete) {
+  const Node join = BigJoin(Join::INNER);
+  auto graph = Good(AggregateOf(join, {0}, {AggregateCall("count_star", Bigint())}, 1e6));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  ASSERT_TRUE(result->fragment().has_aggregate());
+  EXPECT_FALSE(result->inputs(0).splittable());
+  result->mutable_inputs(0)->set_splittable(true);
+  ExpectRefused(graph, "its partial results would be the job's");
+}
+
+TEST(GraphCheckerTest, SplitOfAWholeInput) {
+  auto graph = Good(BigJoin(Join::INNER));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  result->mutable_inputs(1)->set_mode(job::StageInput::ALL);
+  ExpectRefused(graph, "no partitions to split");
+}
+
+TEST(GraphCheckerTest, SplitNextToRowsThatMayDiffer) {
+  auto graph = Good(BigJoin(Join::INNER));
+  auto* result = graph.mutable_stages(static_cast<int>(graph.result_stage()));
+  Node* read = result->mutable_fragment()->mutable_inputs(1);
+  const Node plain = *read;
+  *read = AggregateOf(plain, {0},
+                      {AggregateCall("any_value", Bigint(), {Column(plain, 1)})}, 1e6);
+  result->mutable_inputs(1)->set_splittable(false);
+  ExpectRefused(graph, "may see different rows");
+  result->mutable_inputs(0)->set_splittable(false);
+  EXPECT_TRUE(CheckGraph(graph).ok()) << CheckGraph(graph);
+}
+
+TEST(GraphCheckerTest, RowLimitThatIsNotTheFragments) {
+  auto graph = Good(LimitOf(BigintScan("t", 1, 1e7), 10));
+  ASSERT_EQ(graph.stages(0).row_limit(), 10u);
+  graph.mutable_stages(0)->set_row_limit(9);
+  ExpectRefused(graph, "not its own limit");
+}
+
 }  // namespace
 }  // namespace ballista::planner

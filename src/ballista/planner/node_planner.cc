@@ -262,6 +262,7 @@ arrow::Result<Fragment> NodePlanner::PlanLimit(Node node) {
     CapEstimate(&local, static_cast<double>(count) * cost_.executors);
     input.steps.push_back("local limit " + std::to_string(count));
     input = OnTop(std::move(local), std::move(input));
+    input.row_limit = std::min(count, kLargestLimit);
   }
   input = stages_->Gather(std::move(input));
   input.steps.push_back("limit");
@@ -300,12 +301,16 @@ arrow::Result<Fragment> NodePlanner::PlanWrite(Node node) {
 
 Fragment NodePlanner::Together(Fragment input, const Columns& columns) {
   if (!input.distribution.IsSpread()) return input;
-  if (input.distribution.Gathers(columns)) return input;
-  const auto keys = HashableColumns(columns, input.root);
-  if (keys.empty() || IsTiny(input.root.estimated_rows(), EstimatedBytes(input.root))) {
-    return stages_->Gather(std::move(input));
+  if (!input.distribution.Gathers(columns)) {
+    const auto keys = HashableColumns(columns, input.root);
+    if (keys.empty() || IsTiny(input.root.estimated_rows(), EstimatedBytes(input.root))) {
+      return stages_->Gather(std::move(input));
+    }
+    input = stages_->HashExchange(std::move(input), keys);
   }
-  return stages_->HashExchange(std::move(input), keys);
+  // The caller relies on it.
+  input.splittable.clear();
+  return input;
 }
 
 }  // namespace ballista::planner

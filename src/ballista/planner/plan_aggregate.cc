@@ -202,6 +202,7 @@ Fragment NodePlanner::AggregateInPlace(Node node, Fragment input) {
   const auto positions =
       ProjectedPositions(node.aggregate().groups(), input.root.types_size());
   // A hash key stands in every grouping set here, so it is never made NULL.
+  input.splittable.clear();
   input.distribution = input.distribution.IsSpread()
                            ? RemapDistribution(input.distribution, positions)
                            : Distribution::Single();
@@ -281,6 +282,7 @@ std::optional<AggregateSplit> NodePlanner::SplitDistinct(const Node& node,
   if (!input->distribution.Gathers(keys)) {
     *input = stages_->HashExchange(std::move(*input), columns);
   }
+  input->splittable.clear();
   return split;
 }
 

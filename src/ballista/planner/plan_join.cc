@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ballista/plan/plan.h"
+#include "ballista/plan/repeatable.h"
 #include "ballista/planner/node_planner.h"
 
 namespace ballista::planner {
@@ -287,6 +288,20 @@ std::string Label(const Join& join, Placement::Kind kind) {
          text + " join";
 }
 
+// Reads below the join whose rows it may see in parts, next to the whole other side of
+// the same partitions. Each part computes that side for itself, and must get the same.
+std::set<uint32_t> SplittableReads(const Join& join, const Fragment& left,
+                                   const Fragment& right) {
+  std::set<uint32_t> reads;
+  if (MayReplicateRight(join) && plan::IsRepeatable(right.root)) {
+    reads.insert(left.splittable.begin(), left.splittable.end());
+  }
+  if (MayReplicateLeft(join) && plan::IsRepeatable(left.root)) {
+    reads.insert(right.splittable.begin(), right.splittable.end());
+  }
+  return reads;
+}
+
 // Of what is small enough for a job of one task, the part that a sub-plan may read to run
 // as one task within a larger job.
 constexpr double kSubplanShare = 0.125;
@@ -415,6 +430,7 @@ arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
 
   Fragment joined;
   joined.distribution = std::move(distribution);
+  joined.splittable = SplittableReads(node.join(), left, right);
   joined.steps = std::move(left.steps);
   joined.steps.insert(joined.steps.end(), right.steps.begin(), right.steps.end());
   joined.steps.push_back(Label(node.join(), placement.kind));

@@ -143,6 +143,7 @@ arrow::Result<Fragment> NodePlanner::PlanWindow(Node node) {
       *step.add_types() = node.window().calls(*it).type();
     }
     pending.erase(pending.begin(), split);
+    input.splittable.clear();
     input.steps.push_back("window");
     input = OnTop(std::move(step), std::move(input));
   }

@@ -67,6 +67,10 @@ Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,
   fragment.root.set_estimated_rows(producer.estimated_rows());
   fragment.root.mutable_exchange_read()->set_input(static_cast<uint32_t>(reads_.size()));
   fragment.distribution = std::move(distribution);
+  if (mode == StageInput::PARTITIONED &&
+      stages_[stage].output.kind() == job::Output::HASH) {
+    fragment.splittable.insert(static_cast<uint32_t>(reads_.size()));
+  }
   reads_.push_back({stage, mode});
   return fragment;
 }
@@ -185,17 +189,21 @@ arrow::Result<job::JobGraph> StageBuilder::Finish(Fragment result) && {
     stage->set_estimated_bytes(EstimatedBytes(draft.fragment.root));
     stage->set_parallelism(draft.fragment.distribution.IsSpread() ? job::MANY_TASKS
                                                                   : job::SINGLE_TASK);
+    stage->set_row_limit(draft.fragment.row_limit);
     *stage->mutable_output() = std::move(draft.output);
     *stage->mutable_fragment() = std::move(draft.fragment.root);
     // A read's rows come once, so each read is an input of its own, even of one stage.
     plan::VisitNodes(stage->mutable_fragment(), [&](plan::Node* node) {
       if (!node->has_exchange_read()) return;
-      const DraftRead& read = reads_[node->exchange_read().input()];
+      const uint32_t number = node->exchange_read().input();
+      const DraftRead& read = reads_[number];
       node->mutable_exchange_read()->set_input(
           static_cast<uint32_t>(stage->inputs_size()));
       StageInput* input = stage->add_inputs();
       input->add_stages(static_cast<uint32_t>(position[read.stage]));
       input->set_mode(read.mode);
+      input->set_splittable(stage->parallelism() == job::MANY_TASKS &&
+                            draft.fragment.splittable.contains(number));
     });
     MoveScans(stage);
   }

@@ -10,7 +10,7 @@
 // and jobs, near its input where that costs no wait; retries failed tasks elsewhere;
 // computes lost outputs again, as far as they are still needed; and removes every trace
 // of a job when it ends. Where an output that has been read in part is computed again and
-// may come out differently (repeatable.h), its readers run again, too.
+// may come out differently (plan/repeatable.h), its readers run again, too.
 //
 // Cost: O(log n) an event plus the size of what it launches. Not thread-safe.
 #pragma once
@@ -41,6 +41,11 @@ struct CoreOptions {
   // A task that was running on more executors than this when they were lost fails the
   // job: it may be what kills them.
   uint32_t max_executor_losses = 8;
+  // An executor where this many tasks failed that then ran elsewhere (less those that ran
+  // well here) gets no tasks for so long: it is what is wrong, not they. Tasks that fail
+  // wherever they run exclude nobody, and the last executor is never excluded.
+  uint32_t blame_limit = 3;
+  Time exclusion = std::chrono::seconds(60);
   // Jobs at once, finished and unreleased ones included; the next one fails with
   // ResourcesExhausted (QUEUE).
   size_t max_jobs = 10000;
@@ -53,6 +58,11 @@ struct TaskReport {
   uint32_t attempt = 0;
   std::string executor_id;
   job::TaskMetrics metrics;
+  // Where more than one: it is one of so many tasks that read the same partitions
+  // [first_partition, last_partition), each of its own outputs of one input.
+  uint32_t pieces = 1;
+  uint32_t first_partition = 0;
+  uint32_t last_partition = 0;
 };
 
 class SchedulerCore {

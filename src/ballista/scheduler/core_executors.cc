@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 #include "ballista/base/status.h"
 #include "ballista/scheduler/core_internal.h"
@@ -132,7 +133,28 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
   return arrow::Status::OK();
 }
 
+void SchedulerCore::Impl::BlameFailures(TaskState* task, Executor* executor) {
+  if (executor->blame > 0) --executor->blame;
+  for (const ExecutorIndex index : std::exchange(task->failed_at, {})) {
+    Executor* blamed = executors_.Get(index);
+    if (blamed == nullptr || blamed == executor || !executors_.IsUsable(index)) continue;
+    if (++blamed->blame < options_.blame_limit || executors_.num_usable() < 2) continue;
+    executors_.Exclude(blamed, After(now_, options_.exclusion));
+    NoteDeadline(blamed->excluded_until);
+    NoteUsableExecutors();
+  }
+}
+
+// Bad executors are better than none.
+void SchedulerCore::Impl::IncludeAll() {
+  for (const auto& [id, index] : executors_.by_id()) {
+    Executor* executor = executors_.Get(index);
+    if (executor->excluded_until != Time{}) executors_.Include(executor);
+  }
+}
+
 void SchedulerCore::Impl::NoteUsableExecutors() {
+  if (executors_.num_usable() == 0) IncludeAll();
   if (executors_.num_usable() > 0) {
     no_executor_since_ = kNever;
   } else if (no_executor_since_ == kNever) {
@@ -159,8 +181,15 @@ Time SchedulerCore::Impl::CheckExecutors() {
   Time next = kNever;
   std::vector<ExecutorIndex> silent;
   for (const auto& [id, index] : executors_.by_id()) {
-    const Time expiry =
-        After(executors_.Get(index)->last_seen, options_.executor_timeout);
+    Executor* executor = executors_.Get(index);
+    if (executor->excluded_until != Time{} && executor->excluded_until <= now_) {
+      // On probation: one more such failure is enough.
+      executor->blame = options_.blame_limit - 1;
+      executors_.Include(executor);
+    } else if (executor->excluded_until != Time{}) {
+      next = std::min(next, executor->excluded_until);
+    }
+    const Time expiry = After(executor->last_seen, options_.executor_timeout);
     if (expiry <= now_) {
       silent.push_back(index);
     } else {

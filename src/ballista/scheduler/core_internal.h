@@ -59,6 +59,9 @@ class SchedulerCore::Impl {
   void LoseExecutor(ExecutorIndex index, const std::string& reason);
   arrow::Status LoseTasks(JobState* job, ExecutorIndex index, const std::string& why,
                           const std::vector<TaskPosition>& launched);
+  // The task that `executor` has finished had failed elsewhere.
+  void BlameFailures(TaskState* task, Executor* executor);
+  void IncludeAll();
   void NoteUsableExecutors();
   void CheckDeadlines();
   Time CheckExecutors();
@@ -93,6 +96,11 @@ class SchedulerCore::Impl {
   void Stop(JobState* job, uint32_t stage, TaskState* task);
   // The task is to run once more.
   void Requeue(JobState* job, uint32_t stage, uint32_t index);
+  // The stage has given as many rows as are needed: what is left of it is not run, or
+  // not to its end.
+  void SkipRest(JobState* job, uint32_t stage);
+  // Rows are missing again.
+  void RequeueSkipped(JobState* job, uint32_t stage);
   // The output of a finished task is gone.
   void MarkLost(JobState* job, uint32_t stage, uint32_t index);
   // Lets everything that is lost and still needed run again. `why`: for a job that runs

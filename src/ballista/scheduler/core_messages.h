@@ -39,6 +39,9 @@ struct JobOptions {
   // A stage gets no more tasks than leaves each this many input bytes (splits on disk,
   // exchanged rows in memory); 0: no such limit.
   uint64_t min_task_bytes = 1 << 20;
+  // A task that would get more than this many times what the other tasks of its stage get
+  // on average shares its partitions with others, where the stage allows it; 0: never.
+  uint32_t skew_factor = 2;
   // The job is cancelled (reason DEADLINE) when it has not finished by then.
   Time deadline = kNever;
 };

@@ -59,7 +59,9 @@ std::vector<TaskReport> SchedulerCore::Impl::Metrics(const JobState& job) const 
       const Executor* executor = executors_.Get(tasks[t].executor);
       reports.push_back({id, t, tasks[t].attempt,
                          executor == nullptr ? std::string() : executor->metadata.id(),
-                         *tasks[t].metrics});
+                         *tasks[t].metrics, job.stages[id].shares[t].pieces,
+                         job.stages[id].shares[t].first_partition,
+                         job.stages[id].shares[t].last_partition});
     }
   }
   return reports;

@@ -60,6 +60,7 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   }
   TaskState& task = *running.task;
   Stop(job, running.stage, &task);
+  BlameFailures(&task, running.executor);
   task.state = TaskState::kFinished;
   task.output = std::move(event.output);
   task.inline_result = std::move(event.inline_result);
@@ -67,7 +68,38 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   ++stage.finished;
   stage.rows += task.output.rows();
   stage.bytes += task.output.bytes();
-  if (stage.finished == stage.tasks.size()) StageCompleted(job, running.stage);
+  const uint64_t limit = job->graph.stages(running.stage).row_limit();
+  if (limit > 0 && stage.rows >= limit) SkipRest(job, running.stage);
+  if (stage.finished + stage.skipped == stage.tasks.size()) {
+    StageCompleted(job, running.stage);
+  }
+}
+
+void SchedulerCore::Impl::SkipRest(JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  CancelRunning(job, stage);
+  for (TaskState& task : state.tasks) {
+    if (task.state != TaskState::kPending && task.state != TaskState::kLost) continue;
+    task.state = TaskState::kSkipped;
+    task.executor = kNoExecutor;
+    task.output.Clear();
+    task.inline_result.reset();
+    ++state.skipped;
+  }
+  state.pending = 0;
+  state.lost.clear();
+  state.queue.Clear();
+  job->UpdateLaunchable(stage);
+  UpdateReady(job);
+}
+
+void SchedulerCore::Impl::RequeueSkipped(JobState* job, uint32_t stage) {
+  StageState& state = job->stages[stage];
+  if (state.skipped == 0 || state.rows >= job->graph.stages(stage).row_limit()) return;
+  state.skipped = 0;
+  for (uint32_t t = 0; t < state.tasks.size(); ++t) {
+    if (state.tasks[t].state == TaskState::kSkipped) Requeue(job, stage, t);
+  }
 }
 
 void SchedulerCore::Impl::On(TaskFailed& event) {
@@ -134,6 +166,7 @@ arrow::Status SchedulerCore::Impl::CountFailure(const RunningTask& running,
         running.index, running.stage, running.executor->metadata.id(),
         running.task->failures, limit, status.message()));
   }
+  running.task->failed_at.push_back(running.executor->index);
   Requeue(running.job, running.stage, running.index);
   return arrow::Status::OK();
 }
@@ -239,6 +272,7 @@ arrow::Status SchedulerCore::Impl::Recover(JobState* job, const std::string& why
       }
       const std::set<uint32_t> lost = std::exchange(state.lost, {});
       for (uint32_t index : lost) Requeue(job, id, index);
+      RequeueSkipped(job, id);
       if (!state.repeatable) {
         // Consumers come later, where this loop has been already.
         RestartReaders(job, id);
@@ -294,7 +328,8 @@ bool SchedulerCore::Impl::LaunchOne(JobState* job) {
 
 void SchedulerCore::Impl::FormStage(JobState* job, uint32_t stage) {
   StageState& state = job->stages[stage];
-  FormationOptions options{job->options.tasks_per_stage, job->options.min_task_bytes};
+  FormationOptions options{job->options.tasks_per_stage, job->options.min_task_bytes,
+                           job->options.skew_factor};
   if (options.tasks_per_stage == 0) options.tasks_per_stage = executors_.num_usable();
   // Those at whose homes tasks are, and as many more.
   const size_t wanted = size_t{2} * options.tasks_per_stage;
@@ -351,8 +386,9 @@ const std::shared_ptr<std::vector<job::ExecutorAddress>>& SchedulerCore::Impl::H
   if (state.addresses == nullptr) {
     state.addresses = std::make_shared<std::vector<job::ExecutorAddress>>();
     for (ExecutorIndex holder : state.holders) {
-      const auto& metadata = executors_.Get(holder)->metadata;
       job::ExecutorAddress& address = state.addresses->emplace_back();
+      if (holder == kNoExecutor) continue;
+      const auto& metadata = executors_.Get(holder)->metadata;
       address.set_executor_id(metadata.id());
       address.set_host(metadata.host());
       address.set_port(metadata.port());

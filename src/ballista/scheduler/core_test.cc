@@ -902,5 +902,157 @@ TEST_F(CoreTest, RefusesAPlanThatChangesWhatHasStarted) {
   EXPECT_TRUE(finished_.contains("j"));
 }
 
+// -------------------------------------------------------------- limits and skewed data
+
+// A scan of which `limit` rows are enough, one task a file, and what gathers them.
+job::JobGraph Limited(int files, uint64_t limit) {
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(files);
+  builder.Read({scan}, job::StageInput::ALL, job::SINGLE_TASK);
+  auto graph = builder.Build();
+  graph.mutable_stages(0)->set_row_limit(limit);
+  graph.mutable_stages(0)->mutable_fragment()->mutable_limit();
+  return graph;
+}
+
+TEST_F(CoreTest, StopsALimitedStageWhenItHasGivenEnough) {
+  Join("a", 2);
+  Join("b", 2);
+  Submit("j", Limited(20, 10), "s", {.tasks_per_stage = 20});
+  ASSERT_EQ(running_.size(), 4u);
+  Finish(TakeFirst(), 6);
+  EXPECT_TRUE(cancelled_.empty());
+  Finish(TakeFirst(), 4);
+  // Three are running then, and are told to stop; 15 never start.
+  EXPECT_EQ(cancelled_.size(), 3u);
+  std::erase_if(running_, [](const Launched& t) { return t.id().stage_id() == 0; });
+  ASSERT_EQ(running_.size(), 1u);
+  const Launched gather = TakeFirst();
+  EXPECT_EQ(gather.definition.inputs(0).outputs_size(), 2);
+  const auto progress = core_->Progress("j", now_);
+  EXPECT_EQ(progress.stages(0).tasks(), 2u);
+  EXPECT_EQ(progress.stages(0).finished(), 2u);
+  EXPECT_EQ(progress.stages(0).skipped(), 18u);
+  Finish(gather, 10);
+  EXPECT_TRUE(finished_.contains("j"));
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, RunsALimitedStageToItsEndWhereRowsAreFew) {
+  Join("a", 2);
+  Submit("j", Limited(6, 10), "s", {.tasks_per_stage = 6});
+  for (int i = 0; i < 6; ++i) Finish(TakeFirst(), 1);
+  ASSERT_EQ(running_.size(), 1u);
+  EXPECT_EQ(TakeFirst().definition.inputs(0).outputs_size(), 6);
+  EXPECT_TRUE(cancelled_.empty());
+}
+
+TEST_F(CoreTest, RunsSkippedTasksWhenRowsAreLost) {
+  Join("a", 1);
+  Join("b", 1);
+  Submit("j", Limited(6, 10), "s", {.tasks_per_stage = 6});
+  Finish(TakeAt("a"), 5);
+  const Launched next = TakeAt("a");
+  Finish(TakeAt("b"), 5);
+  EXPECT_EQ(cancelled_.size(), 1u);
+  EXPECT_EQ(cancelled_[0], Name(next.id()));
+  // What was cancelled may still say that it has finished: too late.
+  Finish(next, 9);
+  const Launched gather = TakeFirst();
+  ASSERT_EQ(gather.id().stage_id(), 1u);
+  const std::string lost = gather.executor == "a" ? "b" : "a";
+  Lose(lost);
+  Forget(lost);
+  // The gathering task goes on, but its input is incomplete if it has to run again.
+  Fail(gather,
+       FetchFailedStatus(
+           "gone", Fetch(gather.definition.inputs(0).outputs(lost == "a" ? 0 : 1), "j")));
+  // Five rows are left: the lost task and the skipped ones are wanted again.
+  ASSERT_EQ(running_.size(), 1u);
+  Finish(TakeFirst(), 3);
+  Finish(TakeFirst(), 2);
+  ASSERT_EQ(running_.size(), 1u);
+  const Launched again = TakeFirst();
+  EXPECT_EQ(again.id().stage_id(), 1u);
+  uint64_t rows = 0;
+  for (const auto& ref : again.definition.inputs(0).outputs()) rows += ref.rows();
+  EXPECT_EQ(rows, 10u);
+  Finish(again, 10);
+  EXPECT_TRUE(finished_.contains("j"));
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, ReportsTasksThatShareAPartition) {
+  for (const char* id : {"a", "b"}) Join(id);
+  auto graph = ThreeStages(2, 1);
+  graph.mutable_stages(1)->mutable_inputs(0)->set_splittable(true);
+  Submit("j", graph);
+  FinishAll(800);
+  uint32_t shared = 0;
+  for (const TaskReport& report : core_->Metrics("j")) {
+    if (report.pieces == 1) continue;
+    ++shared;
+    EXPECT_EQ(report.stage_id, 1u);
+    EXPECT_EQ(report.pieces, 2u);
+    EXPECT_EQ(report.last_partition, 1u);
+  }
+  EXPECT_EQ(shared, 2u);
+}
+
+// ------------------------------------------------------------------------ bad executors
+
+TEST_F(CoreTest, ExcludesAnExecutorWhereTasksFailThatRunElsewhere) {
+  CoreOptions options;
+  options.executor_timeout = kNever;
+  Start(options);
+  Join("good", 1);
+  Join("bad", 1);
+  Submit("j", OneScan(40), "s", {.tasks_per_stage = 40});
+  int failures = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto at_bad = std::find_if(running_.begin(), running_.end(),
+                                     [](const auto& t) { return t.executor == "bad"; });
+    if (at_bad != running_.end()) {
+      ++failures;
+      Fail(TakeAt("bad"), InternalStatus("the disk is broken"));
+    }
+    Finish(TakeAt("good"), 1);
+  }
+  EXPECT_EQ(failures, 5);  // the one under way when it was excluded, too
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  // After a while it gets another chance, and is out again at the first failure.
+  now_ += seconds(60);
+  Send(Tick{});
+  EXPECT_EQ(core_->NumUsableExecutors(), 2u);
+  Fail(TakeAt("bad"), InternalStatus("the disk is broken"));
+  for (int i = 0; i < 2; ++i) Finish(TakeAt("good"), 1);
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  // Without the good one, it is better than nothing.
+  Lose("good");
+  Forget("good");
+  EXPECT_EQ(core_->NumUsableExecutors(), 1u);
+  EXPECT_FALSE(running_.empty());
+}
+
+TEST_F(CoreTest, ExcludesNobodyForATaskThatFailsEverywhere) {
+  for (const char* id : {"a", "b", "c"}) Join(id, 2);
+  for (int job = 0; job < 5; ++job) {
+    const std::string name = fmt::format("j{}", job);
+    Submit(name, OneScan(1));
+    while (!failed_.contains(name)) {
+      Fail(TakeFirst(), InternalStatus("the reader cannot read this file"));
+    }
+    EXPECT_THAT(failed_[name].message(), HasSubstr("failure 4 of at most 4"));
+  }
+  EXPECT_EQ(core_->NumUsableExecutors(), 3u);
+  // A wrong query fails at once.
+  Submit("wrong", OneScan(1));
+  Fail(TakeFirst(), UserErrorStatus(UserError::RUNTIME, "conversion error"));
+  EXPECT_TRUE(failed_.contains("wrong"));
+  EXPECT_TRUE(running_.empty());
+}
+
 }  // namespace
 }  // namespace ballista::scheduler

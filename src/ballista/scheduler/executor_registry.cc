@@ -6,7 +6,8 @@ namespace ballista::scheduler {
 
 namespace {
 bool Usable(const Executor& executor) {
-  return !executor.draining && !executor.suspended && executor.metadata.task_slots() > 0;
+  return !executor.draining && !executor.suspended && executor.excluded_until == Time{} &&
+         executor.metadata.task_slots() > 0;
 }
 }  // namespace
 
@@ -34,6 +35,14 @@ void ExecutorRegistry::Remove(ExecutorIndex index) {
 
 void ExecutorRegistry::Drain(Executor* executor) {
   Update(executor, [&] { executor->draining = true; });
+}
+
+void ExecutorRegistry::Exclude(Executor* executor, Time until) {
+  Update(executor, [&] { executor->excluded_until = until; });
+}
+
+void ExecutorRegistry::Include(Executor* executor) {
+  Update(executor, [&] { executor->excluded_until = Time{}; });
 }
 
 void ExecutorRegistry::Suspend(Executor* executor) {

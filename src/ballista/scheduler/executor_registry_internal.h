@@ -28,6 +28,8 @@ struct Executor {
   uint64_t last_launch = 0;
   bool draining = false;
   bool suspended = false;  // could not be reached; until it is heard of again
+  uint32_t blame = 0;      // tasks that failed here and not elsewhere
+  Time excluded_until{};   // not 0: gets no tasks until then
   // By the job's number: each task ever launched here for it, repeated ones too.
   std::unordered_map<uint64_t, std::vector<TaskPosition>> launched;
 };
@@ -37,6 +39,8 @@ class ExecutorRegistry {
   Executor& Add(control::ExecutorMetadata metadata, Time now);
   void Remove(ExecutorIndex index);
   void Drain(Executor* executor);
+  void Exclude(Executor* executor, Time until);
+  void Include(Executor* executor);
   void Suspend(Executor* executor);
   void Resume(Executor* executor);
 

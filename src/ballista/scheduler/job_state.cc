@@ -4,8 +4,8 @@
 #include <unordered_map>
 
 #include "ballista/base/status.h"
+#include "ballista/plan/repeatable.h"
 #include "ballista/scheduler/job_state_internal.h"
-#include "ballista/scheduler/repeatable.h"
 
 namespace ballista::scheduler {
 
@@ -48,7 +48,7 @@ void JobState::Link() {
   }
   for (uint32_t id = 0; id < stages.size(); ++id) {
     if (!stages[id].formed) {
-      stages[id].repeatable = IsRepeatable(graph.stages(id).fragment());
+      stages[id].repeatable = plan::IsRepeatable(graph.stages(id).fragment());
     }
   }
   launchable.clear();
@@ -95,12 +95,14 @@ const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
   for (const job::StageInput& input : graph.stages(stage).inputs()) {
     InputOutputs& outputs = inputs.emplace_back();
     outputs.mode = input.mode();
+    outputs.splittable = input.splittable();
     for (uint32_t producer : input.stages()) {
       const job::Output& output = graph.stages(producer).output();
       outputs.kind = output.kind();
       outputs.partitions = output.kind() == job::Output::HASH ? output.partitions() : 1;
       const std::vector<TaskState>& tasks = stages[producer].tasks;
       for (uint32_t t = 0; t < tasks.size(); ++t) {
+        // A task that was skipped has no row, and no executor.
         const auto [holder, added] =
             numbers.try_emplace(tasks[t].executor, holders.size());
         if (added) holders.push_back(tasks[t].executor);
@@ -142,7 +144,8 @@ control::JobProgressResponse JobState::Progress(Time now) const {
     control::StageProgress* stage = progress.add_stages();
     stage->set_stage_id(id);
     stage->set_description(graph.stages(id).description());
-    stage->set_tasks(state.tasks.size());
+    stage->set_tasks(state.tasks.size() - state.skipped);
+    stage->set_skipped(state.skipped);
     stage->set_running(state.running);
     stage->set_finished(state.finished);
     stage->set_rows(state.rows);

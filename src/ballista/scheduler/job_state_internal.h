@@ -27,6 +27,7 @@ struct TaskState {
     kFinished,  // its output exists
     kStopped,   // between running and whatever comes next, within one event
     kLost,      // it finished, its output is gone and nobody needs it
+    kSkipped,   // the others gave as many rows as are needed (Stage.row_limit)
   };
   State state = kPending;
   uint32_t attempt = 0;
@@ -35,7 +36,8 @@ struct TaskState {
   uint32_t executor_losses = 0;
   ExecutorIndex executor = kNoExecutor;  // runs it, or keeps its output
   ExecutorIndex preferred = kNoExecutor;
-  std::vector<ExecutorIndex> avoid;  // sorted: where it failed
+  std::vector<ExecutorIndex> avoid;      // sorted: where it failed
+  std::vector<ExecutorIndex> failed_at;  // of itself, and has not run well since
   Time started{};
   job::OutputStatistics output;
   std::shared_ptr<const std::string> inline_result;
@@ -58,6 +60,7 @@ struct StageState {
   uint32_t pending = 0;
   uint32_t running = 0;
   uint32_t finished = 0;
+  uint32_t skipped = 0;
   uint64_t rows = 0;  // of the finished tasks' outputs
   uint64_t bytes = 0;
   std::vector<TaskState> tasks;
@@ -71,7 +74,9 @@ struct StageState {
   std::shared_ptr<const job::StageDefinition> definition;
   StageStatistics statistics;  // for the replanner
 
-  bool Unfinished() const { return !formed || finished + lost.size() < tasks.size(); }
+  bool Unfinished() const {
+    return !formed || finished + skipped + lost.size() < tasks.size();
+  }
 };
 
 struct JobState {

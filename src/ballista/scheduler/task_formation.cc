@@ -44,7 +44,7 @@ struct Work {
 };
 
 Work Measure(const job::Stage& stage, const std::vector<InputOutputs>& inputs,
-             const std::vector<uint64_t>& partition_weights) {
+             const std::vector<uint64_t>& partition_weights, uint32_t skew_factor) {
   Work work;
   work.pieces = std::count_if(partition_weights.begin(), partition_weights.end(),
                               [](uint64_t weight) { return weight > 0; });
@@ -60,6 +60,9 @@ Work Measure(const job::Stage& stage, const std::vector<InputOutputs>& inputs,
     }
   }
   work.pieces = std::max(work.pieces, whole_outputs);
+  if (skew_factor > 0) {
+    work.pieces = std::max(work.pieces, CountSplittableOutputs(inputs));
+  }
   for (const job::ScanSplits& scan : stage.scans()) {
     work.pieces = std::max(work.pieces, CountPieces(scan));
     for (const plan::FileSplit& split : scan.splits()) {
@@ -256,27 +259,32 @@ std::vector<TaskShare> FormTasks(const job::Stage& stage,
     return {FormSingleTask(stage, inputs, executors)};
   }
   const std::vector<uint64_t> weights = PartitionWeights(inputs);
-  const size_t n = CountTasks(Measure(stage, inputs, weights), executors.size(), options);
+  const Work work = Measure(stage, inputs, weights, options.skew_factor);
+  const size_t wanted = CountTasks(work, executors.size(), options);
+  const auto groups = GroupPartitions(inputs, weights, wanted, options);
+  size_t n = 0;
+  for (const PartitionGroup& group : groups) n += group.tasks();
+  n = std::max(n, wanted);
   Forming forming{std::vector<TaskShare>(n), std::vector<uint64_t>(n),
                   std::vector<ExecutorIndex>(n, kNoExecutor)};
   for (TaskShare& share : forming.shares) {
     share.outputs.resize(inputs.size());
     share.scans.resize(stage.scans_size());
   }
-  // The ranges cover the empty partitions too: an output that is computed again may have
-  // rows where it had none.
-  auto ranges = BalanceContiguous(weights, n);
-  for (size_t t = 0; t < ranges.size(); ++t) {
-    ranges[t].first = t == 0 ? 0 : ranges[t - 1].second;
-    ranges[t].second =
-        t + 1 == ranges.size() ? static_cast<uint32_t>(weights.size()) : ranges[t].second;
-  }
-  for (size_t t = 0; t < ranges.size(); ++t) {
-    const auto [first, last] = ranges[t];
-    forming.shares[t].first_partition = first;
-    forming.shares[t].last_partition = last;
-    forming.loads[t] +=
-        std::accumulate(weights.begin() + first, weights.begin() + last, uint64_t{0});
+  size_t next = 0;
+  for (const PartitionGroup& group : groups) {
+    for (uint32_t piece = 0; piece < group.tasks(); ++piece, ++next) {
+      TaskShare& share = forming.shares[next];
+      share.first_partition = group.first;
+      share.last_partition = group.last;
+      share.piece = piece;
+      share.pieces = static_cast<uint32_t>(group.tasks());
+      if (!group.pieces.empty()) {
+        share.split_input = group.split;
+        share.split_outputs = group.pieces[piece];
+      }
+      forming.loads[next] += group.bytes / group.tasks();
+    }
   }
   DealOutputs(inputs, &forming);
   for (int scan = 0; scan < stage.scans_size(); ++scan) {

@@ -31,6 +31,8 @@ struct InputOutputs {
   job::StageInput::Mode mode = job::StageInput::INVALID;
   job::Output::Kind kind = job::Output::INVALID;
   uint32_t partitions = 1;
+  // StageInput.splittable.
+  bool splittable = false;
   std::vector<AvailableOutput> outputs;
 };
 
@@ -39,6 +41,13 @@ struct TaskShare {
   // Of each PARTITIONED input whose producers hash: [first, last).
   uint32_t first_partition = 0;
   uint32_t last_partition = 0;
+  // Where several tasks (`pieces`) read the same range: of the input `split_input` this
+  // one reads these outputs alone (positions in InputOutputs::outputs), of the others
+  // all.
+  uint32_t piece = 0;
+  uint32_t pieces = 1;
+  size_t split_input = 0;
+  std::vector<uint32_t> split_outputs;
   // By input: positions in InputOutputs::outputs, for PARTITIONED inputs whose producers
   // do not hash.
   std::vector<std::vector<uint32_t>> outputs;
@@ -51,10 +60,15 @@ struct TaskShare {
 struct FormationOptions {
   uint32_t tasks_per_stage = 0;  // 0: one an executor
   uint64_t min_task_bytes = 0;   // 0: no limit
+  // A task that would get more than this many times what the others get on average
+  // shares its partitions with others, where an input is splittable; 0: never.
+  uint32_t skew_factor = 0;
 };
 
-// Tasks of `stage`, at least one. Every row of every split, every partition and every
-// output of a PARTITIONED input is in exactly one of them (where there is no row at all,
+// Tasks of `stage`, at least one; a few more than asked for where partitions are split.
+// Every row of every split, every partition and every
+// output of a PARTITIONED input is in exactly one of them, but for what tasks that share
+// a range of partitions read of their unsplit inputs (where there is no row at all,
 // partitions may be in none). `executors`:
 // those that can take tasks, the most idle first; not empty.
 std::vector<TaskShare> FormTasks(const job::Stage& stage,
@@ -79,6 +93,28 @@ std::vector<std::pair<uint32_t, uint32_t>> BalanceContiguous(
 // result's splits carry no row_group_ends.
 std::vector<job::ScanSplits> DealSplits(const job::ScanSplits& splits,
                                         std::vector<uint64_t>* loads);
+
+// A range of partitions, read by one task for each list of outputs of the input `split`;
+// no list: by one task, whole.
+struct PartitionGroup {
+  uint32_t first = 0;
+  uint32_t last = 0;
+  uint64_t bytes = 0;
+  size_t split = 0;
+  std::vector<std::vector<uint32_t>> pieces;
+
+  size_t tasks() const { return pieces.empty() ? 1 : pieces.size(); }
+};
+
+// Cuts the partitions, which have `weights`, for about `tasks` tasks: into ranges of
+// nearly equal weight, and heavy ranges among tasks that share them. (skew_split.cc)
+std::vector<PartitionGroup> GroupPartitions(const std::vector<InputOutputs>& inputs,
+                                            const std::vector<uint64_t>& weights,
+                                            size_t tasks,
+                                            const FormationOptions& options);
+
+// Outputs with rows of the splittable input that has most of them; 0: there is none.
+uint64_t CountSplittableOutputs(const std::vector<InputOutputs>& inputs);
 
 // Pieces that `splits` can be cut into at most.
 uint64_t CountPieces(const job::ScanSplits& splits);
@@ -112,10 +148,15 @@ void FillTaskInput(const InputOutputs& input, size_t position, const TaskShare& 
   result->mutable_outputs()->Reserve(
       static_cast<int>(some ? share.outputs[position].size() : input.outputs.size()));
   if (hashed && !whole) {
-    for (const AvailableOutput& output : input.outputs) {
+    auto add_range = [&](const AvailableOutput& output) {
       auto [rows, bytes] =
           RangeSize(*output.statistics, share.first_partition, share.last_partition);
       add(output, rows, bytes);
+    };
+    if (share.pieces > 1 && share.split_input == position) {
+      for (uint32_t i : share.split_outputs) add_range(input.outputs[i]);
+    } else {
+      for (const AvailableOutput& output : input.outputs) add_range(output);
     }
   } else if (whole) {
     for (const AvailableOutput& output : input.outputs) {

@@ -280,5 +280,160 @@ TEST(FormTasks, UnionsScansAndHashedInputsIndependently) {
   EXPECT_EQ(files, 4);
 }
 
+// ---- skewed partitions
+
+// Inputs of a join: `probe` is splittable, `build` is not; one output a list of rows by
+// partition.
+std::vector<InputOutputs> JoinInputs(const std::vector<job::OutputStatistics>& probe,
+                                     const std::vector<job::OutputStatistics>& build) {
+  std::vector<InputOutputs> inputs(2);
+  for (size_t i = 0; i < 2; ++i) {
+    const auto& sizes = i == 0 ? probe : build;
+    inputs[i].mode = job::StageInput::PARTITIONED;
+    inputs[i].kind = job::Output::HASH;
+    inputs[i].partitions = sizes[0].partition_rows_size();
+    inputs[i].splittable = i == 0;
+    for (uint32_t t = 0; t < sizes.size(); ++t) {
+      inputs[i].outputs.push_back({static_cast<uint32_t>(i), t, 0, t, &sizes[t], t});
+    }
+  }
+  return inputs;
+}
+
+job::TaskInput ReadOf(const std::vector<InputOutputs>& inputs, size_t input,
+                      const TaskShare& share) {
+  job::TaskInput read;
+  FillTaskInput(
+      inputs[input], input, share, false,
+      [](const AvailableOutput& output) { return output.executor; }, &read);
+  return read;
+}
+
+uint64_t Bytes(const job::TaskInput& read) {
+  uint64_t bytes = 0;
+  for (const auto& ref : read.outputs()) bytes += ref.bytes();
+  return bytes;
+}
+
+// Of each task, over all inputs.
+uint64_t SlowestBytes(const std::vector<InputOutputs>& inputs,
+                      const std::vector<TaskShare>& shares) {
+  uint64_t most = 0;
+  for (const TaskShare& share : shares) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < inputs.size(); ++i) bytes += Bytes(ReadOf(inputs, i, share));
+    most = std::max(most, bytes);
+  }
+  return most;
+}
+
+// Each row of the split input once, of the other one once in every piece of a range.
+void ExpectExactCover(const std::vector<InputOutputs>& inputs,
+                      const std::vector<TaskShare>& shares) {
+  std::map<std::pair<uint32_t, uint32_t>, int> probed;  // output, partition
+  std::map<std::pair<uint32_t, uint32_t>, std::set<uint32_t>> built;
+  for (const TaskShare& share : shares) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const job::TaskInput read = ReadOf(inputs, i, share);
+      for (const auto& ref : read.outputs()) {
+        for (uint32_t p = share.first_partition; p < share.last_partition; ++p) {
+          if (i == 0) {
+            ++probed[{ref.task_index(), p}];
+          } else {
+            const bool first = built[{ref.task_index(), p}].insert(share.piece).second;
+            EXPECT_TRUE(first);
+          }
+        }
+      }
+    }
+  }
+  for (const auto& [what, times] : probed) EXPECT_EQ(times, 1);
+  for (uint32_t t = 0; t < inputs[0].outputs.size(); ++t) {
+    const auto& sizes = *inputs[0].outputs[t].statistics;
+    for (int p = 0; p < sizes.partition_rows_size(); ++p) {
+      if (sizes.partition_rows(p) == 0) continue;
+      EXPECT_EQ((probed[{t, static_cast<uint32_t>(p)}]), 1) << t << " " << p;
+    }
+  }
+}
+
+TEST(SkewedPartitions, AreReadByTasksThatShareThem) {
+  // Partition 1 has nine tenths of the rows, evenly over the outputs.
+  const std::vector<job::OutputStatistics> probe(4, Sizes({10, 900, 45, 45}));
+  const std::vector<job::OutputStatistics> build(4, Sizes({5, 5, 5, 5}));
+  const auto inputs = JoinInputs(probe, build);
+  const auto whole = FormTasks(Many(), inputs, {0, 1, 2, 3}, {});
+  const auto split = FormTasks(Many(), inputs, {0, 1, 2, 3}, {.skew_factor = 2});
+  ExpectExactCover(inputs, whole);
+  ExpectExactCover(inputs, split);
+  EXPECT_GE(SlowestBytes(inputs, whole), 4 * 900 * 8u);
+  EXPECT_LE(SlowestBytes(inputs, split), 4 * 1000 * 8u / 3);
+  uint32_t pieces = 0;
+  for (const TaskShare& share : split) {
+    if (share.pieces == 1) continue;
+    ++pieces;
+    EXPECT_EQ(share.split_input, 0u);
+    EXPECT_LE(share.first_partition, 1u);
+    EXPECT_GE(share.last_partition, 2u);
+    EXPECT_EQ(Bytes(ReadOf(inputs, 1, share)),
+              4 * 5 * 8u * (share.last_partition - share.first_partition));
+  }
+  EXPECT_GE(pieces, 3u);
+  EXPECT_LE(split.size(), 6u);
+}
+
+TEST(SkewedPartitions, StayWholeWhereASplitBringsNothing) {
+  const auto tasks = [](std::vector<InputOutputs> inputs, uint32_t factor) {
+    return FormTasks(Many(), inputs, {0, 1, 2, 3}, {.skew_factor = factor}).size();
+  };
+  const std::vector<job::OutputStatistics> skewed(4, Sizes({1000, 10}));
+  const std::vector<job::OutputStatistics> small(4, Sizes({1, 1}));
+  EXPECT_GT(tasks(JoinInputs(skewed, small), 2), 2u);
+  // Off; not splittable; all on the side that each piece reads whole.
+  EXPECT_EQ(tasks(JoinInputs(skewed, small), 0), 2u);
+  auto fixed = JoinInputs(skewed, small);
+  fixed[0].splittable = false;
+  EXPECT_EQ(tasks(fixed, 2), 2u);
+  EXPECT_EQ(tasks(JoinInputs(small, skewed), 2), 2u);
+  // One output has all the rows.
+  std::vector<job::OutputStatistics> one(4, Sizes({0, 10}));
+  one[2] = Sizes({4000, 10});
+  EXPECT_EQ(tasks(JoinInputs(one, small), 2), 2u);
+  // Even partitions, fewer than executors.
+  const std::vector<job::OutputStatistics> even(4, Sizes({100, 100, 100}));
+  const std::vector<job::OutputStatistics> few(4, Sizes({1, 1, 1}));
+  EXPECT_EQ(tasks(JoinInputs(even, few), 2), 3u);
+}
+
+TEST(SkewedPartitions, AreSplitAtAnyShape) {
+  std::mt19937 random(7);
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  for (int round = 0; round < 300; ++round) {
+    const uint32_t partitions = 1 + below(12);
+    const uint32_t heavy = below(partitions);
+    std::vector<std::vector<job::OutputStatistics>> sides(2);
+    for (auto& side : sides) {
+      for (uint32_t t = 1 + below(6); t > 0; --t) {
+        std::vector<uint64_t> rows;
+        for (uint32_t p = 0; p < partitions; ++p) {
+          rows.push_back(below(3) == 0 ? 0 : below(p == heavy ? 5000 : 50));
+        }
+        side.push_back(Sizes(rows));
+      }
+    }
+    const auto inputs = JoinInputs(sides[0], sides[1]);
+    std::vector<ExecutorIndex> executors(1 + below(8));
+    std::iota(executors.begin(), executors.end(), 0);
+    const FormationOptions whole{.tasks_per_stage = below(20),
+                                 .min_task_bytes = below(500)};
+    FormationOptions split = whole;
+    split.skew_factor = 1 + below(4);
+    const auto before = FormTasks(Many(), inputs, executors, whole);
+    const auto after = FormTasks(Many(), inputs, executors, split);
+    ExpectExactCover(inputs, after);
+    EXPECT_LE(SlowestBytes(inputs, after), SlowestBytes(inputs, before) * 3 / 2);
+  }
+}
+
 }  // namespace
 }  // namespace ballista::scheduler

@@ -32,10 +32,39 @@ class Generator {
     stage->mutable_output()->set_is_result(last);
     if (hash && random_.Chance(0.2)) stage->mutable_fragment()->mutable_sample();
     if (id == 0 || random_.Chance(0.3)) AddScan(stage);
+    if (hash && random_.Chance(0.3)) stage->set_description("skewed");
+    if (id > 0 && graph_.stages(id - 1).row_limit() > 0) return ReadLimited(id, stage);
+    // Its one reader comes next.
+    if (!last && !hash && random_.Chance(0.3)) {
+      stage->set_row_limit(random_.Between(1, limits_.rows_per_file));
+      stage->mutable_fragment()->mutable_limit();
+    }
     if (id == 0) return;
     const uint64_t inputs =
         stage->scans_size() > 0 ? random_.Below(2) : random_.Between(1, 2);
     for (uint64_t i = 0; i < inputs; ++i) AddInput(id, stage);
+    if (random_.Chance(0.6)) MakeSplittable(stage);
+  }
+
+  // As the planner does it: one task, of this input alone.
+  void ReadLimited(uint32_t id, job::Stage* stage) {
+    stage->clear_scans();
+    stage->set_parallelism(job::SINGLE_TASK);
+    job::StageInput* input = stage->add_inputs();
+    input->add_stages(id - 1);
+    input->set_mode(job::StageInput::ALL);
+  }
+
+  void MakeSplittable(job::Stage* stage) {
+    for (job::StageInput& input : *stage->mutable_inputs()) {
+      const job::Output& output = graph_.stages(input.stages(0)).output();
+      if (input.mode() != job::StageInput::PARTITIONED ||
+          output.kind() != job::Output::HASH) {
+        continue;
+      }
+      input.set_splittable(true);
+      return;
+    }
   }
 
   void AddScan(job::Stage* stage) {
@@ -57,13 +86,15 @@ class Generator {
 
   // Latest stages are the likeliest producers, so that most are needed.
   void AddInput(uint32_t id, job::Stage* stage) {
-    const uint32_t first = id - 1 - std::min<uint32_t>(random_.Below(3), id - 1);
+    uint32_t first = id - 1 - std::min<uint32_t>(random_.Below(3), id - 1);
+    if (graph_.stages(first).row_limit() > 0) ++first;  // has its reader
     const job::Output& like = graph_.stages(first).output();
     job::StageInput* input = stage->add_inputs();
     input->add_stages(first);
     for (uint32_t other = 0; other < id; ++other) {
       const job::Output& output = graph_.stages(other).output();
-      if (other != first && output.kind() == like.kind() && random_.Chance(0.15)) {
+      if (other != first && output.kind() == like.kind() && random_.Chance(0.15) &&
+          graph_.stages(other).row_limit() == 0) {
         input->add_stages(other);
       }
     }

@@ -28,9 +28,14 @@ bool Shifts(const job::Stage& stage) {
   return stage.fragment().has_sample();
 }
 
+bool IsSkewed(const job::Stage& stage) {
+  return stage.description() == "skewed";
+}
+
 StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage) {
   StageShape shape;
   shape.stage_id = stage;
+  shape.row_limit = graph.stages(stage).row_limit();
   shape.single_task = graph.stages(stage).parallelism() == job::SINGLE_TASK;
   for (const job::StageInput& input : graph.stages(stage).inputs()) {
     const job::Output& output = graph.stages(input.stages(0)).output();
@@ -39,7 +44,9 @@ StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage) {
     shape.whole.push_back(!partitioned);
     for (uint32_t producer : input.stages()) {
       if (Shifts(graph.stages(producer))) shape.mixes_partitions = false;
+      shape.first_rows = std::max(shape.first_rows, graph.stages(producer).row_limit());
     }
+    if (input.splittable()) shape.probe = static_cast<int>(shape.hashed.size()) - 1;
   }
   return shape;
 }
@@ -65,7 +72,9 @@ std::vector<Row> ComputeRows(const StageShape& shape,
     }
     for (size_t p = 0; p < inputs[i].size(); ++p) {
       for (Row row : inputs[i][p]) {
-        if (shape.hashed[i]) by_partition[p] += Mix(row, i);
+        if (shape.hashed[i] && static_cast<int>(i) != shape.probe) {
+          by_partition[p] += Mix(row, i);
+        }
         if (shape.whole[i] && !shape.single_task) broadcast += Mix(row, i);
       }
     }
@@ -78,15 +87,24 @@ std::vector<Row> ComputeRows(const StageShape& shape,
   for (Row row : scanned) pass(row, 0);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (shape.whole[i] && !shape.single_task) continue;
+    const bool probed = shape.probe >= 0 && shape.hashed[i];
+    if (probed && static_cast<int>(i) != shape.probe) continue;
     for (size_t p = 0; p < inputs[i].size(); ++p) {
       for (Row row : inputs[i][p])
         pass(row, shape.hashed[i] && shape.mixes_partitions ? by_partition[p] : 0);
     }
   }
+  if (shape.first_rows > 0 && rows.size() > shape.first_rows) {
+    rows.resize(shape.first_rows);
+  }
+  if (shape.row_limit > 0) {
+    rows.assign(std::min<uint64_t>(rows.size(), shape.row_limit), shape.stage_id);
+  }
   return rows;
 }
 
-uint32_t PartitionOf(Row row, uint32_t partitions) {
+uint32_t PartitionOf(Row row, uint32_t partitions, bool skewed) {
+  if (skewed && Mix(row, 0x5e3) % 8 != 0) return partitions / 2;
   return static_cast<uint32_t>(Mix(row, 0x9a47) % partitions);
 }
 
@@ -98,7 +116,8 @@ std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
   const uint64_t shift = Shifts(stage) ? attempt : 0;
   std::vector<std::vector<Row>> partitions(output.partitions());
   for (Row row : rows) {
-    partitions[PartitionOf(row + shift, output.partitions())].push_back(row);
+    partitions[PartitionOf(row + shift, output.partitions(), IsSkewed(stage))].push_back(
+        row);
   }
   return partitions;
 }

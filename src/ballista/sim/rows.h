@@ -6,6 +6,9 @@
 //  - the contents of the row's partition in all hash-partitioned inputs: a task must have
 //    read the same partitions of all of them, whole;
 //  - the contents of every input that is read by all tasks: whole, too.
+// A stage with a splittable input is like a join that probes with it: it passes on the
+// rows of that input alone, mixed with their partitions in the others. A stage with a row
+// limit, whichever rows it gives, gives equal ones, and its reader as many as the limit.
 // So the result of a job does not depend on how its stages are cut into tasks, and
 // evaluating each stage as one task gives what is expected.
 #pragma once
@@ -32,6 +35,9 @@ struct StageShape {
   std::vector<bool> whole;   // mode ALL or MERGE
   // Rows are mixed with the contents of their partition: not below a shifting stage.
   bool mixes_partitions = true;
+  int probe = -1;           // the splittable input
+  uint64_t row_limit = 0;   // Stage.row_limit
+  uint64_t first_rows = 0;  // of a reader of a stage with a limit; 0: all
 };
 
 // Each attempt at a task of such a stage puts its rows into other partitions, as a random
@@ -40,6 +46,9 @@ bool Shifts(const job::Stage& stage);
 
 StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage);
 
+// Most rows of its output are in one partition.
+bool IsSkewed(const job::Stage& stage);
+
 std::vector<Row> ScanRows(const plan::FileSplit& split);
 
 // The rows of a task's output. `inputs`: by input; `scanned`: of all its scans.
@@ -47,7 +56,7 @@ std::vector<Row> ComputeRows(const StageShape& shape,
                              const std::vector<InputRows>& inputs,
                              const std::vector<Row>& scanned);
 
-uint32_t PartitionOf(Row row, uint32_t partitions);
+uint32_t PartitionOf(Row row, uint32_t partitions, bool skewed);
 // As many as the output has: one where it is not partitioned.
 std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
                                             const std::vector<Row>& rows,

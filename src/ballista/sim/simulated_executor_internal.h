@@ -35,6 +35,7 @@ struct SimulatedExecutor {
   bool alive = false;
   bool leaving = false;  // alive, but not to come back
   Time cut_until{};      // no message passes before then
+  Time sick_until{};     // until then most tasks fail here
 
   std::map<TaskKey, RunningTask> running;
   std::set<TaskKey> ended;  // failed here; a repeated launch does not run it again

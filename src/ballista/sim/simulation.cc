@@ -185,6 +185,12 @@ void Simulation::On(scheduler::JobFinished effect) {
     Violation(fmt::format("the result of {} has {} rows, not {}", job.id, effect.rows,
                           job.expected.count));
   }
+  for (const auto& stage : effect.progress.stages()) {
+    report_.tasks_skipped += stage.skipped();
+  }
+  for (const auto& task : core_.Metrics(job.id)) {
+    report_.tasks_split += task.pieces > 1;
+  }
   job.result = std::move(effect);
   clock_.After(random_.Delay(milliseconds(1), seconds(5)),
                [this, id = job.id] { ReadResult(id); });

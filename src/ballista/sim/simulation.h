@@ -50,6 +50,8 @@ struct SimulationReport {
   std::map<std::string, uint32_t> failures;  // jobs that failed, by cause
   uint64_t tasks_launched = 0;
   uint64_t executors_lost = 0;
+  uint64_t tasks_split = 0;    // that shared their partitions with others
+  uint64_t tasks_skipped = 0;  // of which no row was needed
   uint64_t steps = 0;
   scheduler::Time virtual_time{};
   uint64_t trace = 0;  // digest of every event and effect, for replay

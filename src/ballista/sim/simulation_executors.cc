@@ -77,6 +77,10 @@ void Simulation::EndTask(const std::string& executor_id, uint32_t starts,
   };
   if (auto status = InjectedFailure(task)) return fail(*status);
   SimulatedJob& job = jobs_.at(id.job_id());
+  if (clock_.now() < executor.sick_until && !healing_ && random_.Chance(0.8)) {
+    ++job.failures[{id.stage_id(), id.task_index()}];
+    return fail(arrow::Status::IOError("the disk is full"));
+  }
   auto read = [&](const std::string& from,
                   const TaskKey& output) -> const std::vector<std::vector<Row>>* {
     const SimulatedExecutor& producer = executors_.at(from);
@@ -149,7 +153,10 @@ void Simulation::NextFault() {
         NextFault();
         SimulatedExecutor* executor = AnyAlive();
         if (executor == nullptr) return;
-        switch (random_.Below(5)) {
+        switch (random_.Below(6)) {
+          case 4:
+            executor->sick_until = clock_.now() + random_.Delay(seconds(1), seconds(90));
+            return;
           case 0:
           case 1:
             return Crash(executor, random_.Chance(0.5));

@@ -15,6 +15,8 @@ class SimulationTest : public ::testing::TestWithParam<uint64_t> {};
 TEST_P(SimulationTest, EveryJobEndsAsItMust) {
   uint64_t finished = 0;
   uint64_t failed = 0;
+  uint64_t split = 0;
+  uint64_t skipped = 0;
   for (uint64_t seed = GetParam(); seed < GetParam() + kSeedsATest; ++seed) {
     const SimulationReport report = Simulate(OptionsForSeed(seed));
     for (const std::string& violation : report.violations) {
@@ -22,8 +24,12 @@ TEST_P(SimulationTest, EveryJobEndsAsItMust) {
     }
     finished += report.jobs_finished;
     failed += report.jobs_failed;
+    split += report.tasks_split;
+    skipped += report.tasks_skipped;
   }
   EXPECT_GT(finished, failed);  // faults are the exception
+  EXPECT_GT(split, 0u);
+  EXPECT_GT(skipped, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest,

@@ -109,6 +109,11 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        {},
        "A join side of up to this many bytes may be sent whole to every task; 0: never, "
        "-1: chosen by cost and memory."},
+      {"ballista.fault_tolerance",
+       Type::kChoice,
+       "task",
+       {"task", "none"},
+       "task: what fails or is lost is run again; none: the first failure ends the job."},
       {"ballista.max_task_attempts",
        Type::kUnsigned,
        "4",
@@ -130,6 +135,18 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        "16777216",
        {},
        "A query that reads up to this many bytes runs as one task; 0: never."},
+      {"ballista.skew_factor",
+       Type::kUnsigned,
+       "2",
+       {},
+       "A task that would read more than this many times what the other tasks of its "
+       "stage "
+       "read on average shares its partitions with others; 0: never."},
+      {"ballista.tasks_per_stage",
+       Type::kUnsigned,
+       "0",
+       {},
+       "Tasks of a stage that is spread over the cluster; 0: one for each executor."},
   };
   return specs;
 }

@@ -67,6 +67,30 @@ std::string StageFigures(const std::vector<const TaskReport*>& tasks) {
   return text;
 }
 
+std::string SkippedTasks(uint32_t stage, const control::JobProgressResponse& progress) {
+  for (const auto& one : progress.stages()) {
+    if (one.stage_id() != stage || one.skipped() == 0) continue;
+    return fmt::format("  limit: {} more tasks were not needed\n", one.skipped());
+  }
+  return "";
+}
+
+// Partitions that several tasks share, because one would have had too much.
+std::string SplitPartitions(const std::vector<const TaskReport*>& tasks) {
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> split;
+  for (const auto* task : tasks) {
+    if (task->pieces > 1) {
+      split[{task->first_partition, task->last_partition}] = task->pieces;
+    }
+  }
+  std::string text;
+  for (const auto& [range, pieces] : split) {
+    text += fmt::format("  skew: partitions {} to {} are split among {} tasks\n",
+                        range.first, range.second - 1, pieces);
+  }
+  return text;
+}
+
 // Operators of the tasks of a stage are alike in order and depth: position by position.
 std::string OperatorFigures(const std::vector<const TaskReport*>& tasks) {
   struct Merged {
@@ -126,6 +150,8 @@ std::string AnalyzedPlan(const job::JobGraph& graph,
       continue;
     }
     text += StageFigures(tasks->second);
+    text += SkippedTasks(stage.id(), progress);
+    text += SplitPartitions(tasks->second);
     text += OperatorFigures(tasks->second);
   }
   return text;

@@ -93,6 +93,15 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t attempts,
                         IntegerOption(session, "ballista.max_task_attempts"));
   options.max_task_attempts = static_cast<uint32_t>(std::max<int64_t>(attempts, 1));
+  ARROW_ASSIGN_OR_RAISE(const std::string tolerance,
+                        session->GetOption("ballista.fault_tolerance"));
+  options.retry = tolerance != "none";
+  ARROW_ASSIGN_OR_RAISE(const int64_t skew,
+                        IntegerOption(session, "ballista.skew_factor"));
+  options.skew_factor = static_cast<uint32_t>(skew);
+  ARROW_ASSIGN_OR_RAISE(const int64_t tasks,
+                        IntegerOption(session, "ballista.tasks_per_stage"));
+  options.tasks_per_stage = static_cast<uint32_t>(tasks);
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   if (single == 0) options.min_task_bytes = 0;

@@ -45,6 +45,7 @@ struct SchedulerProcess::Parts {
   static CoreOptions MakeOptions(const config::SchedulerConfig& config) {
     CoreOptions options;
     options.executor_timeout = std::chrono::duration_cast<Time>(config.executor_timeout);
+    options.executor_wait = std::chrono::duration_cast<Time>(config.executor_wait);
     return options;
   }
 

@@ -1,26 +1,26 @@
-#include "ballista/scheduler/repeatable.h"
+#include "ballista/plan/repeatable.h"
 
 #include <gtest/gtest.h>
 
 #include "ballista/plan/plan.h"
 
-namespace ballista::scheduler {
+namespace ballista::plan {
 namespace {
 
-plan::Node Read() {
-  plan::Node node;
+Node Read() {
+  Node node;
   node.mutable_exchange_read();
   return node;
 }
 
-plan::Node Over(const plan::Node& input) {
-  plan::Node node;
+Node Over(const Node& input) {
+  Node node;
   *node.add_inputs() = input;
   return node;
 }
 
-plan::Node Aggregated(const std::string& function) {
-  plan::Node node = Over(Read());
+Node Aggregated(const std::string& function) {
+  Node node = Over(Read());
   node.mutable_aggregate()->add_aggregates()->mutable_aggregate()->set_name(function);
   return node;
 }
@@ -31,29 +31,28 @@ TEST(IsRepeatable, KnowsWhatDependsOnOrderOrChance) {
   EXPECT_FALSE(IsRepeatable(Aggregated("string_agg")));
   EXPECT_FALSE(IsRepeatable(Aggregated("first")));
 
-  plan::Node limit = Over(Read());
+  Node limit = Over(Read());
   limit.mutable_limit();
   EXPECT_FALSE(IsRepeatable(limit));
   EXPECT_FALSE(IsRepeatable([&] {
-    plan::Node filter = Over(limit);
+    Node filter = Over(limit);
     filter.mutable_filter();
     return filter;
   }()));
 
-  plan::Node sort = Over(Read());
+  Node sort = Over(Read());
   sort.mutable_sort();
   EXPECT_TRUE(IsRepeatable(sort));
   sort.mutable_sort()->set_limit(10);
   EXPECT_FALSE(IsRepeatable(sort));
 
-  plan::Node random = Over(Read());
-  plan::Expression call =
-      plan::MakeCall("random", plan::MakeType(plan::Type::DOUBLE), {});
+  Node random = Over(Read());
+  Expression call = MakeCall("random", MakeType(Type::DOUBLE), {});
   call.mutable_call()->set_is_volatile(true);
   *random.mutable_project()->add_expressions() = call;
   EXPECT_FALSE(IsRepeatable(random));
 
-  plan::Node window = Over(Read());
+  Node window = Over(Read());
   window.mutable_window()->add_calls()->mutable_window()->set_name("rank");
   EXPECT_TRUE(IsRepeatable(window));
   window.mutable_window()->mutable_calls(0)->mutable_window()->set_name("row_number");
@@ -61,4 +60,4 @@ TEST(IsRepeatable, KnowsWhatDependsOnOrderOrChance) {
 }
 
 }  // namespace
-}  // namespace ballista::scheduler
+}  // namespace ballista::plan

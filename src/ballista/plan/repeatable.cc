@@ -1,11 +1,11 @@
-#include "ballista/scheduler/repeatable.h"
+#include "ballista/plan/repeatable.h"
 
 #include <set>
 #include <string>
 
 #include "ballista/plan/plan.h"
 
-namespace ballista::scheduler {
+namespace ballista::plan {
 
 namespace {
 
@@ -59,9 +59,9 @@ bool IgnoresOrder(const std::string& aggregate) {
   return kNames.contains(aggregate);
 }
 
-bool IsRepeatable(const plan::Expression& expression) {
-  bool repeatable = !plan::IsVolatile(expression);
-  plan::VisitExpression(expression, [&](const plan::Expression& e) {
+bool IsRepeatable(const Expression& expression) {
+  bool repeatable = !IsVolatile(expression);
+  VisitExpression(expression, [&](const Expression& e) {
     if (e.has_aggregate()) {
       // min(x, n) and max(x, n) keep some of equal values; equal ones do not differ.
       repeatable = repeatable && IgnoresOrder(e.aggregate().name());
@@ -74,17 +74,17 @@ bool IsRepeatable(const plan::Expression& expression) {
   return repeatable;
 }
 
-bool IsRepeatableKind(const plan::Node& node) {
+bool IsRepeatableKind(const Node& node) {
   switch (node.kind_case()) {
-    case plan::Node::kLimit:
-    case plan::Node::kSample:
-    case plan::Node::kTableFunction:
-    case plan::Node::kWrite:
-    case plan::Node::kStatement:
+    case Node::kLimit:
+    case Node::kSample:
+    case Node::kTableFunction:
+    case Node::kWrite:
+    case Node::kStatement:
       return false;
-    case plan::Node::kSort:
+    case Node::kSort:
       return !node.sort().has_limit() && node.sort().offset() == 0;
-    case plan::Node::kDistinct:
+    case Node::kDistinct:
       return node.distinct().on().empty();
     default:
       return true;
@@ -93,15 +93,15 @@ bool IsRepeatableKind(const plan::Node& node) {
 
 }  // namespace
 
-bool IsRepeatable(const plan::Node& fragment) {
+bool IsRepeatable(const Node& fragment) {
   bool repeatable = true;
-  plan::VisitNodes(fragment, [&](const plan::Node& node) {
+  VisitNodes(fragment, [&](const Node& node) {
     repeatable = repeatable && IsRepeatableKind(node);
-    plan::ForEachExpression(node, [&](const plan::Expression& expression) {
+    ForEachExpression(node, [&](const Expression& expression) {
       repeatable = repeatable && IsRepeatable(expression);
     });
   });
   return repeatable;
 }
 
-}  // namespace ballista::scheduler
+}  // namespace ballista::plan

@@ -4,9 +4,9 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "ballista/base/status.h"
+#include "ballista/sql/folder_files.h"
 #include "ballista/sql/lexer_internal.h"
 
 namespace ballista::sql {
@@ -203,44 +203,6 @@ class Parser {
 };
 
 // ---------------------------------------------------------------------- location
-
-const std::vector<std::string>& ExtensionsOf(const std::string& format) {
-  static const std::map<std::string, std::vector<std::string>> extensions = {
-      {"parquet", {".parquet", ".pq", ".parq"}},
-      {"csv", {".csv", ".csv.gz", ".csv.zst", ".tsv", ".tbl", ".txt"}},
-      {"json", {".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz"}}};
-  return extensions.at(format);
-}
-
-bool EndsWith(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() &&
-         text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-// Globs over the files of the format below a folder: one for each extension in use.
-arrow::Result<std::vector<std::string>> FolderGlobs(const std::string& folder,
-                                                    const std::string& format) {
-  std::set<std::string> used;
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator files(folder, error), end;
-  for (; !error && files != end; files.increment(error)) {
-    const auto name = files->path().filename().string();
-    for (const auto& extension : ExtensionsOf(format)) {
-      if (EndsWith(name, extension)) used.insert(extension);
-    }
-  }
-  if (error) {
-    return UserErrorStatus(UserError::NOT_FOUND,
-                           "cannot read the folder " + folder + ": " + error.message());
-  }
-  std::vector<std::string> globs;
-  for (const auto& extension : used) globs.push_back(folder + "/**/*" + extension);
-  if (globs.empty()) {
-    return UserErrorStatus(UserError::NOT_FOUND,
-                           "the folder " + folder + " has no file of format " + format);
-  }
-  return globs;
-}
 
 arrow::Result<std::vector<std::string>> FilesOf(const ExternalTable& table) {
   std::string path = table.location;

@@ -1,5 +1,6 @@
 #include "ballista/sql/external_table.h"
 
+#include <filesystem>
 #include <fstream>
 
 #include "ballista/sql/sql_test_internal.h"
@@ -53,6 +54,32 @@ TEST_F(ExternalTables, SyntaxErrorsHavePositions) {
   EXPECT_EQ(error.position(), static_cast<int>(sql.find("ORC")));
   EXPECT_NE(message.find("PARQUET"), std::string::npos);
   Error("CREATE EXTERNAL TABLE t STORED AS CSV");
+}
+
+TEST_F(ExternalTables, FoldersAreReadByTheirPath) {
+  Make("COPY (SELECT i AS a, i % 3 AS part FROM range(30) t(i)) TO '" + Path("trips") +
+       "' (FORMAT parquet, PARTITION_BY (part))");
+  for (const std::string end : {"", "/"}) {
+    const auto sql =
+        "SELECT trips.a, part FROM '" + Path("trips") + end + "' WHERE a > 3";
+    const auto plan = Plan(sql);
+    EXPECT_EQ(OnlyScan(plan).files_size(), 3) << sql;
+  }
+  const auto nested = "WITH t AS (SELECT * FROM '" + Path("trips") +
+                      "') SELECT count(*) FROM range(3) WHERE range IN (SELECT a FROM t)";
+  const auto plan = Plan(nested);
+  EXPECT_EQ(OnlyScan(plan).files_size(), 3);
+
+  std::string message;
+  std::filesystem::create_directories(Path("none"));
+  EXPECT_EQ(Error("SELECT * FROM '" + Path("none") + "'", &message).kind(),
+            UserError::NOT_FOUND);
+  EXPECT_NE(message.find("no Parquet, CSV or JSON file"), std::string::npos) << message;
+  std::filesystem::create_directories(Path("mixed"));
+  std::ofstream(Path("mixed/a.csv")) << "a\n1\n";
+  std::ofstream(Path("mixed/a.json")) << "{}\n";
+  Error("SELECT * FROM '" + Path("mixed") + "'", &message);
+  EXPECT_NE(message.find("several kinds"), std::string::npos) << message;
 }
 
 TEST_F(ExternalTables, ParquetFolderWithHivePartitions) {

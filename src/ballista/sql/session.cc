@@ -2,6 +2,7 @@
 #include "ballista/plan/plan.h"
 #include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_conversion.h"
+#include "ballista/sql/folder_files.h"
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session_internal.h"
@@ -244,7 +245,10 @@ arrow::Result<std::vector<Session::Parsed>> Session::Parse(const std::string& sq
     std::vector<Parsed> result;
     try {
       auto statements = connection_.ExtractStatements(sql);
-      for (auto& statement : statements) result.push_back(std::move(statement));
+      for (auto& statement : statements) {
+        ARROW_RETURN_NOT_OK(ExpandFolders(statement.get()));
+        result.push_back(std::move(statement));
+      }
     } catch (const std::exception&) {
       // The parser alone tells the position of a syntax error.
       duckdb::Parser parser(connection_.context->GetParserOptions());

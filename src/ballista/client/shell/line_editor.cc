@@ -124,6 +124,9 @@ class LineEditor::Impl {
   Event Read(std::string_view prompt, std::string* line) {
     prompt_ = prompt;
     Interrupt::Take();
+    // Before the prompt is shown: el_gets would do it after, and the terminal would keep
+    // a Ctrl-D for itself that is typed in between.
+    el_set(edit_, EL_PREP_TERM, 1);
     int count = 0;
     const char* text = el_gets(edit_, &count);
     if (Interrupt::Take()) return Event::kInterrupt;

@@ -13,6 +13,7 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
 #include "ballista/shuffle/memory_budget.h"
+#include "ballista/shuffle/merge_input.h"
 #include "ballista/shuffle/shuffle_store.h"
 #include "ballista/shuffle/task_input.h"
 
@@ -94,10 +95,19 @@ ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
                                    const job::TaskDefinition& task) {
   std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   for (int i = 0; i < task.inputs_size(); ++i) {
+    const auto& input = stage.inputs(i);
     shuffle::TaskInputOptions options;
-    options.in_order = stage.inputs(i).mode() == job::StageInput::MERGE;
-    ARROW_ASSIGN_OR_RAISE(auto source,
-                          shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
+    options.in_order = input.mode() == job::StageInput::MERGE;
+    std::shared_ptr<shuffle::TaskInputSource> source;
+    if (options.in_order && input.merge_keys_size() > 0) {
+      ARROW_ASSIGN_OR_RAISE(
+          source, shuffle::MakeMergeInput(
+                      fetch, task, task.inputs(i),
+                      {input.merge_keys().begin(), input.merge_keys().end()}, options));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(source,
+                            shuffle::MakeTaskInput(fetch, task, task.inputs(i), options));
+    }
     sources.push_back(std::move(source));
   }
   return sources;

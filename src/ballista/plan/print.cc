@@ -381,12 +381,15 @@ std::string ToString(const Node& node) {
 
 namespace {
 
-std::string InputText(const job::StageInput& input) {
-  const char* mode = input.mode() == job::StageInput::PARTITIONED ? "partitions of"
-                     : input.mode() == job::StageInput::ALL       ? "all of"
-                                                                  : "merge of";
-  return std::string(mode) + " stage " +
-         JoinText(input.stages(), ", ", [](uint32_t s) { return std::to_string(s); });
+std::string InputText(const job::StageInput& input, bool single_task) {
+  const std::string stages =
+      " stage " +
+      JoinText(input.stages(), ", ", [](uint32_t s) { return std::to_string(s); });
+  if (input.mode() == job::StageInput::PARTITIONED) return "partitions of" + stages;
+  if (input.mode() == job::StageInput::ALL) return "all of" + stages;
+  if (input.merge_keys().empty()) return "in order, all of" + stages;
+  return (single_task ? "merge by " : "range exchange by ") + Keys(input.merge_keys()) +
+         " of" + stages;
 }
 
 std::string OutputText(const job::Output& output) {
@@ -395,7 +398,10 @@ std::string OutputText(const job::Output& output) {
     return "hash(" + Positions(output.keys()) + ") into " +
            std::to_string(output.partitions()) + " partitions";
   }
-  return "unpartitioned";
+  if (output.kind() == job::Output::RANGE) {
+    return "runs sorted by " + Keys(output.sort_keys());
+  }
+  return output.ordered() ? "unpartitioned, ordered" : "unpartitioned";
 }
 
 }  // namespace
@@ -410,7 +416,7 @@ std::string ToString(const job::JobGraph& graph) {
     text += stage.parallelism() == job::SINGLE_TASK ? "one task" : "many tasks";
     text += ", output " + OutputText(stage.output()) + "\n";
     for (int i = 0; i < stage.inputs_size(); ++i) {
-      text += "  input " + std::to_string(i) + ": " + InputText(stage.inputs(i)) + "\n";
+      text += "  input " + std::to_string(i) + ": " + InputText(stage.inputs(i), stage.parallelism() == job::SINGLE_TASK) + "\n";
     }
     Print(stage.fragment(), 1, &text);
   }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -426,6 +427,36 @@ arrow::Status ValidateFragment(const Node& root, int num_inputs) {
 
 namespace {
 
+// A sort key of an output: a column of it, with its type.
+arrow::Status CheckSortColumn(const SortKey& key, const Node& node,
+                              const std::string& name) {
+  const Expression& e = key.expression();
+  if (e.kind_case() != Expression::kColumn ||
+      e.column() >= static_cast<uint32_t>(node.types_size()) ||
+      !TypesEqual(e.type(), node.types(static_cast<int>(e.column())))) {
+    return Bad(name + " has a sort key that is no column of its output");
+  }
+  return arrow::Status::OK();
+}
+
+// What is merged is sorted by the same keys.
+arrow::Status CheckMergeKeys(const job::StageInput& input, const job::Stage& producer,
+                             const std::string& name) {
+  if (input.merge_keys().empty()) return arrow::Status::OK();
+  const auto same = [](const SortKey& a, const SortKey& b) {
+    return a.descending() == b.descending() && a.nulls_first() == b.nulls_first() &&
+           ExpressionsEqual(a.expression(), b.expression());
+  };
+  const auto& sorted = producer.output().sort_keys();
+  if (input.mode() != job::StageInput::MERGE ||
+      producer.output().kind() != job::Output::RANGE ||
+      !std::equal(sorted.begin(), sorted.end(), input.merge_keys().begin(),
+                  input.merge_keys().end(), same)) {
+    return Bad(name + " merges by other keys than its input is sorted by");
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status CheckStage(const job::JobGraph& graph, int position) {
   const auto& stage = graph.stages(position);
   const std::string name = "stage " + std::to_string(position);
@@ -442,9 +473,13 @@ arrow::Status CheckStage(const job::JobGraph& graph, int position) {
         return Bad(name + " reads stage " + std::to_string(producer));
       }
     }
-    if (input.mode() == job::StageInput::MERGE &&
+    if (input.mode() == job::StageInput::MERGE && input.merge_keys().empty() &&
         stage.parallelism() != job::SINGLE_TASK) {
-      return Bad(name + " merges in more than one task");
+      return Bad(name + " puts outputs one after the other in more than one task");
+    }
+    for (const uint32_t producer : input.stages()) {
+      ARROW_RETURN_NOT_OK(CheckMergeKeys(input, graph.stages(static_cast<int>(producer)),
+                                         name));
     }
   }
   if (stage.parallelism() != job::SINGLE_TASK && stage.parallelism() != job::MANY_TASKS) {
@@ -460,6 +495,13 @@ arrow::Status CheckStage(const job::JobGraph& graph, int position) {
     }
     for (const uint32_t key : output.keys()) {
       if (key >= columns) return Bad(name + " has a hash key that is no column");
+    }
+  } else if (output.kind() == job::Output::RANGE) {
+    if (output.sort_keys().empty() || !output.ordered()) {
+      return Bad(name + " has a sorted output without sort keys or order");
+    }
+    for (const auto& key : output.sort_keys()) {
+      ARROW_RETURN_NOT_OK(CheckSortColumn(key, stage.fragment(), name));
     }
   } else if (output.kind() != job::Output::UNPARTITIONED) {
     return Bad(name + " has no output");

@@ -73,7 +73,6 @@ class Replanner {
     const Stage& s = graph_.stages(stage);
     if (!IsWaiting(stage) || s.scans_size() > 0 || s.fragment().has_write()) return false;
     for (const auto& input : s.inputs()) {
-      if (input.mode() == StageInput::MERGE) return false;
       const int producer = Producer(input);
       if (producer < 0) return false;
       const auto& progress = progress_[static_cast<size_t>(producer)];
@@ -109,7 +108,7 @@ class Replanner {
       merged = false;
       for (int i = 0; i < s->inputs_size() && !merged; ++i) {
         const int producer = Producer(s->inputs(i));
-        if (producer < 0 || s->inputs(i).mode() == StageInput::MERGE) continue;
+        if (producer < 0) continue;
         if (readers_[static_cast<size_t>(producer)] != 1 || !IsSmall(producer)) continue;
         TakeIn(s, i, producer);
         merged = true;
@@ -174,7 +173,8 @@ class Replanner {
     stage->clear_inputs();
     for (auto& input : inputs) {
       if (stage->parallelism() == job::SINGLE_TASK) {
-        input.set_mode(StageInput::ALL);
+        // What is merged stays in order.
+        if (input.mode() != StageInput::MERGE) input.set_mode(StageInput::ALL);
         input.set_splittable(false);
       }
       *stage->add_inputs() = std::move(input);

@@ -29,6 +29,9 @@ struct PlannerOptions {
   // ballista.single_task_threshold: a job that reads up to this many bytes in all runs as
   // one task; 0: never.
   uint64_t single_task_threshold = 16ULL << 20;
+  // ballista.range_sort_threshold: a sort of at least so many bytes, as estimated, is
+  // partitioned by ranges of its keys and merged; a smaller one is done by one task.
+  uint64_t range_sort_threshold = 16ULL << 20;
 };
 
 // Errors: Internal for a plan that breaks the IR's rules (plan::Validate finds those

@@ -55,6 +55,23 @@ bool IsHashable(const plan::Type& type) {
   }
 }
 
+bool HasSortKey(const plan::Type& type) {
+  switch (type.id()) {
+    case plan::Type::INVALID:
+    case plan::Type::NULL_TYPE:
+    case plan::Type::LIST:
+    case plan::Type::ARRAY:
+    case plan::Type::STRUCT:
+    case plan::Type::MAP:
+    case plan::Type::UNION:
+    case plan::Type::LAMBDA:
+    case plan::Type::ANY:
+      return false;
+    default:
+      return true;
+  }
+}
+
 std::vector<uint32_t> HashableColumns(const std::set<uint32_t>& columns,
                                       const plan::Node& node) {
   std::vector<uint32_t> hashable;

@@ -45,6 +45,9 @@ Distribution RemapDistribution(const Distribution& input,
 // engine holds for equal are equal.
 bool IsHashable(const plan::Type& type);
 
+// Values of the type have a sort key (docs/plan-ir.md), whose order is the engine's.
+bool HasSortKey(const plan::Type& type);
+
 // Of `columns`, those with a hashable type.
 std::vector<uint32_t> HashableColumns(const std::set<uint32_t>& columns,
                                       const plan::Node& node);

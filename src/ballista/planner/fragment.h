@@ -15,7 +15,8 @@ struct Fragment {
   // ExchangeRead.input is a read's number in the StageBuilder until the graph is built.
   plan::Node root;
   Distribution distribution;
-  // The rows come in an order that a query asked for; only a single fragment has one.
+  // The rows come in an order that a query asked for; of a spread fragment, each task's
+  // rows after those of the tasks before it.
   bool ordered = false;
   // Reads of hash exchanges (by number in the StageBuilder) whose rows may be dealt out
   // to several tasks, in any way, if each of these has the same partitions of the other

@@ -107,6 +107,7 @@ class StageChecker {
   // The rows of the stage's output before it is partitioned.
   arrow::Result<Rows> Check() {
     ARROW_ASSIGN_OR_RAISE(Rows rows, CheckNode(stage_.fragment()));
+    ARROW_RETURN_NOT_OK(CheckOrder());
     if (!single_ && rows.whole) {
       return Bad(stage_.fragment(), "every task would give all rows");
     }
@@ -166,6 +167,64 @@ class StageChecker {
                           text.substr(0, text.find('\n')));
   }
 
+  // A run is what its sort gives; and where the order of the rows of several tasks
+  // matters, nothing but row-wise operators and limits is between them and the ranges.
+  arrow::Status CheckOrder() const {
+    const Output& output = stage_.output();
+    if (output.kind() == Output::RANGE) {
+      if (!stage_.fragment().has_sort() ||
+          !SameKeys(stage_.fragment().sort().keys(), output.sort_keys())) {
+        return Bad(stage_.fragment(), "its output is not sorted as it says");
+      }
+      return arrow::Status::OK();
+    }
+    if (!output.ordered() || single_) return arrow::Status::OK();
+    const Node* node = &stage_.fragment();
+    while (node->has_project() || node->has_filter() || node->has_limit()) {
+      node = &node->inputs(0);
+    }
+    if (!node->has_exchange_read() ||
+        stage_.inputs(static_cast<int>(node->exchange_read().input()))
+                .merge_keys_size() == 0) {
+      return Bad(*node, "its tasks' rows are not in order one task after the other");
+    }
+    return arrow::Status::OK();
+  }
+
+  // Both are sorted alike: direction, place of NULLs, and plain columns.
+  template <typename Keys>
+  static bool SameKeys(const Keys& a, const Keys& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const plan::SortKey& x, const plan::SortKey& y) {
+                        return IsColumn(x.expression()) && IsColumn(y.expression()) &&
+                               x.expression().column() == y.expression().column() &&
+                               x.descending() == y.descending() &&
+                               x.nulls_first() == y.nulls_first();
+                      });
+  }
+
+  // Several tasks that merge share out ranges, and nothing else.
+  arrow::Status CheckMerge(const Node& node, const StageInput& input) const {
+    for (const uint32_t id : input.stages()) {
+      const Output& output = graph_.stages(static_cast<int>(id)).output();
+      if (input.merge_keys().empty() ? !output.ordered()
+                                     : output.kind() != Output::RANGE ||
+                                           !SameKeys(output.sort_keys(),
+                                                     input.merge_keys())) {
+        return Bad(node, "what it merges is not in that order");
+      }
+    }
+    if (single_) return arrow::Status::OK();
+    if (input.merge_keys().empty()) return Bad(node, "outputs in order, in many tasks");
+    const auto whole = std::count_if(
+        stage_.inputs().begin(), stage_.inputs().end(),
+        [](const StageInput& other) { return other.mode() == StageInput::ALL; });
+    if (whole + 1 != stage_.inputs_size() || stage_.scans_size() > 0) {
+      return Bad(node, "ranges are merged beside rows that are shared out otherwise");
+    }
+    return arrow::Status::OK();
+  }
+
   // In one task, rows are whole wherever they come from.
   Rows Settle(Rows rows) const {
     if (single_) {
@@ -221,8 +280,8 @@ class StageChecker {
     if (!read_.insert(node.exchange_read().input()).second) {
       return Bad(node, "an input is read twice");
     }
-    if (input.mode() == StageInput::MERGE && !single_) {
-      return Bad(node, "an ordered merge in more than one task");
+    if (input.mode() == StageInput::MERGE) {
+      ARROW_RETURN_NOT_OK(CheckMerge(node, input));
     }
     Rows rows;
     for (int i = 0; i < input.stages_size(); ++i) {
@@ -241,7 +300,9 @@ class StageChecker {
       }
       rows = std::move(here);
     }
-    rows.whole = input.mode() != StageInput::PARTITIONED;
+    // Of several tasks that merge, each has the rows of one range.
+    rows.whole = input.mode() == StageInput::ALL ||
+                 (input.mode() == StageInput::MERGE && single_);
     if (split_ != kNoSplit && IsHashed(input)) {
       rows.whole = static_cast<int>(node.exchange_read().input()) != split_;
       rows.keys.clear();
@@ -456,7 +517,16 @@ class StageChecker {
       input.pending = Node::KIND_NOT_SET;
       return input;
     }
+    // A run: merging makes one order of all. Its limit is for all rows once more, too.
+    const bool is_run = &node == &stage_.fragment() && node.has_sort() &&
+                        stage_.output().kind() == Output::RANGE;
+    if (is_run && !has_offset && input.pending == Node::KIND_NOT_SET) {
+      if (has_limit) input.pending = Node::kLimit;
+      return input;
+    }
     if (!has_limit || has_offset) return Bad(node, "it sees a part of the rows");
+    // The first rows of a range, of runs that were cut to their first rows.
+    if (input.pending == Node::kLimit && node.has_limit()) return input;
     if (input.pending != Node::KIND_NOT_SET) {
       return Bad(node, "it combines partial results of which it misses some");
     }
@@ -546,7 +616,9 @@ arrow::Result<Rows> CheckOutput(const Stage& stage, Rows rows) {
   rows.whole = false;
   rows.keys.clear();
   rows.partitions = 0;
-  if (output.kind() == Output::UNPARTITIONED) return rows;
+  if (output.kind() == Output::UNPARTITIONED || output.kind() == Output::RANGE) {
+    return rows;
+  }
   if (output.kind() != Output::HASH) return BadStage(stage, "its output has no kind");
   if (output.partitions() < 1 || output.partitions() > 65535 || output.keys_size() == 0) {
     return BadStage(stage, "a hash output without keys, or with " +

@@ -48,26 +48,9 @@ Fragment PlanLeaf(Node node) {
   return fragment;
 }
 
-// A limit's constant. Nothing where it is no plain number.
-std::optional<uint64_t> LiteralCount(const Expression& expression) {
-  if (!expression.has_literal()) return std::nullopt;
-  const auto& value = expression.literal();
-  if (value.kind_case() == plan::Value::kInt && value.int_() >= 0) {
-    return static_cast<uint64_t>(value.int_());
-  }
-  if (value.kind_case() == plan::Value::kUint) return value.uint();
-  return std::nullopt;
-}
-
-constexpr uint64_t kLargestLimit = uint64_t{1} << 62;
-
-// Rows of each task that a limit with an offset can need.
-uint64_t LocalLimit(uint64_t limit, uint64_t offset) {
-  return std::min(limit, kLargestLimit) + std::min(offset, kLargestLimit);
-}
-
-void CapEstimate(Node* node, double rows) {
-  node->set_estimated_rows(std::min(node->estimated_rows(), rows));
+bool PassesOrder(const Node& node) {
+  return node.has_project() || node.has_filter() || node.has_limit() ||
+         node.has_write() || node.has_shared() || node.has_shared_ref();
 }
 
 }  // namespace
@@ -142,6 +125,14 @@ bool HasVolatile(const Node& node) {
 }
 
 arrow::Result<Fragment> NodePlanner::Plan(Node node) {
+  const bool around = passes_order_;
+  passes_order_ = around && PassesOrder(node);
+  auto fragment = PlanNode(std::move(node), around);
+  passes_order_ = around;
+  return fragment;
+}
+
+arrow::Result<Fragment> NodePlanner::PlanNode(Node node, bool order_matters) {
   switch (node.kind_case()) {
     case Node::kScan:
     case Node::kValues:
@@ -161,7 +152,7 @@ arrow::Result<Fragment> NodePlanner::Plan(Node node) {
     case Node::kJoin:
       return PlanJoin(std::move(node));
     case Node::kSort:
-      return PlanSort(std::move(node));
+      return PlanSort(std::move(node), order_matters);
     case Node::kLimit:
       return PlanLimit(std::move(node));
     case Node::kDistinct:
@@ -220,52 +211,6 @@ arrow::Result<Fragment> NodePlanner::PlanRowWise(Node node) {
     }
   }
   input.distribution = std::move(distribution);
-  return OnTop(std::move(node), std::move(input));
-}
-
-arrow::Result<Fragment> NodePlanner::PlanSort(Node node) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Fragment> inputs, PlanInputs(&node));
-  Fragment input = std::move(inputs[0]);
-  const bool is_top = node.sort().has_limit();
-  if (input.distribution.IsSpread() && is_top) {
-    Node local = node;
-    const uint64_t limit = LocalLimit(node.sort().limit(), node.sort().offset());
-    local.mutable_sort()->set_limit(limit);
-    local.mutable_sort()->clear_offset();
-    local.set_estimated_rows(input.root.estimated_rows());
-    CapEstimate(&local, static_cast<double>(limit) * cost_.executors);
-    input.steps.push_back("local top " + std::to_string(limit));
-    input = OnTop(std::move(local), std::move(input));
-  }
-  input = stages_->Gather(std::move(input));
-  input.steps.push_back(is_top ? "top " + std::to_string(node.sort().limit()) : "sort");
-  input = OnTop(std::move(node), std::move(input));
-  input.ordered = true;
-  return input;
-}
-
-arrow::Result<Fragment> NodePlanner::PlanLimit(Node node) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Fragment> inputs, PlanInputs(&node));
-  Fragment input = std::move(inputs[0]);
-  const auto& limit = node.limit();
-  const auto rows = limit.has_limit() && !limit.is_percent() ? LiteralCount(limit.limit())
-                                                             : std::nullopt;
-  const auto offset =
-      limit.has_offset() ? LiteralCount(limit.offset()) : std::optional<uint64_t>(0);
-  if (input.distribution.IsSpread() && rows && offset) {
-    const uint64_t count = LocalLimit(*rows, *offset);
-    Node local = node;
-    local.mutable_limit()->clear_offset();
-    *local.mutable_limit()->mutable_limit() =
-        plan::BigintLiteral(static_cast<int64_t>(std::min(count, kLargestLimit)));
-    local.set_estimated_rows(input.root.estimated_rows());
-    CapEstimate(&local, static_cast<double>(count) * cost_.executors);
-    input.steps.push_back("local limit " + std::to_string(count));
-    input = OnTop(std::move(local), std::move(input));
-    input.row_limit = std::min(count, kLargestLimit);
-  }
-  input = stages_->Gather(std::move(input));
-  input.steps.push_back("limit");
   return OnTop(std::move(node), std::move(input));
 }
 

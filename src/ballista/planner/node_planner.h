@@ -3,7 +3,7 @@
 // elsewhere.
 //
 // The operators are spread over several files: node_planner.cc (leaves, row-wise
-// operators, sort, limit, write), plan_aggregate.cc, plan_join.cc, plan_set.cc (distinct,
+// operators, write), plan_sort.cc (sort, limit), plan_aggregate.cc, plan_join.cc, plan_set.cc (distinct,
 // set operations, windows), plan_shared.cc (common and recursive sub-plans).
 #pragma once
 
@@ -41,12 +41,21 @@ class NodePlanner {
   // Of shared nodes that are made here; plans number theirs from the low end.
   static constexpr uint32_t kFirstSharedId = 1u << 30;
 
+  // `order_matters`: all operators above pass the order of their input on.
+  arrow::Result<Fragment> PlanNode(plan::Node node, bool order_matters);
+
+  // ---- plan_sort.cc
+  arrow::Result<Fragment> PlanSort(plan::Node node, bool order_matters);
+  arrow::Result<Fragment> PlanLimit(plan::Node node);
+  bool SortsByRange(const plan::Node& node, const Fragment& input) const;
+  Fragment SortByRange(plan::Node node, Fragment input);
+  // The first rows, as the Limit `node` says; in the input's order where it has one.
+  Fragment LimitRows(plan::Node node, Fragment input);
+
   // ---- node_planner.cc
   // The planned inputs of `node`, which is left without them.
   arrow::Result<std::vector<Fragment>> PlanInputs(plan::Node* node);
   arrow::Result<Fragment> PlanRowWise(plan::Node node);
-  arrow::Result<Fragment> PlanSort(plan::Node node);
-  arrow::Result<Fragment> PlanLimit(plan::Node node);
   arrow::Result<Fragment> PlanSample(plan::Node node);
   arrow::Result<Fragment> PlanWrite(plan::Node node);
 
@@ -100,6 +109,9 @@ class NodePlanner {
   StageBuilder* const stages_;
   std::map<uint32_t, Definition> definitions_;
   uint32_t next_shared_id_ = kFirstSharedId;
+  // All operators above the one that Plan is called for pass the order of their input on,
+  // also that of the rows of several tasks.
+  bool passes_order_ = true;
 };
 
 // ---- for the operators

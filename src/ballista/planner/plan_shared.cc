@@ -90,6 +90,7 @@ bool HasScan(const Node& node) {
 
 arrow::Result<Fragment> NodePlanner::PlanShared(Node node) {
   const uint32_t id = node.shared().id();
+  const bool passes_order = std::exchange(passes_order_, false);
   References references;
   CountReferences(node.inputs(1), id, false, &references);
   Definition definition;
@@ -108,6 +109,7 @@ arrow::Result<Fragment> NodePlanner::PlanShared(Node node) {
     }
   }
   definitions_[id] = std::move(definition);
+  passes_order_ = passes_order;
   return Plan(TakeInput(&node, 1));
 }
 

@@ -33,6 +33,7 @@ job::Output HashOutput(const std::vector<uint32_t>& keys, uint32_t partitions) {
 std::string Describe(const std::vector<std::string>& steps, const job::Output& output) {
   std::string text;
   for (const auto& step : steps) text += (text.empty() ? "" : "; ") + step;
+  if (output.kind() == job::Output::RANGE) text += text.empty() ? "runs" : "; runs";
   if (output.kind() == job::Output::HASH) {
     text += text.empty() ? "hash" : "; hash";
     for (const uint32_t key : output.keys()) text += " #" + std::to_string(key);
@@ -94,12 +95,18 @@ bool StageBuilder::ReadAgain(plan::Node* root, StageInput::Mode mode) {
 }
 
 Fragment StageBuilder::Gather(Fragment input) {
-  if (!input.distribution.IsSpread() || ReadAgain(&input.root, StageInput::ALL)) {
+  const bool ordered = input.ordered && input.distribution.IsSpread();
+  const auto mode = ordered ? StageInput::MERGE : StageInput::ALL;
+  if (!input.distribution.IsSpread() || ReadAgain(&input.root, mode)) {
     input.distribution = Distribution::Single();
     return input;
   }
-  const uint32_t stage = AddStage(std::move(input), Unpartitioned());
-  return ReadAs(stage, StageInput::ALL, Distribution::Single());
+  job::Output output = Unpartitioned();
+  output.set_ordered(ordered);
+  const uint32_t stage = AddStage(std::move(input), std::move(output));
+  Fragment gathered = ReadAs(stage, mode, Distribution::Single());
+  gathered.ordered = ordered;
+  return gathered;
 }
 
 Fragment StageBuilder::Broadcast(Fragment input) {
@@ -115,6 +122,19 @@ Fragment StageBuilder::Broadcast(Fragment input) {
 Fragment StageBuilder::HashExchange(Fragment input, const std::vector<uint32_t>& keys) {
   const uint32_t stage = AddStage(std::move(input), HashOutput(keys, partitions_));
   return ReadAs(stage, StageInput::PARTITIONED, Distribution::Hash(keys, partitions_));
+}
+
+Fragment StageBuilder::RangeExchange(Fragment input,
+                                     const std::vector<plan::SortKey>& keys) {
+  job::Output output;
+  output.set_kind(job::Output::RANGE);
+  output.set_ordered(true);
+  output.mutable_sort_keys()->Assign(keys.begin(), keys.end());
+  const uint32_t stage = AddStage(std::move(input), std::move(output));
+  Fragment merged = ReadAs(stage, StageInput::MERGE, Distribution::Random());
+  merged.ordered = true;
+  merged.steps.push_back("merge");
+  return merged;
 }
 
 Fragment StageBuilder::Spread(Fragment input) {
@@ -204,6 +224,11 @@ arrow::Result<job::JobGraph> StageBuilder::Finish(Fragment result) && {
       input->set_mode(read.mode);
       input->set_splittable(stage->parallelism() == job::MANY_TASKS &&
                             draft.fragment.splittable.contains(number));
+      const job::Output& read_output =
+          graph.stages(static_cast<int>(position[read.stage])).output();
+      if (read.mode == StageInput::MERGE && read_output.kind() == job::Output::RANGE) {
+        *input->mutable_merge_keys() = read_output.sort_keys();
+      }
     });
     MoveScans(stage);
   }

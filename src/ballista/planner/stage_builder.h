@@ -22,8 +22,8 @@ class StageBuilder {
 
   uint32_t partitions() const { return partitions_; }
 
-  // All rows in the one task of a single-task stage. Nothing to do for a fragment that is
-  // single already.
+  // All rows in the one task of a single-task stage, in order where they have one. Nothing
+  // to do for a fragment that is single already.
   Fragment Gather(Fragment input);
 
   // All rows in every task. Nothing to do for a replicated fragment.
@@ -31,6 +31,10 @@ class StageBuilder {
 
   // Rows that are equal in `keys` (output columns, of hashable types) in the same task.
   Fragment HashExchange(Fragment input, const std::vector<uint32_t>& keys);
+
+  // Rows in the order of `keys` (plain output columns), each task a range of their values
+  // after that of the task before it. Each task of `input` gives its rows in this order.
+  Fragment RangeExchange(Fragment input, const std::vector<plan::SortKey>& keys);
 
   // Each row in exactly one task of a stage of many: for a single or replicated fragment
   // that becomes a part of a spread one.

@@ -17,6 +17,9 @@ void Avoid(TaskState* task, ExecutorIndex executor) {
 }
 
 bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output) {
+  if (declared.kind() == job::Output::RANGE) {
+    return output.rows() == 0 || output.range_samples_size() > 0;
+  }
   if (declared.kind() != job::Output::HASH) return true;
   const int partitions = static_cast<int>(declared.partitions());
   return output.partition_rows_size() == partitions &&
@@ -54,7 +57,7 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   StageState& stage = job->stages[running.stage];
   if (!SizesComplete(job->graph.stages(running.stage).output(), event.output)) {
     arrow::Status status = TaskDidFail(
-        running, InternalStatus("the task did not report the size of each partition"));
+        running, InternalStatus("the task did not report the size of each partition or samples of its run"));
     if (!status.ok()) FailJob(job, std::move(status));
     return;
   }

@@ -188,6 +188,30 @@ arrow::Status Bad(uint32_t stage, const std::string& what) {
   return InternalStatus(fmt::format("the job graph's stage {} {}", stage, what));
 }
 
+// Several tasks can merge ranges of sorted runs, where that is all they share out.
+arrow::Status CheckMerge(const job::JobGraph& graph, const job::Stage& stage,
+                         const job::StageInput& input) {
+  const bool single = stage.parallelism() == job::SINGLE_TASK;
+  if (input.merge_keys().empty()) {
+    if (single) return arrow::Status::OK();
+    return Bad(stage.id(), "puts outputs one after the other in several tasks");
+  }
+  for (uint32_t producer : input.stages()) {
+    if (producer < stage.id() &&
+        graph.stages(producer).output().kind() != job::Output::RANGE) {
+      return Bad(stage.id(), "merges outputs that are not sorted");
+    }
+  }
+  if (single) return arrow::Status::OK();
+  if (stage.scans_size() > 0) return Bad(stage.id(), "merges ranges beside a scan");
+  for (const job::StageInput& other : stage.inputs()) {
+    if (&other != &input && other.mode() != job::StageInput::ALL) {
+      return Bad(stage.id(), "merges ranges beside another input that is dealt out");
+    }
+  }
+  return arrow::Status::OK();
+}
+
 // Producers of one input are alike; those of all PARTITIONED inputs that hash have the
 // same number of partitions.
 arrow::Status CheckInputs(const job::JobGraph& graph, uint32_t id) {
@@ -198,9 +222,8 @@ arrow::Status CheckInputs(const job::JobGraph& graph, uint32_t id) {
     if (input.mode() == job::StageInput::INVALID) {
       return Bad(id, "has an input without a mode");
     }
-    if (input.mode() == job::StageInput::MERGE &&
-        stage.parallelism() != job::SINGLE_TASK) {
-      return Bad(id, "merges an input in several tasks");
+    if (input.mode() == job::StageInput::MERGE) {
+      ARROW_RETURN_NOT_OK(CheckMerge(graph, stage, input));
     }
     for (uint32_t producer : input.stages()) {
       if (producer >= id) return Bad(id, "reads a stage that does not come before it");
@@ -236,7 +259,8 @@ arrow::Status CheckGraph(const job::JobGraph& graph) {
     }
     const job::Output& output = stage.output();
     const bool hash = output.kind() == job::Output::HASH;
-    if (!hash && output.kind() != job::Output::UNPARTITIONED) {
+    if (!hash && output.kind() != job::Output::UNPARTITIONED &&
+        output.kind() != job::Output::RANGE) {
       return Bad(id, "does not say how its output is partitioned");
     }
     if (hash && (output.partitions() < 1 || output.partitions() > 65535)) {

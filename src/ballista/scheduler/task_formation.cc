@@ -258,6 +258,9 @@ std::vector<TaskShare> FormTasks(const job::Stage& stage,
   if (stage.parallelism() == job::SINGLE_TASK) {
     return {FormSingleTask(stage, inputs, executors)};
   }
+  if (MergesRanges(stage, inputs)) {
+    return FormMergeTasks(stage, inputs, executors, options);
+  }
   const std::vector<uint64_t> weights = PartitionWeights(inputs);
   const Work work = Measure(stage, inputs, weights, options.skew_factor);
   const size_t wanted = CountTasks(work, executors.size(), options);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -51,6 +53,10 @@ struct TaskShare {
   // By input: positions in InputOutputs::outputs, for PARTITIONED inputs whose producers
   // do not hash.
   std::vector<std::vector<uint32_t>> outputs;
+  // Of the MERGE input, where several tasks merge: rows with sort keys from `lower_key`
+  // on and below `upper_key`; absent: no bound.
+  std::optional<std::string> lower_key;
+  std::optional<std::string> upper_key;
   // By Scan.scan_index.
   std::vector<job::ScanSplits> scans;
   // Where it would best run: with most of its input, or else such that the tasks spread.
@@ -75,6 +81,21 @@ std::vector<TaskShare> FormTasks(const job::Stage& stage,
                                  const std::vector<InputOutputs>& inputs,
                                  const std::vector<ExecutorIndex>& executors,
                                  const FormationOptions& options);
+
+// Whether the stage's tasks each merge one range of sort keys (range_formation.cc).
+bool MergesRanges(const job::Stage& stage, const std::vector<InputOutputs>& inputs);
+
+// FormTasks for such a stage: ranges in the order of the keys, balanced by what samples of
+// the runs say of their bytes. Rows with equal keys are in one range.
+std::vector<TaskShare> FormMergeTasks(const job::Stage& stage,
+                                      const std::vector<InputOutputs>& inputs,
+                                      const std::vector<ExecutorIndex>& executors,
+                                      const FormationOptions& options);
+
+// About how many rows and bytes of the run are in the share's range of keys; at least one
+// row, but no row where there is certainly none.
+std::pair<uint64_t, uint64_t> EstimateRange(const job::OutputStatistics& run,
+                                            const TaskShare& share);
 
 // What the task with `share` reads of `input` (at `position` among the stage's inputs).
 // Outputs without a row in its range are left out. Executors are numbered in the result
@@ -147,7 +168,15 @@ void FillTaskInput(const InputOutputs& input, size_t position, const TaskShare& 
   const bool some = !hashed && !whole;
   result->mutable_outputs()->Reserve(
       static_cast<int>(some ? share.outputs[position].size() : input.outputs.size()));
-  if (hashed && !whole) {
+  const bool bounded = share.lower_key.has_value() || share.upper_key.has_value();
+  if (bounded && input.mode == job::StageInput::MERGE) {
+    if (share.lower_key) result->set_lower_key(*share.lower_key);
+    if (share.upper_key) result->set_upper_key(*share.upper_key);
+    for (const AvailableOutput& output : input.outputs) {
+      auto [rows, bytes] = EstimateRange(*output.statistics, share);
+      add(output, rows, bytes);
+    }
+  } else if (hashed && !whole) {
     auto add_range = [&](const AvailableOutput& output) {
       auto [rows, bytes] =
           RangeSize(*output.statistics, share.first_partition, share.last_partition);

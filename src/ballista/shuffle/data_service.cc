@@ -1,5 +1,8 @@
 #include "ballista/shuffle/data_service.h"
 
+#include <arrow/util/key_value_metadata.h>
+
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,7 +22,12 @@ class BatchReader : public arrow::RecordBatchReader {
   explicit BatchReader(std::unique_ptr<OutputReader> reader)
       : reader_(std::move(reader)) {}
 
-  std::shared_ptr<arrow::Schema> schema() const override { return reader_->schema(); }
+  // A reader of a range of keys learns here how many rows come.
+  std::shared_ptr<arrow::Schema> schema() const override {
+    if (!reader_->is_key_range()) return reader_->schema();
+    return reader_->schema()->WithMetadata(
+        arrow::key_value_metadata({kRowsMetadata}, {std::to_string(reader_->num_rows())}));
+  }
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     ARROW_ASSIGN_OR_RAISE(*batch, reader_->Next());

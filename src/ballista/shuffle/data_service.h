@@ -14,6 +14,10 @@
 
 namespace ballista::shuffle {
 
+// In the schema of a stream of a range of keys: the number of rows that will come, in
+// decimal.
+inline constexpr const char* kRowsMetadata = "ballista.rows";
+
 // For FlightServerBase::DoGet. Thread-safe; the stream is the call's.
 arrow::Status ServeFetch(ShuffleStore* store,
                          const arrow::flight::ServerCallContext& context,

@@ -4,7 +4,8 @@
 // Shapes: an output is a sequence of `PartitionedBatch`es. A batch's rows are sorted by
 // partition; `offsets` has P + 1 entries and rows [offsets[p], offsets[p + 1]) belong to
 // partition p (P = 1 for an unpartitioned output: {0, num_rows}). An input is a sequence
-// of record batches in any order.
+// of record batches in any order,
+// but for merged runs.
 #pragma once
 
 #include <arrow/record_batch.h>
@@ -42,7 +43,7 @@ class ExchangeSource {
 
   virtual std::shared_ptr<arrow::Schema> schema() const = 0;
 
-  // Exact number of rows that Next will give in all.
+  // Number of rows that Next will give in all: exact, but of a range of keys an estimate.
   virtual int64_t num_rows() const = 0;
 
   // How many threads can call Next with profit; at least 1.

@@ -39,7 +39,9 @@ arrow::Result<std::unique_ptr<OutputReader>> OutputReader::Make(std::vector<Rang
           fmt::format("outputs of stages {} and {} are read as one but differ in type",
                       ranges[0].output->id().stage_id(), range.output->id().stage_id()));
     }
-    num_rows += range.output->CountRows(range.first_partition, range.last_partition);
+    num_rows += range.by_rows ? range.last_row - range.first_row
+                              : range.output->CountRows(range.first_partition,
+                                                        range.last_partition);
   }
   return std::unique_ptr<OutputReader>(new OutputReader(
       std::move(ranges), std::move(schema), num_rows, std::move(executor_id)));
@@ -71,7 +73,10 @@ arrow::Result<bool> OutputReader::FillPending() {
       batch_ = 0;
       continue;
     }
-    auto slices = range.output->Find(batch_, range.first_partition, range.last_partition);
+    auto slices =
+        range.by_rows
+            ? range.output->FindRows(batch_, range.first_row, range.last_row)
+            : range.output->Find(batch_, range.first_partition, range.last_partition);
     if (!slices.ok()) return Failed(*range.output, slices.status());
     pending_ = std::move(slices).ValueUnsafe();
     std::reverse(pending_.begin(), pending_.end());

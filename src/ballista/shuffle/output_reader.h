@@ -27,6 +27,10 @@ class OutputReader {
     std::shared_ptr<StoredOutput> output;
     uint32_t first_partition;
     uint32_t last_partition;
+    // Of a run that is read by rows: [first_row, last_row).
+    bool by_rows = false;
+    int64_t first_row = 0;
+    int64_t last_row = 0;
   };
 
   // `ranges`: at least one; all outputs have the same types. Errors: Internal.
@@ -36,6 +40,8 @@ class OutputReader {
   // Of the first range; every batch has it.
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   int64_t num_rows() const { return num_rows_; }
+  // Whether only some keys' rows of a sorted run are read.
+  bool is_key_range() const { return ranges_[0].by_rows; }
 
   // The next batch, never an empty one; nullptr at the end. Thread-safe; with several
   // callers the order is that of their calls' beginnings. Errors: FetchFailed where an

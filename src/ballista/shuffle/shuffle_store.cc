@@ -89,8 +89,15 @@ arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
   }
   auto path = fmt::format("{}/{}/{}-{}-{}.data", folder_->path(), id.job_id(),
                           id.stage_id(), id.task_index(), id.attempt());
-  auto stored = std::make_shared<StoredOutput>(id, output, std::move(path),
-                                               options_.compression, totals_);
+  std::unique_ptr<RunIndex> run;
+  if (output.kind() == job::Output::RANGE) {
+    ARROW_ASSIGN_OR_RAISE(auto encoder,
+                          SortKeyEncoder::Make({output.sort_keys().begin(),
+                                                output.sort_keys().end()}));
+    run = std::make_unique<RunIndex>(std::move(encoder));
+  }
+  auto stored = std::make_shared<StoredOutput>(
+      id, output, std::move(run), std::move(path), options_.compression, totals_);
   std::lock_guard lock(mutex_);
   if (removed_jobs_.count(id.job_id()) > 0) {
     return CancelledStatus("the job " + id.job_id() + " has ended", Cancelled::UNKNOWN);
@@ -157,32 +164,77 @@ std::shared_ptr<StoredOutput> ShuffleStore::Find(
   return found == job->second.end() ? nullptr : found->second;
 }
 
+arrow::Status ShuffleStore::FetchFailure(const std::string& job_id,
+                                         const control::OutputRange& range,
+                                         const std::string& why) const {
+  FetchFailed what;
+  what.set_job_id(job_id);
+  what.set_stage_id(range.stage_id());
+  what.set_task_index(range.task_index());
+  what.set_attempt(range.attempt());
+  what.set_executor_id(options_.executor_id);
+  return FetchFailedStatus(
+      fmt::format("executor {} {} stage {} task {} attempt {} of job {}",
+                  options_.executor_id, why, range.stage_id(), range.task_index(),
+                  range.attempt(), job_id),
+      what);
+}
+
+namespace {
+
+// The rows of a run that lie between the range's keys.
+arrow::Status BoundRows(const control::OutputRange& range, OutputReader::Range* found) {
+  found->by_rows = true;
+  found->last_row = found->output->num_rows();
+  if (range.has_lower_key()) {
+    ARROW_ASSIGN_OR_RAISE(found->first_row, found->output->FindRow(range.lower_key()));
+  }
+  if (range.has_upper_key()) {
+    ARROW_ASSIGN_OR_RAISE(found->last_row, found->output->FindRow(range.upper_key()));
+  }
+  found->last_row = std::max(found->first_row, found->last_row);
+  return arrow::Status::OK();
+}
+
+arrow::Status CheckRange(const control::OutputRange& range, const StoredOutput& output) {
+  if (range.first_partition() > range.last_partition() ||
+      range.last_partition() > output.partitions()) {
+    return arrow::Status::Invalid(fmt::format(
+        "partitions [{}, {}) were asked of an output that has {}",
+        range.first_partition(), range.last_partition(), output.partitions()));
+  }
+  if (!range.has_lower_key() && !range.has_upper_key()) return arrow::Status::OK();
+  if (!output.is_run()) {
+    return arrow::Status::Invalid("a range of keys was asked of an output that is not "
+                                  "sorted");
+  }
+  if (std::max(range.lower_key().size(), range.upper_key().size()) > kMaxBoundBytes) {
+    return arrow::Status::Invalid(fmt::format(
+        "a bound of a range of keys has at most {} bytes", kMaxBoundBytes));
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
 arrow::Result<std::unique_ptr<OutputReader>> ShuffleStore::Read(
     const std::string& job_id, const std::vector<control::OutputRange>& ranges) {
   std::vector<OutputReader::Range> found;
   for (const auto& range : ranges) {
     auto output = Find(job_id, range);
     if (output == nullptr || !output->committed()) {
-      FetchFailed what;
-      what.set_job_id(job_id);
-      what.set_stage_id(range.stage_id());
-      what.set_task_index(range.task_index());
-      what.set_attempt(range.attempt());
-      what.set_executor_id(options_.executor_id);
-      return FetchFailedStatus(
-          fmt::format(
-              "executor {} has no output of stage {} task {} attempt {} of job {}",
-              options_.executor_id, range.stage_id(), range.task_index(), range.attempt(),
-              job_id),
-          what);
+      return FetchFailure(job_id, range, "has no output of");
     }
-    if (range.first_partition() > range.last_partition() ||
-        range.last_partition() > output->partitions()) {
-      return arrow::Status::Invalid(fmt::format(
-          "partitions [{}, {}) were asked of an output that has {}",
-          range.first_partition(), range.last_partition(), output->partitions()));
+    ARROW_RETURN_NOT_OK(CheckRange(range, *output));
+    auto& added = found.emplace_back();
+    added.output = std::move(output);
+    added.first_partition = range.first_partition();
+    added.last_partition = range.last_partition();
+    if (!range.has_lower_key() && !range.has_upper_key()) continue;
+    const auto bounded = BoundRows(range, &added);
+    if (!bounded.ok()) {
+      return FetchFailure(job_id, range, "cannot read (" + bounded.message() + ")");
     }
-    found.push_back({std::move(output), range.first_partition(), range.last_partition()});
   }
   return OutputReader::Make(std::move(found), options_.executor_id);
 }

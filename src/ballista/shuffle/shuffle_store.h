@@ -90,7 +90,7 @@ class ShuffleStore {
 
   // A reader of the ranges, one after the other; at least one. Errors: FetchFailed where
   // one is not here (never was, is not committed, or its job was removed); Invalid for
-  // partitions that it does not have.
+  // partitions that it does not have, and for key bounds where it is no sorted run.
   arrow::Result<std::unique_ptr<OutputReader>> Read(
       const std::string& job_id, const std::vector<control::OutputRange>& ranges);
 
@@ -122,6 +122,8 @@ class ShuffleStore {
   arrow::Status Keep(SpillEntry entry);
   bool NextToSpill(SpillEntry* entry);
   void Forget(const job::TaskId& id);
+  arrow::Status FetchFailure(const std::string& job_id, const control::OutputRange& range,
+                             const std::string& why) const;
   std::shared_ptr<StoredOutput> Find(const std::string& job_id,
                                      const control::OutputRange& range) const;
 

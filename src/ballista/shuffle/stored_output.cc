@@ -33,7 +33,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Slice::Load() const {
   return piece->Slice(first_row, rows);
 }
 
-StoredOutput::StoredOutput(job::TaskId id, const job::Output& output, std::string path,
+StoredOutput::StoredOutput(job::TaskId id, const job::Output& output,
+                           std::unique_ptr<RunIndex> run, std::string path,
                            arrow::Compression::type compression,
                            std::shared_ptr<StoreTotals> totals)
     : id_(std::move(id)),
@@ -42,6 +43,7 @@ StoredOutput::StoredOutput(job::TaskId id, const job::Output& output, std::strin
       path_(std::move(path)),
       compression_(compression),
       totals_(std::move(totals)),
+      run_(std::move(run)),
       partition_rows_(partitions_, 0),
       partition_bytes_(partitions_, 0) {}
 
@@ -109,6 +111,7 @@ arrow::Result<size_t> StoredOutput::Append(PartitionedBatch batch) {
   if (removed_) return RemovedStatus();
   if (committed_) return InternalStatus("a batch came after its output's commit");
   ARROW_RETURN_NOT_OK(CheckBatch(batch));
+  if (run_ != nullptr) ARROW_RETURN_NOT_OK(run_->Add(*batch.batch, stored.row_bytes));
   AddStatistics(batch);
   memory_bytes_ += stored.memory_bytes;
   totals_->memory_bytes += stored.memory_bytes;
@@ -198,6 +201,7 @@ arrow::Result<job::OutputStatistics> StoredOutput::Commit() {
     statistics.mutable_partition_bytes()->Add(partition_bytes_.begin(),
                                               partition_bytes_.end());
   }
+  if (run_ != nullptr) run_->AddSamples(&statistics);
   return statistics;
 }
 
@@ -259,6 +263,54 @@ int64_t StoredOutput::CountRows(uint32_t first, uint32_t last) const {
   std::lock_guard lock(mutex_);
   return std::accumulate(partition_rows_.begin() + first, partition_rows_.begin() + last,
                          int64_t{0});
+}
+
+Slice StoredOutput::WholeBatch(size_t index) const {
+  const auto& stored = batches_[index];
+  Slice slice;
+  slice.rows = stored.offsets.back();
+  slice.bytes = static_cast<int64_t>(static_cast<double>(slice.rows) * stored.row_bytes);
+  if (stored.batch != nullptr) {
+    slice.batch = stored.batch;
+  } else {
+    slice.file = file_;
+    slice.position = stored.pieces[0].position;
+  }
+  return slice;
+}
+
+arrow::Result<int64_t> StoredOutput::FindRow(std::string_view bound) const {
+  int64_t index = 0;
+  Slice slice;
+  {
+    std::lock_guard lock(mutex_);
+    if (removed_) return RemovedStatus();
+    index = run_->FindBatch(bound);
+    if (index < 0) return 0;
+    slice = WholeBatch(static_cast<size_t>(index));
+  }
+  // A committed run does not change: what follows needs no lock.
+  ARROW_ASSIGN_OR_RAISE(const auto batch, slice.Load());
+  ARROW_ASSIGN_OR_RAISE(const int64_t row, run_->FindRow(*batch, bound));
+  return run_->first_row(index) + row;
+}
+
+int64_t StoredOutput::num_rows() const {
+  return CountRows(0, partitions_);
+}
+
+arrow::Result<std::vector<Slice>> StoredOutput::FindRows(size_t index, int64_t first,
+                                                         int64_t last) const {
+  std::lock_guard lock(mutex_);
+  if (removed_) return RemovedStatus();
+  const int64_t begin = run_->first_row(static_cast<int64_t>(index));
+  Slice slice = WholeBatch(index);
+  slice.first_row = std::max<int64_t>(first - begin, 0);
+  slice.rows = std::min(last - begin, slice.rows) - slice.first_row;
+  slice.bytes = static_cast<int64_t>(static_cast<double>(slice.rows) *
+                                     batches_[index].row_bytes);
+  if (slice.rows <= 0) return std::vector<Slice>();
+  return std::vector<Slice>{std::move(slice)};
 }
 
 int64_t StoredOutput::memory_bytes() const {

@@ -17,6 +17,7 @@
 #include "ballista/job.pb.h"
 #include "ballista/shuffle/exchange.h"
 #include "ballista/shuffle/output_file.h"
+#include "ballista/shuffle/run_index.h"
 
 namespace ballista::shuffle {
 
@@ -40,12 +41,15 @@ struct Slice {
 class StoredOutput {
  public:
   // `path`: of the file, made when something is spilled.
-  StoredOutput(job::TaskId id, const job::Output& output, std::string path,
-               arrow::Compression::type compression, std::shared_ptr<StoreTotals> totals);
+  // `run`: where the batches come in the order of sort keys, else null.
+  StoredOutput(job::TaskId id, const job::Output& output, std::unique_ptr<RunIndex> run,
+               std::string path, arrow::Compression::type compression,
+               std::shared_ptr<StoreTotals> totals);
   ~StoredOutput();
 
   const job::TaskId& id() const { return id_; }
   uint32_t partitions() const { return partitions_; }
+  bool is_run() const { return run_ != nullptr; }
 
   arrow::Status SetSchema(std::shared_ptr<arrow::Schema> schema);
   std::shared_ptr<arrow::Schema> schema() const;
@@ -73,6 +77,15 @@ class StoredOutput {
                                          uint32_t last) const;
   int64_t CountRows(uint32_t first, uint32_t last) const;
 
+  // The rest is for runs.
+  // The number of the first row with a key of at least `bound` (at most kMaxBoundBytes);
+  // the number of rows where there is none. Errors also: IOError.
+  arrow::Result<int64_t> FindRow(std::string_view bound) const;
+  int64_t num_rows() const;
+  // Of rows [first, last) of the run those in batch `index`; none: empty.
+  arrow::Result<std::vector<Slice>> FindRows(size_t index, int64_t first,
+                                             int64_t last) const;
+
   int64_t memory_bytes() const;
   int64_t disk_bytes() const;
 
@@ -99,6 +112,8 @@ class StoredOutput {
                                                 const std::vector<uint32_t>& offsets,
                                                 double row_bytes) const;
   arrow::Status RemovedStatus() const;
+  // All of a batch of an output of one partition.
+  Slice WholeBatch(size_t index) const;
 
   const job::TaskId id_;
   const bool hashed_;
@@ -106,6 +121,7 @@ class StoredOutput {
   const std::string path_;
   const arrow::Compression::type compression_;
   const std::shared_ptr<StoreTotals> totals_;
+  const std::unique_ptr<RunIndex> run_;  // what it holds is under the mutex
 
   mutable std::mutex mutex_;
   std::shared_ptr<arrow::Schema> schema_;

@@ -1,9 +1,11 @@
 #include "ballista/shuffle/task_input.h"
 
 #include <arrow/flight/client.h>
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <random>
 #include <thread>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "ballista/control.pb.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/shuffle/batch_slice.h"
+#include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/fetch_queue.h"
 #include "ballista/shuffle/output_reader.h"
 
@@ -48,18 +51,19 @@ arrow::Status WithExecutor(const arrow::Status& status, const std::string& execu
 // stuck in a connection attempt outlives the source harmlessly.
 class Fetcher {
  public:
-  Fetcher(const FetchContext& context, std::string job_id, uint32_t first_partition,
-          uint32_t last_partition)
+  // Of `input` only the ranges are looked at.
+  Fetcher(const FetchContext& context, std::string job_id, job::TaskInput input)
       : context_(context),
         job_id_(std::move(job_id)),
-        first_partition_(first_partition),
-        last_partition_(last_partition),
+        input_(std::move(input)),
         queue_(context.budget, context.stall_timeout) {}
 
   FetchQueue& queue() { return queue_; }
   int64_t fetched_bytes() const { return fetched_bytes_; }
   int64_t local_bytes() const { return local_bytes_; }
 
+  // Of a range of keys how many rows there are is known where they are.
+  bool IsKeyRange() const { return input_.has_lower_key() || input_.has_upper_key(); }
   std::vector<control::OutputRange> Ranges(const Part& part) const;
   // A batch of what this process holds; counted.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> NextLocal(OutputReader* reader);
@@ -72,16 +76,18 @@ class Fetcher {
   arrow::Status ReadPart(Part* part);
   arrow::Status ReadLocal(OutputReader* reader);
   arrow::Status ReadRemote(const Part& part);
-  // Reads on from row `*rows` of the part to its end. `*rows` counts what was given.
-  arrow::Status ReadOnce(const Part& part, int64_t* rows);
+  // Reads on from row `*rows` of the part to its end. `*rows` counts what was given. Of a
+  // range of keys, the peer says how many rows are `*expected`.
+  arrow::Status ReadOnce(const Part& part, int64_t* rows, int64_t* expected);
+  arrow::Result<int64_t> AnnouncedRows(const Part& part,
+                                       const arrow::Schema& schema) const;
   arrow::Status Drain(FetchQueue::Stream* stream, int64_t* rows);
   arrow::Status Failed(const Part& part, int64_t rows, const std::string& why) const;
   milliseconds Backoff(int attempt) const;
 
   const FetchContext context_;
   const std::string job_id_;
-  const uint32_t first_partition_;
-  const uint32_t last_partition_;
+  const job::TaskInput input_;
   FetchQueue queue_;
   std::vector<Part> parts_;
   std::atomic<size_t> next_part_{0};
@@ -96,8 +102,10 @@ std::vector<control::OutputRange> Fetcher::Ranges(const Part& part) const {
     range.set_stage_id(output.stage_id());
     range.set_task_index(output.task_index());
     range.set_attempt(output.attempt());
-    range.set_first_partition(first_partition_);
-    range.set_last_partition(last_partition_);
+    range.set_first_partition(input_.first_partition());
+    range.set_last_partition(input_.last_partition());
+    if (input_.has_lower_key()) range.set_lower_key(input_.lower_key());
+    if (input_.has_upper_key()) range.set_upper_key(input_.upper_key());
   }
   return ranges;
 }
@@ -186,7 +194,7 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
   }
   for (int attempt = 1;; ++attempt) {
     const int64_t before = rows;
-    const auto status = ReadOnce(part, &rows);
+    const auto status = ReadOnce(part, &rows, &expected);
     if (queue_.ended()) return arrow::Status::OK();
     if (status.ok()) {
       if (rows == expected) return arrow::Status::OK();
@@ -208,7 +216,22 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
   }
 }
 
-arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows) {
+arrow::Result<int64_t> Fetcher::AnnouncedRows(const Part& part,
+                                              const arrow::Schema& schema) const {
+  const auto& metadata = schema.metadata();
+  const auto text = metadata == nullptr ? arrow::Result<std::string>("")
+                                        : metadata->Get(kRowsMetadata);
+  int64_t rows = -1;
+  if (text.ok()) {
+    const auto parsed =
+        std::from_chars(text->data(), text->data() + text->size(), rows);
+    if (parsed.ec != std::errc()) rows = -1;
+  }
+  if (rows < 0) return Failed(part, 0, "it did not say how many rows come");
+  return rows;
+}
+
+arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expected) {
   const auto& executor = part.executor;
   ARROW_ASSIGN_OR_RAISE(const auto client,
                         context_.clients->Get(executor.host(), executor.port()));
@@ -233,6 +256,9 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows) {
   stream.Attach(std::move(reader).ValueUnsafe());
   ARROW_ASSIGN_OR_RAISE(const auto schema,
                         flight::FromFlightResult(stream.reader()->GetSchema()));
+  if (IsKeyRange()) {
+    ARROW_ASSIGN_OR_RAISE(*expected, AnnouncedRows(part, *schema));
+  }
   ARROW_RETURN_NOT_OK(queue_.SetSchema(schema));
   auto status = Drain(&stream, rows);
   if (stream.stalled()) {
@@ -348,8 +374,9 @@ arrow::Status CheckLocalRows(const Part& part) {
 // tell the schema, one that is empty.
 std::vector<job::TaskOutputRef> Needed(const job::TaskInput& input, bool need_schema) {
   std::vector<job::TaskOutputRef> needed;
+  const bool estimated = input.has_lower_key() || input.has_upper_key();
   for (const auto& output : input.outputs()) {
-    if (output.rows() > 0) needed.push_back(output);
+    if (output.rows() > 0 || estimated) needed.push_back(output);
   }
   if (needed.empty() && need_schema && !input.outputs().empty()) {
     needed.push_back(input.outputs(0));
@@ -389,8 +416,10 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
     num_rows += static_cast<int64_t>(output.rows());
     num_bytes += static_cast<int64_t>(output.bytes());
   }
-  auto fetcher = std::make_shared<Fetcher>(
-      context, task.id().job_id(), input.first_partition(), input.last_partition());
+  job::TaskInput ranges = input;
+  ranges.clear_outputs();
+  auto fetcher =
+      std::make_shared<Fetcher>(context, task.id().job_id(), std::move(ranges));
   std::unique_ptr<OutputReader> local;
   std::vector<Part> streamed;
   for (auto& part : MakeParts(task, std::move(outputs), options.in_order)) {
@@ -398,7 +427,7 @@ arrow::Result<std::unique_ptr<TaskInputSource>> MakeTaskInput(
       auto reader = context.store->Read(task.id().job_id(), fetcher->Ranges(part));
       if (!reader.ok()) return WithExecutor(reader.status(), context.executor_id);
       part.local = std::move(reader).ValueUnsafe();
-      ARROW_RETURN_NOT_OK(CheckLocalRows(part));
+      if (!fetcher->IsKeyRange()) ARROW_RETURN_NOT_OK(CheckLocalRows(part));
       ARROW_RETURN_NOT_OK(fetcher->queue().SetSchema(part.local->schema()));
       if (!options.in_order) {
         local = std::move(part.local);

@@ -119,6 +119,12 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        "4",
        {},
        "How often a task is tried before its job fails."},
+      {"ballista.range_sort_threshold",
+       Type::kBytes,
+       "16777216",
+       {},
+       "A sort of at least this many bytes, as estimated, is partitioned by ranges of its "
+       "keys; a smaller one is done by one task. 0: every sort."},
       {"ballista.replan",
        Type::kBoolean,
        "true",

@@ -118,7 +118,10 @@ arrow::Status TaskRunner::CheckOutput() const {
   }
   if (output.kind() != job::Output::HASH) {
     if (output.kind() == job::Output::UNPARTITIONED) return arrow::Status::OK();
-    return InternalStatus("a task's output has no kind");
+    if (output.kind() == job::Output::RANGE && output.ordered()) {
+      return arrow::Status::OK();
+    }
+    return InternalStatus("a task's output has no kind, or is a run without order");
   }
   if (output.partitions() < 1 || output.partitions() > 65535 || output.is_result()) {
     return InternalStatus("a task's output cannot have " +

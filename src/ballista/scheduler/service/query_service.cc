@@ -64,6 +64,9 @@ arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   options.single_task_threshold = static_cast<uint64_t>(single);
+  ARROW_ASSIGN_OR_RAISE(const int64_t range_sort,
+                        IntegerOption(session, "ballista.range_sort_threshold"));
+  options.range_sort_threshold = static_cast<uint64_t>(range_sort);
   ARROW_ASSIGN_OR_RAISE(auto graph, planner::PlanJob(plan, options));
   ARROW_ASSIGN_OR_RAISE(const std::string replan, session->GetOption("ballista.replan"));
   if (replan == "true") {

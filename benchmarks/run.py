@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A cluster of two one-thread executors against single-process DuckDB with two threads, side by side.
 
-  run.py [--scale 1]... [--iterations 3] [--query 1,3-5] [--memory-limit 2GiB] [--output FOLDER]
+  run.py [--scale 1]... [--iterations 3] [--query 1,3-5] [--memory-limit 2GiB] [--sort] [--output FOLDER]
 
 TPC-H on the same Parquet files, both sides taking turns on each query, the one that begins changing each time.
 Cold: the first run of a query, its files dropped from the page cache before. Hot: the least of the runs after
 it. Peak memory: the processes' resident memory, sampled each 10 ms. Latency: SELECT 1 and TPC-H at SF0.01.
 Small input: TPC-H at SF0.1 on one executor with as many threads as DuckDB, as one task without any exchange.
+--sort: also a full ORDER BY of lineitem, all rows fetched.
 Two processes: lineitem of SF1 repartitioned in one and aggregated in another (shuffle_process_benchmark).
 Writes FOLDER/bench.json after each query and FOLDER/bench.md at the end; prints the latter.
 """
@@ -38,6 +39,7 @@ LATENCY_SCALE = "0.01"
 SMALL_SCALE = "0.1"
 SMALL_RATIO, SMALL_MS = 1.1, 5.0  # what a small query may take: that often DuckDB's time, and so much more
 SIDES = ("duckdb", "ballista")
+SORT = "SELECT * FROM lineitem ORDER BY l_extendedprice, l_orderkey"
 
 
 class DuckDb:
@@ -145,6 +147,9 @@ def measure_scale(scale: str, arguments, report: dict, save) -> None:
     data = arguments.data or tpc_data.ensure("tpch", scale)
     queries = tpc_data.queries("tpch")
     wanted = tpc.parse_numbers(arguments.query) or list(queries)
+    if arguments.sort:
+        queries["sort"] = SORT
+        wanted.append("sort")
     duckdb_limit = doubled(arguments.memory_limit, arguments.executors)
     sides = {
         "duckdb": DuckDb(data, arguments.executors, duckdb_limit),
@@ -153,7 +158,7 @@ def measure_scale(scale: str, arguments, report: dict, save) -> None:
     entry = report["scales"].setdefault(scale, {"queries": {}})
     try:
         for number in wanted:
-            measured = measure_query(sides, queries[number], data, arguments.iterations, number)
+            measured = measure_query(sides, queries[number], data, arguments.iterations, wanted.index(number))
             entry["queries"][str(number)] = measured
             times = ", ".join(f"{name} {fmt(hot(measured[name]))} s" for name in SIDES)
             print(f"SF{scale} q{number}: {times}, ratio {fmt(ratio(measured))}", file=sys.stderr, flush=True)
@@ -352,6 +357,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, help="folder of the tables, instead of making them")
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--query", help="numbers, as in 1,5-7")
+    parser.add_argument("--sort", action="store_true", help="also a full sort of lineitem")
     parser.add_argument("--executors", type=int, default=2)
     parser.add_argument("--memory-limit", help="of each executor; DuckDB gets the sum")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one query")

@@ -78,6 +78,14 @@ class Options(unittest.TestCase):
         self.assertIn("partitions of stage", never)
         self.assertIn("all of stage", always.split("Join", 1)[0])
 
+    def test_range_sort_threshold(self):
+        sort = "EXPLAIN SELECT * FROM facts ORDER BY v"
+        distributed = "SET ballista.single_task_threshold = 0"
+        small = self.run_all(distributed, "SET ballista.range_sort_threshold = '1GiB'", sort)
+        large = self.run_all(distributed, "SET ballista.range_sort_threshold = 0", sort)
+        self.assertNotIn("range exchange by", small.column("plan")[0].as_py())
+        self.assertIn("range exchange by", large.column("plan")[0].as_py())
+
     def test_replan(self):
         # Ten groups, which the estimate takes for many: their final aggregate and the sort become one task.
         query = "EXPLAIN ANALYZE SELECT k % 10, count(*) FROM facts GROUP BY 1 ORDER BY 1"

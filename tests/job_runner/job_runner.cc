@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -52,6 +53,8 @@ Options ParseOptions(int argc, char** argv) {
   options.planner.executors = 2;
   options.planner.threads = 2;
   options.planner.single_task_threshold = 0;
+  // Its inputs in memory are not merged.
+  options.planner.range_sort_threshold = UINT64_MAX;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
     const auto value = [&] { return std::string(i + 1 < argc ? argv[++i] : ""); };

@@ -382,9 +382,9 @@ std::string ToString(const Node& node) {
 namespace {
 
 std::string InputText(const job::StageInput& input, bool single_task) {
-  const std::string stages =
-      " stage " +
-      JoinText(input.stages(), ", ", [](uint32_t s) { return std::to_string(s); });
+  const std::string stages = " stage " + JoinText(input.stages(), ", ", [](uint32_t s) {
+                               return std::to_string(s);
+                             });
   if (input.mode() == job::StageInput::PARTITIONED) return "partitions of" + stages;
   if (input.mode() == job::StageInput::ALL) return "all of" + stages;
   if (input.merge_keys().empty()) return "in order, all of" + stages;
@@ -416,7 +416,8 @@ std::string ToString(const job::JobGraph& graph) {
     text += stage.parallelism() == job::SINGLE_TASK ? "one task" : "many tasks";
     text += ", output " + OutputText(stage.output()) + "\n";
     for (int i = 0; i < stage.inputs_size(); ++i) {
-      text += "  input " + std::to_string(i) + ": " + InputText(stage.inputs(i), stage.parallelism() == job::SINGLE_TASK) + "\n";
+      text += "  input " + std::to_string(i) + ": " +
+              InputText(stage.inputs(i), stage.parallelism() == job::SINGLE_TASK) + "\n";
     }
     Print(stage.fragment(), 1, &text);
   }

@@ -478,8 +478,8 @@ arrow::Status CheckStage(const job::JobGraph& graph, int position) {
       return Bad(name + " puts outputs one after the other in more than one task");
     }
     for (const uint32_t producer : input.stages()) {
-      ARROW_RETURN_NOT_OK(CheckMergeKeys(input, graph.stages(static_cast<int>(producer)),
-                                         name));
+      ARROW_RETURN_NOT_OK(
+          CheckMergeKeys(input, graph.stages(static_cast<int>(producer)), name));
     }
   }
   if (stage.parallelism() != job::SINGLE_TASK && stage.parallelism() != job::MANY_TASKS) {

@@ -207,10 +207,10 @@ class StageChecker {
   arrow::Status CheckMerge(const Node& node, const StageInput& input) const {
     for (const uint32_t id : input.stages()) {
       const Output& output = graph_.stages(static_cast<int>(id)).output();
-      if (input.merge_keys().empty() ? !output.ordered()
-                                     : output.kind() != Output::RANGE ||
-                                           !SameKeys(output.sort_keys(),
-                                                     input.merge_keys())) {
+      if (input.merge_keys().empty()
+              ? !output.ordered()
+              : output.kind() != Output::RANGE ||
+                    !SameKeys(output.sort_keys(), input.merge_keys())) {
         return Bad(node, "what it merges is not in that order");
       }
     }
@@ -301,8 +301,8 @@ class StageChecker {
       rows = std::move(here);
     }
     // Of several tasks that merge, each has the rows of one range.
-    rows.whole = input.mode() == StageInput::ALL ||
-                 (input.mode() == StageInput::MERGE && single_);
+    rows.whole =
+        input.mode() == StageInput::ALL || (input.mode() == StageInput::MERGE && single_);
     if (split_ != kNoSplit && IsHashed(input)) {
       rows.whole = static_cast<int>(node.exchange_read().input()) != split_;
       rows.keys.clear();

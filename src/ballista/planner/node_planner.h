@@ -3,8 +3,9 @@
 // elsewhere.
 //
 // The operators are spread over several files: node_planner.cc (leaves, row-wise
-// operators, write), plan_sort.cc (sort, limit), plan_aggregate.cc, plan_join.cc, plan_set.cc (distinct,
-// set operations, windows), plan_shared.cc (common and recursive sub-plans).
+// operators, write), plan_sort.cc (sort, limit), plan_aggregate.cc, plan_join.cc,
+// plan_set.cc (distinct, set operations, windows), plan_shared.cc (common and recursive
+// sub-plans).
 #pragma once
 
 #include <arrow/result.h>

@@ -73,8 +73,7 @@ bool NodePlanner::SortsByRange(const Node& node, const Fragment& input) const {
   if (sort.has_limit()) {
     rows = std::min(rows, static_cast<double>(LocalLimit(sort.limit(), sort.offset())));
   }
-  const double bytes =
-      std::max(rows, 1.0) * plan::EstimatedRowBytes(input.root.types());
+  const double bytes = std::max(rows, 1.0) * plan::EstimatedRowBytes(input.root.types());
   if (bytes < static_cast<double>(options_.range_sort_threshold)) return false;
   const auto is_literal = [](const plan::SortKey& key) {
     return key.expression().kind_case() == Expression::kLiteral;
@@ -98,8 +97,8 @@ Fragment NodePlanner::SortByRange(Node node, Fragment input) {
   }
   const auto columns = AppendColumns(&input, expressions);
   for (size_t i = 0; i < keys.size(); ++i) {
-    *keys[i].mutable_expression() = plan::ColumnRef(
-        columns[i], input.root.types(static_cast<int>(columns[i])));
+    *keys[i].mutable_expression() =
+        plan::ColumnRef(columns[i], input.root.types(static_cast<int>(columns[i])));
   }
   *node.mutable_types() = input.root.types();
   node.set_estimated_rows(input.root.estimated_rows());

@@ -22,8 +22,8 @@ class StageBuilder {
 
   uint32_t partitions() const { return partitions_; }
 
-  // All rows in the one task of a single-task stage, in order where they have one. Nothing
-  // to do for a fragment that is single already.
+  // All rows in the one task of a single-task stage, in order where they have one.
+  // Nothing to do for a fragment that is single already.
   Fragment Gather(Fragment input);
 
   // All rows in every task. Nothing to do for a replicated fragment.

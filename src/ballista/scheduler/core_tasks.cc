@@ -57,7 +57,9 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   StageState& stage = job->stages[running.stage];
   if (!SizesComplete(job->graph.stages(running.stage).output(), event.output)) {
     arrow::Status status = TaskDidFail(
-        running, InternalStatus("the task did not report the size of each partition or samples of its run"));
+        running,
+        InternalStatus(
+            "the task did not report the size of each partition or samples of its run"));
     if (!status.ok()) FailJob(job, std::move(status));
     return;
   }

@@ -85,8 +85,8 @@ std::vector<TaskShare> FormTasks(const job::Stage& stage,
 // Whether the stage's tasks each merge one range of sort keys (range_formation.cc).
 bool MergesRanges(const job::Stage& stage, const std::vector<InputOutputs>& inputs);
 
-// FormTasks for such a stage: ranges in the order of the keys, balanced by what samples of
-// the runs say of their bytes. Rows with equal keys are in one range.
+// FormTasks for such a stage: ranges in the order of the keys, balanced by what samples
+// of the runs say of their bytes. Rows with equal keys are in one range.
 std::vector<TaskShare> FormMergeTasks(const job::Stage& stage,
                                       const std::vector<InputOutputs>& inputs,
                                       const std::vector<ExecutorIndex>& executors,

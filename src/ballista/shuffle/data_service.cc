@@ -25,8 +25,8 @@ class BatchReader : public arrow::RecordBatchReader {
   // A reader of a range of keys learns here how many rows come.
   std::shared_ptr<arrow::Schema> schema() const override {
     if (!reader_->is_key_range()) return reader_->schema();
-    return reader_->schema()->WithMetadata(
-        arrow::key_value_metadata({kRowsMetadata}, {std::to_string(reader_->num_rows())}));
+    return reader_->schema()->WithMetadata(arrow::key_value_metadata(
+        {kRowsMetadata}, {std::to_string(reader_->num_rows())}));
   }
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {

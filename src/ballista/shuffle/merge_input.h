@@ -14,8 +14,8 @@
 namespace ballista::shuffle {
 
 // As MakeTaskInput, for outputs of kind RANGE. `keys`: those that the runs are sorted by.
-// The source gives its batches one after the other in order; num_rows is an estimate where
-// the input is a range of keys.
+// The source gives its batches one after the other in order; num_rows is an estimate
+// where the input is a range of keys.
 arrow::Result<std::unique_ptr<TaskInputSource>> MakeMergeInput(
     const FetchContext& context, const job::TaskDefinition& task,
     const job::TaskInput& input, const std::vector<plan::SortKey>& keys,

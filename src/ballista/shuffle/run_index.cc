@@ -21,8 +21,8 @@ arrow::Status RunIndex::Add(const arrow::RecordBatch& batch, double row_bytes) {
     const int64_t row = static_cast<int64_t>(samples_.size()) * stride_;
     ARROW_ASSIGN_OR_RAISE(std::string sampled, encoder_.EncodeRow(batch, row - first));
     sampled.resize(std::min(sampled.size(), kMaxBoundBytes));
-    samples_.push_back({row, bytes_ + static_cast<double>(row - first) * row_bytes,
-                        std::move(sampled)});
+    samples_.push_back(
+        {row, bytes_ + static_cast<double>(row - first) * row_bytes, std::move(sampled)});
     if (samples_.size() < kKeptSamples) continue;
     for (size_t i = 1; 2 * i < samples_.size(); ++i) {
       samples_[i] = std::move(samples_[2 * i]);
@@ -66,8 +66,8 @@ void RunIndex::AddSamples(job::OutputStatistics* statistics) const {
     auto* sample = statistics->add_range_samples();
     sample->set_key(samples_[i].key);
     sample->set_rows(static_cast<uint64_t>(end - samples_[i].row));
-    sample->set_bytes(static_cast<uint64_t>(
-        std::max(0.0, end_bytes - samples_[i].bytes_before)));
+    sample->set_bytes(
+        static_cast<uint64_t>(std::max(0.0, end_bytes - samples_[i].bytes_before)));
   }
 }
 

@@ -94,7 +94,8 @@ int64_t RunMerger::CountBefore(size_t winner, std::optional<size_t> second) cons
     known = std::min(known + step, left);
     step *= 2;
   }
-  int64_t end = std::min(known + step, left);  // row end - 1 is not before, or end = known
+  int64_t end =
+      std::min(known + step, left);  // row end - 1 is not before, or end = known
   while (known + 1 < end) {
     const int64_t middle = known + (end - known) / 2;
     (before(middle - 1) ? known : end) = middle;
@@ -109,8 +110,7 @@ arrow::Status RunMerger::Advance(Run* run, int64_t rows) {
   return arrow::Status::OK();
 }
 
-arrow::Result<std::vector<Stretch>> RunMerger::Next(int64_t max_rows,
-                                                    int64_t max_bytes) {
+arrow::Result<std::vector<Stretch>> RunMerger::Next(int64_t max_rows, int64_t max_bytes) {
   std::vector<Stretch> stretches;
   if (runs_.empty()) return stretches;
   if (!begun_) ARROW_RETURN_NOT_OK(Begin());

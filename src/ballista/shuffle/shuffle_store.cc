@@ -91,9 +91,8 @@ arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
                           id.stage_id(), id.task_index(), id.attempt());
   std::unique_ptr<RunIndex> run;
   if (output.kind() == job::Output::RANGE) {
-    ARROW_ASSIGN_OR_RAISE(auto encoder,
-                          SortKeyEncoder::Make({output.sort_keys().begin(),
-                                                output.sort_keys().end()}));
+    ARROW_ASSIGN_OR_RAISE(auto encoder, SortKeyEncoder::Make({output.sort_keys().begin(),
+                                                              output.sort_keys().end()}));
     run = std::make_unique<RunIndex>(std::move(encoder));
   }
   auto stored = std::make_shared<StoredOutput>(
@@ -205,12 +204,13 @@ arrow::Status CheckRange(const control::OutputRange& range, const StoredOutput& 
   }
   if (!range.has_lower_key() && !range.has_upper_key()) return arrow::Status::OK();
   if (!output.is_run()) {
-    return arrow::Status::Invalid("a range of keys was asked of an output that is not "
-                                  "sorted");
+    return arrow::Status::Invalid(
+        "a range of keys was asked of an output that is not "
+        "sorted");
   }
   if (std::max(range.lower_key().size(), range.upper_key().size()) > kMaxBoundBytes) {
-    return arrow::Status::Invalid(fmt::format(
-        "a bound of a range of keys has at most {} bytes", kMaxBoundBytes));
+    return arrow::Status::Invalid(
+        fmt::format("a bound of a range of keys has at most {} bytes", kMaxBoundBytes));
   }
   return arrow::Status::OK();
 }

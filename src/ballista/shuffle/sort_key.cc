@@ -77,13 +77,12 @@ template <typename T>
 void WriteIntegers(const arrow::Array& column, const Order& order, Cursors* out) {
   using Unsigned = std::make_unsigned_t<T>;
   const T* values = column.data()->GetValues<T>(1);
-  constexpr Unsigned kFlip =
-      std::is_signed_v<T> ? Unsigned{1} << (8 * sizeof(T) - 1) : 0;
+  constexpr Unsigned kFlip = std::is_signed_v<T> ? Unsigned{1} << (8 * sizeof(T) - 1) : 0;
   WriteFixed<Unsigned, 1>(
       column, order,
       [=](int64_t i) {
-        return Words<Unsigned, 1>{static_cast<Unsigned>(
-            static_cast<Unsigned>(values[i]) ^ kFlip)};
+        return Words<Unsigned, 1>{
+            static_cast<Unsigned>(static_cast<Unsigned>(values[i]) ^ kFlip)};
       },
       out);
 }
@@ -98,8 +97,7 @@ void WriteFloats(const arrow::Array& column, const Order& order, Cursors* out) {
         T value = values[i] == 0 ? T{0} : values[i];
         if (std::isnan(value)) value = std::numeric_limits<T>::quiet_NaN();
         const auto bits = std::bit_cast<Bits>(value);
-        return Words<Bits, 1>{
-            static_cast<Bits>(bits & kSign ? ~bits : bits | kSign)};
+        return Words<Bits, 1>{static_cast<Bits>(bits & kSign ? ~bits : bits | kSign)};
       },
       out);
 }
@@ -107,8 +105,7 @@ void WriteFloats(const arrow::Array& column, const Order& order, Cursors* out) {
 // 128-bit integers, little-endian.
 void WriteWide(const arrow::Array& column, const Order& order, bool is_signed,
                Cursors* out) {
-  const auto* values =
-      column.data()->buffers[1]->data() + 16 * column.data()->offset;
+  const auto* values = column.data()->buffers[1]->data() + 16 * column.data()->offset;
   const uint64_t flip = is_signed ? uint64_t{1} << 63 : 0;
   WriteFixed<uint64_t, 2>(
       column, order,
@@ -146,12 +143,10 @@ void WriteIntervals(const arrow::StructArray& column, const Order& order, Cursor
   WriteFixed<uint64_t, 3>(
       column, order,
       [=](int64_t i) {
-        const int64_t day_carry = days[i] / kDaysPerMonth;
-        const int64_t month_carry = micros[i] / (kMicrosPerDay * kDaysPerMonth);
-        int64_t rest = micros[i] % (kMicrosPerDay * kDaysPerMonth);
-        const int64_t m = months[i] + day_carry + month_carry;
-        const int64_t d = days[i] % kDaysPerMonth + rest / kMicrosPerDay;
-        rest %= kMicrosPerDay;
+        const int64_t all_days = days[i] + micros[i] / kMicrosPerDay;
+        const int64_t m = months[i] + all_days / kDaysPerMonth;
+        const int64_t d = all_days % kDaysPerMonth;
+        const int64_t rest = micros[i] % kMicrosPerDay;
         return Words<uint64_t, 3>{static_cast<uint64_t>(m) ^ kFlip,
                                   static_cast<uint64_t>(d) ^ kFlip,
                                   static_cast<uint64_t>(rest) ^ kFlip};
@@ -369,8 +364,8 @@ arrow::Result<SortKeys> SortKeyEncoder::Encode(const arrow::RecordBatch& batch,
   std::vector<std::shared_ptr<arrow::Array>> columns;
   for (const Key& key : keys_) {
     if (key.column >= batch.num_columns()) {
-      return InternalStatus(fmt::format("a sort key is column {} of {}", key.column,
-                                        batch.num_columns()));
+      return InternalStatus(
+          fmt::format("a sort key is column {} of {}", key.column, batch.num_columns()));
     }
     columns.push_back(batch.column(key.column)->Slice(first, rows));
     const auto& column = *columns.back();

@@ -307,8 +307,8 @@ arrow::Result<std::vector<Slice>> StoredOutput::FindRows(size_t index, int64_t f
   Slice slice = WholeBatch(index);
   slice.first_row = std::max<int64_t>(first - begin, 0);
   slice.rows = std::min(last - begin, slice.rows) - slice.first_row;
-  slice.bytes = static_cast<int64_t>(static_cast<double>(slice.rows) *
-                                     batches_[index].row_bytes);
+  slice.bytes =
+      static_cast<int64_t>(static_cast<double>(slice.rows) * batches_[index].row_bytes);
   if (slice.rows <= 0) return std::vector<Slice>();
   return std::vector<Slice>{std::move(slice)};
 }

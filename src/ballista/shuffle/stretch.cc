@@ -40,8 +40,7 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> JoinValidity(
     has_nulls = has_nulls || ColumnOf(stretch, column).MayHaveNulls();
   }
   if (!has_nulls) return nullptr;
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
-                        arrow::AllocateBitmap(rows));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits, arrow::AllocateBitmap(rows));
   int64_t at = 0;
   for (const auto& stretch : stretches) {
     const ArrayData& data = ColumnOf(stretch, column);
@@ -61,9 +60,8 @@ template <size_t kWidth>
 void CopyValues(const std::vector<Stretch>& stretches, int column, uint8_t* to) {
   for (const auto& stretch : stretches) {
     const ArrayData& data = ColumnOf(stretch, column);
-    const uint8_t* from =
-        data.buffers[1]->data() +
-        (data.offset + stretch.first) * static_cast<int64_t>(kWidth);
+    const uint8_t* from = data.buffers[1]->data() +
+                          (data.offset + stretch.first) * static_cast<int64_t>(kWidth);
     if (stretch.rows == 1) {
       std::memcpy(to, from, kWidth);
       to += kWidth;

@@ -219,12 +219,11 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
 arrow::Result<int64_t> Fetcher::AnnouncedRows(const Part& part,
                                               const arrow::Schema& schema) const {
   const auto& metadata = schema.metadata();
-  const auto text = metadata == nullptr ? arrow::Result<std::string>("")
-                                        : metadata->Get(kRowsMetadata);
+  const auto text =
+      metadata == nullptr ? arrow::Result<std::string>("") : metadata->Get(kRowsMetadata);
   int64_t rows = -1;
   if (text.ok()) {
-    const auto parsed =
-        std::from_chars(text->data(), text->data() + text->size(), rows);
+    const auto parsed = std::from_chars(text->data(), text->data() + text->size(), rows);
     if (parsed.ec != std::errc()) rows = -1;
   }
   if (rows < 0) return Failed(part, 0, "it did not say how many rows come");

@@ -25,17 +25,25 @@ class Generator {
     job::Stage* stage = graph_.add_stages();
     stage->set_id(id);
     stage->set_parallelism(random_.Chance(0.25) ? job::SINGLE_TASK : job::MANY_TASKS);
+    const bool merges = id > 0 && random_.Chance(0.7) &&
+                        graph_.stages(id - 1).output().kind() == job::Output::RANGE;
     const bool hash = !last && random_.Chance(0.6);
     stage->mutable_output()->set_kind(hash ? job::Output::HASH
                                            : job::Output::UNPARTITIONED);
     if (hash) stage->mutable_output()->set_partitions(partitions_);
+    if (!hash && !last && random_.Chance(0.5)) SortOutput(stage->mutable_output());
     stage->mutable_output()->set_is_result(last);
+    if (merges) {
+      stage->mutable_output()->set_ordered(true);
+      return AddMerge(id - 1, stage);
+    }
     if (hash && random_.Chance(0.2)) stage->mutable_fragment()->mutable_sample();
     if (id == 0 || random_.Chance(0.3)) AddScan(stage);
     if (hash && random_.Chance(0.3)) stage->set_description("skewed");
     if (id > 0 && graph_.stages(id - 1).row_limit() > 0) return ReadLimited(id, stage);
     // Its one reader comes next.
-    if (!last && !hash && random_.Chance(0.3)) {
+    const bool plain = stage->output().kind() == job::Output::UNPARTITIONED;
+    if (!last && plain && random_.Chance(0.3)) {
       stage->set_row_limit(random_.Between(1, limits_.rows_per_file));
       stage->mutable_fragment()->mutable_limit();
     }
@@ -65,6 +73,19 @@ class Generator {
       input.set_splittable(true);
       return;
     }
+  }
+
+  static void SortOutput(job::Output* output) {
+    output->set_kind(job::Output::RANGE);
+    output->set_ordered(true);
+    output->add_sort_keys()->mutable_expression()->set_column(0);
+  }
+
+  void AddMerge(uint32_t producer, job::Stage* stage) {
+    job::StageInput* input = stage->add_inputs();
+    input->add_stages(producer);
+    input->set_mode(job::StageInput::MERGE);
+    *input->mutable_merge_keys() = graph_.stages(producer).output().sort_keys();
   }
 
   void AddScan(job::Stage* stage) {

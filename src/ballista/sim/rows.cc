@@ -41,7 +41,8 @@ StageShape ShapeOf(const job::JobGraph& graph, uint32_t stage) {
     const job::Output& output = graph.stages(input.stages(0)).output();
     const bool partitioned = input.mode() == job::StageInput::PARTITIONED;
     shape.hashed.push_back(partitioned && output.kind() == job::Output::HASH);
-    shape.whole.push_back(!partitioned);
+    shape.merges = shape.merges || input.merge_keys_size() > 0;
+    shape.whole.push_back(!partitioned && input.merge_keys().empty());
     for (uint32_t producer : input.stages()) {
       if (Shifts(graph.stages(producer))) shape.mixes_partitions = false;
       shape.first_rows = std::max(shape.first_rows, graph.stages(producer).row_limit());
@@ -81,6 +82,10 @@ std::vector<Row> ComputeRows(const StageShape& shape,
   }
   std::vector<Row> rows;
   auto pass = [&](Row row, uint64_t partition) {
+    if (shape.merges) {
+      if (Keeps(shape.stage_id, row)) rows.push_back(row);
+      return;
+    }
     const Row mixed = Mix(Mix(row, partition), broadcast);
     if (Keeps(shape.stage_id, mixed)) rows.push_back(mixed);
   };
@@ -100,7 +105,16 @@ std::vector<Row> ComputeRows(const StageShape& shape,
   if (shape.row_limit > 0) {
     rows.assign(std::min<uint64_t>(rows.size(), shape.row_limit), shape.stage_id);
   }
+  if (shape.merges) std::sort(rows.begin(), rows.end());
   return rows;
+}
+
+std::string SortKeyOf(Row row) {
+  std::string key(sizeof(row), '\0');
+  for (size_t i = 0; i < key.size(); ++i) {
+    key[i] = static_cast<char>(row >> (8 * (key.size() - 1 - i)));
+  }
+  return key;
 }
 
 uint32_t PartitionOf(Row row, uint32_t partitions, bool skewed) {
@@ -112,6 +126,11 @@ std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
                                             const std::vector<Row>& rows,
                                             uint32_t attempt) {
   const job::Output& output = stage.output();
+  if (output.kind() == job::Output::RANGE) {
+    std::vector<Row> sorted = rows;
+    std::sort(sorted.begin(), sorted.end());
+    return {sorted};
+  }
   if (output.kind() != job::Output::HASH) return {rows};
   const uint64_t shift = Shifts(stage) ? attempt : 0;
   std::vector<std::vector<Row>> partitions(output.partitions());

@@ -33,6 +33,8 @@ struct StageShape {
   // By input.
   std::vector<bool> hashed;  // mode PARTITIONED over hash outputs
   std::vector<bool> whole;   // mode ALL or MERGE
+  // Merges sorted runs: the rows stay what they are, in order.
+  bool merges = false;
   // Rows are mixed with the contents of their partition: not below a shifting stage.
   bool mixes_partitions = true;
   int probe = -1;           // the splittable input
@@ -56,8 +58,11 @@ std::vector<Row> ComputeRows(const StageShape& shape,
                              const std::vector<InputRows>& inputs,
                              const std::vector<Row>& scanned);
 
+// The sort key of a row: 8 bytes that compare as the number does.
+std::string SortKeyOf(Row row);
+
 uint32_t PartitionOf(Row row, uint32_t partitions, bool skewed);
-// As many as the output has: one where it is not partitioned.
+// As many as the output has: one where it is not partitioned; sorted, where it is a run.
 std::vector<std::vector<Row>> PartitionRows(const job::Stage& stage,
                                             const std::vector<Row>& rows,
                                             uint32_t attempt);

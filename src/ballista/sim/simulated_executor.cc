@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ballista/sim/simulated_executor_internal.h"
 
 namespace ballista::sim {
@@ -38,6 +40,28 @@ void SimulatedExecutor::RemoveJob(const std::string& job_id) {
 
 namespace {
 
+// Reads the input's range of keys of one sorted run into `rows`.
+void ReadKeys(const std::vector<Row>& run, const job::TaskInput& input, InputRows* rows) {
+  rows->resize(1);
+  for (const Row row : run) {
+    const std::string key = SortKeyOf(row);
+    if (input.has_lower_key() && key < input.lower_key()) continue;
+    if (input.has_upper_key() && key >= input.upper_key()) continue;
+    (*rows)[0].push_back(row);
+  }
+}
+
+// Some of the run's rows, as an executor samples them.
+void AddSamples(const std::vector<Row>& run, job::OutputStatistics* statistics) {
+  constexpr size_t kStep = 7;
+  for (size_t i = 0; i < run.size(); i += kStep) {
+    auto* sample = statistics->add_range_samples();
+    sample->set_key(SortKeyOf(run[i]));
+    sample->set_rows(std::min(kStep, run.size() - i));
+    sample->set_bytes(sample->rows() * sizeof(Row));
+  }
+}
+
 // Reads partitions [first, last) of one output into `rows`.
 arrow::Status ReadRange(const std::vector<std::vector<Row>>& partitions,
                         const job::TaskInput& input, const job::TaskOutputRef& ref,
@@ -45,6 +69,10 @@ arrow::Status ReadRange(const std::vector<std::vector<Row>>& partitions,
   if (input.last_partition() > partitions.size()) {
     return arrow::Status::Invalid("a task was told to read partition ",
                                   input.last_partition() - 1, " of ", partitions.size());
+  }
+  if (input.has_lower_key() || input.has_upper_key()) {
+    ReadKeys(partitions[0], input, rows);
+    return arrow::Status::OK();
   }
   uint64_t count = 0;
   for (uint32_t p = input.first_partition(); p < input.last_partition(); ++p) {
@@ -107,6 +135,9 @@ arrow::Result<TaskRows> RunTask(const job::JobGraph& graph, const RunningTask& t
     const uint64_t bytes = partition.size() * sizeof(Row);
     result.statistics.set_rows(result.statistics.rows() + partition.size());
     result.statistics.set_bytes(result.statistics.bytes() + bytes);
+    if (stage.output().kind() == job::Output::RANGE) {
+      AddSamples(partition, &result.statistics);
+    }
     if (!hash) continue;
     result.statistics.add_partition_rows(partition.size());
     result.statistics.add_partition_bytes(bytes);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "ballista/sim/simulation_internal.h"
@@ -71,7 +72,8 @@ std::optional<job::JobGraph> RandomReplanner::Replan(
     job::Stage* stage = changed.mutable_stages(id);
     bool whole = false;
     for (const job::StageInput& input : stage->inputs()) {
-      whole = whole || input.mode() != job::StageInput::PARTITIONED;
+      whole = whole || (input.mode() != job::StageInput::PARTITIONED &&
+                        input.merge_keys().empty());
     }
     if (whole || random_.Chance(0.5)) continue;
     stage->set_parallelism(random_.Chance(0.5) ? job::SINGLE_TASK : job::MANY_TASKS);
@@ -200,11 +202,18 @@ void Simulation::ReadResult(const std::string& job_id) {
   SimulatedJob& job = jobs_.at(job_id);
   if (job.over) return;
   Digest digest;
+  const bool ordered =
+      job.graph.stages(static_cast<int>(job.graph.result_stage())).output().ordered();
+  std::vector<Row> in_order;
+  const auto take = [&](const std::vector<Row>& rows) {
+    digest.Add(rows);
+    if (ordered) in_order.insert(in_order.end(), rows.begin(), rows.end());
+  };
   for (const scheduler::ResultPart& part : job.result->parts) {
     if (part.inline_result != nullptr) {
       std::vector<Row> rows(part.inline_result->size() / sizeof(Row));
       std::memcpy(rows.data(), part.inline_result->data(), part.inline_result->size());
-      digest.Add(rows);
+      take(rows);
       continue;
     }
     const SimulatedExecutor& executor = executors_.at(part.executor.executor_id());
@@ -222,7 +231,10 @@ void Simulation::ReadResult(const std::string& job_id) {
     if (partitions.size() != part.partitions) {
       Violation(job_id + " has a part of the wrong number of partitions");
     }
-    for (const std::vector<Row>& partition : partitions) digest.Add(partition);
+    for (const std::vector<Row>& partition : partitions) take(partition);
+  }
+  if (!std::is_sorted(in_order.begin(), in_order.end())) {
+    Violation("the result of " + job_id + " is not in order");
   }
   if (digest != job.expected) {
     Violation(fmt::format("the result of {} is wrong: {} rows, expected {}", job_id,

@@ -123,7 +123,8 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        Type::kBytes,
        "16777216",
        {},
-       "A sort of at least this many bytes, as estimated, is partitioned by ranges of its "
+       "A sort of at least this many bytes, as estimated, is partitioned by ranges of "
+       "its "
        "keys; a smaller one is done by one task. 0: every sort."},
       {"ballista.replan",
        Type::kBoolean,

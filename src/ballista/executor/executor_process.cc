@@ -57,8 +57,10 @@ struct ExecutorProcess::Parts {
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
-        link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
-             clients.get(), [this] { return runner.Running(); }),
+        link(
+            config.scheduler_host, static_cast<int>(config.scheduler_port), self,
+            clients.get(), [this] { return runner.Running(); },
+            [this] { return runner.Held(); }),
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},

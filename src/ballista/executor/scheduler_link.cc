@@ -21,12 +21,14 @@ constexpr size_t kMaxBatch = 64;
 
 SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                              flight::ClientPool* clients,
-                             std::function<std::vector<job::TaskId>()> running_tasks)
+                             std::function<std::vector<job::TaskId>()> running_tasks,
+                             std::function<std::vector<control::HeldOutput>()> held)
     : host_(std::move(host)),
       port_(port),
       self_(std::move(self)),
       clients_(clients),
-      running_tasks_(std::move(running_tasks)) {}
+      running_tasks_(std::move(running_tasks)),
+      held_(std::move(held)) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -70,7 +72,9 @@ arrow::Status SchedulerLink::Register() {
   control::RegisterExecutorRequest request;
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
+  request.set_sequence(++registrations_);
   for (auto& task : running_tasks_()) *request.add_running() = std::move(task);
+  for (auto& output : held_()) *request.add_held() = std::move(output);
   ARROW_ASSIGN_OR_RAISE(
       const auto response,
       flight::CallPeer<control::RegisterExecutorResponse>(
@@ -167,6 +171,11 @@ void SchedulerLink::RunReports() {
                host_, port_, request.statuses_size(), result.status().message());
       if (!SleepFor(backoff)) return;
       backoff = std::min(backoff * 2, kMaxBackoff);
+      continue;
+    }
+    if (result->unknown_executor()) {
+      // A new scheduler: a heartbeat finds that out, too, and registers.
+      if (!SleepFor(kFirstBackoff)) return;
       continue;
     }
     backoff = kFirstBackoff;

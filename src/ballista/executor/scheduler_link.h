@@ -24,11 +24,12 @@ namespace ballista::executor {
 // Thread-safe.
 class SchedulerLink {
  public:
-  // `running_tasks`: the tasks that the executor runs at the moment; called from the
-  // link's threads.
+  // `running_tasks`: the tasks that the executor runs at the moment; `held`: what a
+  // scheduler that was started again has to know of it. Called from the link's threads.
   SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                 flight::ClientPool* clients,
-                std::function<std::vector<job::TaskId>()> running_tasks);
+                std::function<std::vector<job::TaskId>()> running_tasks,
+                std::function<std::vector<control::HeldOutput>()> held);
   ~SchedulerLink();
 
   void Start();
@@ -53,6 +54,8 @@ class SchedulerLink {
   const control::ExecutorMetadata self_;
   flight::ClientPool* const clients_;
   const std::function<std::vector<job::TaskId>()> running_tasks_;
+  const std::function<std::vector<control::HeldOutput>()> held_;
+  uint64_t registrations_ = 0;  // of the heartbeats' thread alone
 
   std::mutex mutex_;
   std::condition_variable wake_;

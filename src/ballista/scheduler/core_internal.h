@@ -82,6 +82,8 @@ class SchedulerCore::Impl {
   bool Replan(JobState* job);
 
   // ---- core_recovery.cc
+  // The executor may keep data of the job, to be removed at its end.
+  void NoteKeeper(JobState* job, Executor* executor);
   // What the executor holds of jobs that are being recovered.
   void NoteHeld(ExecutorRegistered& event, Executor* executor);
   // A task that a recovered job may go on with has ended.

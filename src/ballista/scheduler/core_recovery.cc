@@ -51,6 +51,11 @@ void SchedulerCore::Impl::On(JobRecovered& event) {
   recovering_.insert(job->number);
 }
 
+void SchedulerCore::Impl::NoteKeeper(JobState* job, Executor* executor) {
+  const bool first = executor->launched.try_emplace(job->number).second;
+  if (first) job->executors.push_back(executor->index);
+}
+
 void SchedulerCore::Impl::NoteHeld(ExecutorRegistered& event, Executor* executor) {
   if (event.sequence <= executor->registration) return;
   executor->registration = event.sequence;
@@ -59,7 +64,7 @@ void SchedulerCore::Impl::NoteHeld(ExecutorRegistered& event, Executor* executor
     JobState* job = FindJob(output.id().job_id());
     if (job == nullptr) continue;
     // What is not gone on with is removed with the job all the same.
-    job->executor_ids.insert(event.executor.id());
+    if (!job->data_removed) NoteKeeper(job, executor);
     if (job->recovery == nullptr) continue;
     job->recovery->held.push_back({executor->index, std::move(output)});
   }
@@ -186,8 +191,8 @@ bool SchedulerCore::Impl::Resume(JobState* job, uint32_t stage, uint32_t index,
   }
   task.attempt = held->output.id().attempt();
   task.executor = held->executor;
+  NoteKeeper(job, executor);
   executor->launched[job->number].emplace_back(stage, index);
-  job->executor_ids.insert(executor->metadata.id());
   job->launched_any = true;
   return true;
 }

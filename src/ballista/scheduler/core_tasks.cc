@@ -38,7 +38,7 @@ SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
     return {};
   }
   // Whatever comes of it: the executor may keep something of the job.
-  job->executor_ids.insert(executor_id);
+  NoteKeeper(job, executor);
   if (job->recovery != nullptr) return {job};
   if (id.stage_id() >= job->stages.size()) return {};
   StageState& stage = job->stages[id.stage_id()];

@@ -372,16 +372,6 @@ TEST_F(ConfigTest, BadValueNamesOptionAndSource) {
       "2GiB or a share of the available memory such as 50%, of at least 64MiB");
 }
 
-TEST_F(ConfigTest, BackendsOfLaterVersionsAreRefused) {
-  for (const char* backend : {"etcd", "sqlite"}) {
-    input_.arguments = {"--config-backend", backend};
-    EXPECT_EQ(Error<SchedulerConfig>(),
-              fmt::format("command line: bad value \"{}\" for --config-backend: expected "
-                          "memory (sqlite and etcd are not supported by this version)",
-                          backend));
-  }
-}
-
 TEST_F(ConfigTest, BoundsByOtherOptions) {
   EXPECT_EQ(
       ExecutorError({"--memory-limit=1GiB", "--shuffle-memory-limit=2GiB"}),

@@ -61,7 +61,7 @@ struct ExecutorProcess::Parts {
         link(
             config.scheduler_host, static_cast<int>(config.scheduler_port), self,
             clients.get(), [this] { return runner.Running(); },
-            [this] { return store->Jobs(); }),
+            [this] { return store->Jobs(); }, [this] { return runner.Held(); }),
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},

@@ -23,13 +23,15 @@ constexpr size_t kMaxBatch = 64;
 SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                              flight::ClientPool* clients,
                              std::function<std::vector<job::TaskId>()> running_tasks,
-                             std::function<std::vector<std::string>()> held_jobs)
+                             std::function<std::vector<std::string>()> held_jobs,
+                             std::function<std::vector<control::HeldOutput>()> held)
     : host_(std::move(host)),
       port_(port),
       self_(std::move(self)),
       clients_(clients),
       running_tasks_(std::move(running_tasks)),
-      held_jobs_(std::move(held_jobs)) {}
+      held_jobs_(std::move(held_jobs)),
+      held_(std::move(held)) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -73,6 +75,7 @@ arrow::Status SchedulerLink::Register() {
   control::RegisterExecutorRequest request;
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
+  request.set_sequence(++registrations_);
   std::set<std::string> held;
   for (auto& job : held_jobs_()) held.insert(std::move(job));
   for (auto& task : running_tasks_()) {
@@ -80,6 +83,7 @@ arrow::Status SchedulerLink::Register() {
     *request.add_running() = std::move(task);
   }
   for (const auto& job : held) request.add_held_jobs(job);
+  for (auto& output : held_()) *request.add_held() = std::move(output);
   ARROW_ASSIGN_OR_RAISE(
       const auto response,
       flight::CallPeer<control::RegisterExecutorResponse>(
@@ -176,6 +180,11 @@ void SchedulerLink::RunReports() {
                host_, port_, request.statuses_size(), result.status().message());
       if (!SleepFor(backoff)) return;
       backoff = std::min(backoff * 2, kMaxBackoff);
+      continue;
+    }
+    if (result->unknown_executor()) {
+      // A new scheduler: a heartbeat finds that out, too, and registers.
+      if (!SleepFor(kFirstBackoff)) return;
       continue;
     }
     backoff = kFirstBackoff;

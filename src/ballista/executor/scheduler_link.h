@@ -25,11 +25,13 @@ namespace ballista::executor {
 class SchedulerLink {
  public:
   // `running_tasks`: the tasks that the executor runs at the moment; `held_jobs`: the
-  // jobs of which it keeps outputs. Both are called from the link's threads.
+  // jobs of which it keeps outputs; `held`: what a scheduler that was started again has
+  // to know of it. All are called from the link's threads.
   SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
                 flight::ClientPool* clients,
                 std::function<std::vector<job::TaskId>()> running_tasks,
-                std::function<std::vector<std::string>()> held_jobs);
+                std::function<std::vector<std::string>()> held_jobs,
+                std::function<std::vector<control::HeldOutput>()> held);
   ~SchedulerLink();
 
   void Start();
@@ -55,6 +57,8 @@ class SchedulerLink {
   flight::ClientPool* const clients_;
   const std::function<std::vector<job::TaskId>()> running_tasks_;
   const std::function<std::vector<std::string>()> held_jobs_;
+  const std::function<std::vector<control::HeldOutput>()> held_;
+  uint64_t registrations_ = 0;  // of the heartbeats' thread alone
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -23,6 +23,14 @@ struct TaskRunner::Task {
   std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   bool cancelled = false;
 
+  control::HeldOutput Describe() const {
+    control::HeldOutput held;
+    *held.mutable_id() = definition.id();
+    held.set_fingerprint(stage->fingerprint());
+    held.set_inputs_digest(definition.inputs_digest());
+    return held;
+  }
+
   // Unique among all attempts of all jobs.
   std::string Name() const {
     const auto& id = definition.id();
@@ -120,6 +128,8 @@ void TaskRunner::RemoveJob(const std::string& job_id) {
             "job {} is removed; {} outputs are left, {} bytes in memory and {} "
             "on disk",
             job_id, left.outputs, left.memory_bytes, left.disk_bytes);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(held_, [&](const auto& one) { return std::get<0>(one.first) == job_id; });
 }
 
 std::vector<job::TaskId> TaskRunner::Running() const {
@@ -127,6 +137,17 @@ std::vector<job::TaskId> TaskRunner::Running() const {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, task] : tasks_) running.push_back(task->definition.id());
   return running;
+}
+
+std::vector<control::HeldOutput> TaskRunner::Held() const {
+  std::vector<control::HeldOutput> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, output] : held_) all.push_back(output);
+  for (const auto& [key, task] : tasks_) {
+    if (task->cancelled || task->stage->fingerprint() == 0) continue;
+    if (!held_.contains(key)) all.push_back(task->Describe());
+  }
+  return all;
 }
 
 void TaskRunner::RunSlot() {
@@ -170,6 +191,11 @@ void TaskRunner::RunTask(Task* task) {
   {
     const std::lock_guard lock(mutex_);
     if (task->cancelled) return;
+    if (status.has_finished() && task->stage->fingerprint() != 0) {
+      control::HeldOutput& held = held_[KeyOf(status.id())] = task->Describe();
+      held.set_finished(true);
+      *held.mutable_output() = status.finished().output();
+    }
   }
   report_(std::move(status));
 }

@@ -57,6 +57,10 @@ class TaskRunner {
 
   std::vector<job::TaskId> Running() const;
 
+  // Outputs of finished tasks and tasks that run, of jobs that another scheduler may go
+  // on with (StageDefinition.fingerprint).
+  std::vector<control::HeldOutput> Held() const;
+
  private:
   using Key = std::tuple<std::string, uint32_t, uint32_t, uint32_t>;
   struct Task;
@@ -78,6 +82,7 @@ class TaskRunner {
   std::condition_variable done_;
   std::deque<std::shared_ptr<Task>> queue_;
   std::map<Key, std::shared_ptr<Task>> tasks_;  // queued and running
+  std::map<Key, control::HeldOutput> held_;     // of finished tasks, until the job's end
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

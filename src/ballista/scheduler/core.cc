@@ -27,6 +27,7 @@ std::vector<Effect> SchedulerCore::Impl::Handle(Event event, Time now) {
   now_ = std::max(now_, now);
   std::visit([this](auto& e) { On(e); }, event);
   if (now_ >= next_deadline_) CheckDeadlines();
+  CloseRecoveries();
   Schedule();
   return TakeEffects();
 }
@@ -50,8 +51,10 @@ void SchedulerCore::Impl::SendRemove(const std::string& executor_id,
 }
 
 std::vector<Effect> SchedulerCore::Impl::TakeEffects() {
-  std::vector<Effect> effects;
-  effects.reserve(cancels_.size() + removals_.size() + ended_.size() + launches_.size());
+  std::vector<Effect> effects = std::move(kept_);
+  kept_.clear();
+  effects.reserve(effects.size() + cancels_.size() + removals_.size() + ended_.size() +
+                  launches_.size());
   for (auto& [id, cancel] : cancels_) effects.emplace_back(std::move(cancel));
   for (auto& [id, removal] : removals_) effects.emplace_back(std::move(removal));
   for (Effect& ended : ended_) effects.push_back(std::move(ended));

@@ -49,6 +49,11 @@ struct CoreOptions {
   // Jobs at once, finished and unreleased ones included; the next one fails with
   // ResourcesExhausted (QUEUE).
   size_t max_jobs = 10000;
+  // Says what must be kept for recovery (StageFormed, GraphReplaced), and leaves results
+  // with the executors until they are released.
+  bool durable = false;
+  // How long a recovered job waits for the executors that may hold its outputs.
+  Time recovery_wait = std::chrono::seconds(10);
 };
 
 // Metrics of one finished task, for EXPLAIN ANALYZE.

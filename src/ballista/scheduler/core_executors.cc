@@ -29,6 +29,7 @@ void SchedulerCore::Impl::On(ExecutorRegistered& event) {
     NoteDeadline(After(now_, options_.executor_timeout));
   }
   Heard(executor);
+  NoteHeld(event, executor);
   Reconcile(event, executor);
 }
 
@@ -37,6 +38,7 @@ void SchedulerCore::Impl::On(ExecutorRegistered& event) {
 void SchedulerCore::Impl::Reconcile(const ExecutorRegistered& event, Executor* executor) {
   for (const job::TaskId& id : event.running) {
     const JobState* job = FindJob(id.job_id());
+    if (job != nullptr && job->recovery != nullptr) continue;
     bool known = false;
     if (job != nullptr && id.stage_id() < job->stages.size()) {
       const auto& tasks = job->stages[id.stage_id()].tasks;
@@ -89,6 +91,7 @@ void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& r
   const std::map<uint64_t, std::vector<TaskPosition>> launched(
       std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   executors_.Remove(index);
+  ForgetHeld(id);
   NoteUsableExecutors();
   const std::string why = fmt::format("executor {} was lost: {}", id, reason);
   for (const auto& [number, positions] : launched) {
@@ -220,6 +223,8 @@ Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) const {
                               Cancelled::DEADLINE);
     return kNever;
   }
+  if (job->recovery != nullptr)
+    return std::min(job->recovery->until, job->options.deadline);
   if (executors_.num_usable() > 0) return job->options.deadline;
   Time expiry =
       After(std::max(no_executor_since_, job->submitted), options_.executor_wait);

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,7 +39,8 @@ class SchedulerCore::Impl {
   size_t running() const { return running_; }
 
  private:
-  // A task that a message is about, if it is what the core believes to be running.
+  // A task that a message is about, if it is what the core believes to be running; the
+  // job alone, where it is being recovered.
   struct RunningTask {
     JobState* job = nullptr;
     uint32_t stage = 0;
@@ -53,6 +55,7 @@ class SchedulerCore::Impl {
   void On(ExecutorLost& event);
   void On(ExecutorDraining& event);
   void On(ExecutorStopped& event);
+  void On(JobRecovered& event);
   void On(Tick& event) {}
   void Heard(Executor* executor);
   void Reconcile(const ExecutorRegistered& event, Executor* executor);
@@ -80,6 +83,22 @@ class SchedulerCore::Impl {
   void RemoveData(JobState* job);
   void StageCompleted(JobState* job, uint32_t stage);
   bool Replan(JobState* job);
+
+  // ---- core_recovery.cc
+  // The executor may keep data of the job, to be removed at its end.
+  void NoteKeeper(JobState* job, Executor* executor);
+  // What the executor holds of jobs that are being recovered.
+  void NoteHeld(ExecutorRegistered& event, Executor* executor);
+  // A task that a recovered job may go on with has ended.
+  void NoteEnded(JobState* job, const TaskFinished& event);
+  void NoteEnded(JobState* job, const TaskFailed& event);
+  control::HeldOutput* FindHeld(JobState* job, const std::string& executor_id,
+                                const job::TaskId& id);
+  // The executor will not come (back): nothing of it counts.
+  void ForgetHeld(const std::string& executor_id);
+  void CloseRecovery(JobState* job);
+  bool Resume(JobState* job, uint32_t stage, uint32_t index, JobRecovery::Held* held);
+  void CloseRecoveries();
 
   // ---- core_tasks.cc
   void On(TaskFinished& event);
@@ -139,8 +158,10 @@ class SchedulerCore::Impl {
   uint64_t next_job_ = 0;
   std::map<uint64_t, std::unique_ptr<JobState>> jobs_;  // by number
   std::unordered_map<std::string, uint64_t> job_numbers_;
+  std::set<uint64_t> recovering_;  // numbers of jobs
 
   // Of the event at hand.
+  std::vector<Effect> kept_;
   std::map<std::string, CancelTasks> cancels_;
   std::map<std::string, RemoveJobs> removals_;
   std::vector<Effect> ended_;
@@ -150,6 +171,9 @@ class SchedulerCore::Impl {
 
 job::TaskId MakeTaskId(const JobState& job, uint32_t stage, uint32_t index,
                        uint32_t attempt);
+
+// Whether the size of each partition is there.
+bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output);
 
 // `time` + `delay`, kNever where either is.
 Time After(Time time, Time delay);

@@ -87,7 +87,8 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
     }
   }
   ended_.emplace_back(std::move(finished));
-  if (all_inline) RemoveData(job);
+  // Whoever recovers the job finds the result at the executors.
+  if (all_inline && !options_.durable) RemoveData(job);
 }
 
 void SchedulerCore::Impl::FailJob(JobState* job, arrow::Status status) {
@@ -106,6 +107,7 @@ void SchedulerCore::Impl::EndJob(JobState* job) {
   for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
   if (!job->data_removed) RemoveData(job);
   fair_.Remove(&job->fair);
+  recovering_.erase(job->number);
   job_numbers_.erase(job->id);
   jobs_.erase(job->number);
 }
@@ -187,6 +189,7 @@ bool SchedulerCore::Impl::Replan(JobState* job) {
   }
   job->stages = std::move(stages);
   job->graph = std::move(*graph);
+  if (options_.durable) kept_.emplace_back(GraphReplaced{job->id, job->graph});
   job->Link();
   for (uint32_t id = 0; id < job->stages.size(); ++id) {
     if (!job->stages[id].needed) CancelRunning(job, id);

@@ -18,6 +18,7 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/job.pb.h"
+#include "ballista/state.pb.h"
 
 namespace ballista::scheduler {
 
@@ -55,6 +56,11 @@ struct ExecutorRegistered {
   control::ExecutorMetadata executor;
   std::vector<job::TaskId> running;    // what it is running now
   std::vector<std::string> held_jobs;  // jobs of which it keeps data or tasks
+  // What it has of jobs that may be recovered here (JobRecovered).
+  std::vector<control::HeldOutput> held;
+  // Of the messages of one incarnation: `held` of one that is not later than all before
+  // is left out.
+  uint64_t sequence = 0;
 };
 
 // Executors are to be told to register when SchedulerCore::HasExecutor says no.
@@ -90,6 +96,17 @@ struct JobSubmitted {
   std::string session_id;  // slots are shared fairly between sessions, then jobs
   job::JobGraph graph;
   JobOptions options;
+};
+
+// A job of a scheduler that has ended, from what it kept: `graph` and `formations` as of
+// some moment of its run. The job waits until the expected executors have registered (or
+// CoreOptions::recovery_wait), then goes on with what they hold of it. New attempts of
+// its tasks are numbered from `first_attempt`, above any of before.
+struct JobRecovered {
+  JobSubmitted job;
+  std::vector<record::StageFormation> formations;
+  uint32_t first_attempt = 0;
+  std::vector<std::string> expected_executors;
 };
 
 // Ends the job with JobFailed (code Cancelled, this reason). A job that has finished
@@ -143,8 +160,8 @@ struct Tick {};
 
 using Event =
     std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost, ExecutorDraining,
-                 ExecutorStopped, JobSubmitted, JobCancelled, JobReleased, JobResultRead,
-                 TaskFinished, TaskFailed, LaunchFailed, Tick>;
+                 ExecutorStopped, JobSubmitted, JobRecovered, JobCancelled, JobReleased,
+                 JobResultRead, TaskFinished, TaskFailed, LaunchFailed, Tick>;
 
 // ------------------------------------------------------------------------------ effects
 
@@ -234,6 +251,20 @@ struct RemoveJobs {
   std::vector<std::string> job_ids;
 };
 
-using Effect = std::variant<LaunchTasks, CancelTasks, JobFinished, JobFailed, RemoveJobs>;
+// With CoreOptions::durable: to be kept for JobRecovered, in the order of the effects.
+// Nothing waits for it: what was not kept yet is not gone on with.
+struct StageFormed {
+  std::string job_id;
+  record::StageFormation formation;
+};
+
+// The job has another graph now.
+struct GraphReplaced {
+  std::string job_id;
+  job::JobGraph graph;
+};
+
+using Effect = std::variant<StageFormed, GraphReplaced, LaunchTasks, CancelTasks,
+                            JobFinished, JobFailed, RemoveJobs>;
 
 }  // namespace ballista::scheduler

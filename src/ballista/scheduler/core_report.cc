@@ -17,6 +17,13 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
         "waiting for the result to be read; it is dropped when nobody reads for {:.0f} s",
         Seconds(options_.result_ttl));
   }
+  if (job.recovery != nullptr) {
+    return fmt::format(
+        "waiting for {} executors that may hold parts of it to register again; goes on "
+        "without them in {:.0f} s",
+        job.recovery->expected.size(),
+        Seconds(std::max(job.recovery->until - now, Time{0})));
+  }
   const TaskState* longest = nullptr;
   uint32_t longest_stage = 0;
   uint64_t pending = 0;

@@ -5,6 +5,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/scheduler/core_internal.h"
+#include "ballista/scheduler/recovery_internal.h"
 #include "ballista/scheduler/task_failure_internal.h"
 
 namespace ballista::scheduler {
@@ -16,6 +17,8 @@ void Avoid(TaskState* task, ExecutorIndex executor) {
   if (at == task->avoid.end() || *at != executor) task->avoid.insert(at, executor);
 }
 
+}  // namespace
+
 bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output) {
   if (declared.kind() == job::Output::RANGE) {
     return output.rows() == 0 || output.range_samples_size() > 0;
@@ -25,8 +28,6 @@ bool SizesComplete(const job::Output& declared, const job::OutputStatistics& out
   return output.partition_rows_size() == partitions &&
          output.partition_bytes_size() == partitions;
 }
-
-}  // namespace
 
 SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
     const job::TaskId& id, const std::string& executor_id,
@@ -39,6 +40,9 @@ SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
     SendRemove(executor_id, id.job_id());
     return {};
   }
+  // Whatever comes of it: the executor may keep something of the job.
+  NoteKeeper(job, executor);
+  if (job->recovery != nullptr) return {job};
   if (id.stage_id() >= job->stages.size()) return {};
   StageState& stage = job->stages[id.stage_id()];
   if (id.task_index() >= stage.tasks.size()) return {};
@@ -52,7 +56,10 @@ SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
 
 void SchedulerCore::Impl::On(TaskFinished& event) {
   RunningTask running = FindRunning(event.id, event.executor_id, event.incarnation);
-  if (running.task == nullptr) return;
+  if (running.task == nullptr) {
+    if (running.job != nullptr) NoteEnded(running.job, event);
+    return;
+  }
   JobState* job = running.job;
   StageState& stage = job->stages[running.stage];
   if (!SizesComplete(job->graph.stages(running.stage).output(), event.output)) {
@@ -109,7 +116,10 @@ void SchedulerCore::Impl::RequeueSkipped(JobState* job, uint32_t stage) {
 
 void SchedulerCore::Impl::On(TaskFailed& event) {
   RunningTask running = FindRunning(event.id, event.executor_id, event.incarnation);
-  if (running.task == nullptr) return;
+  if (running.task == nullptr) {
+    if (running.job != nullptr) NoteEnded(running.job, event);
+    return;
+  }
   arrow::Status status = TaskDidFail(running, event.status);
   if (!status.ok()) FailJob(running.job, std::move(status));
 }
@@ -230,7 +240,7 @@ void SchedulerCore::Impl::Requeue(JobState* job, uint32_t stage, uint32_t index)
   StageState& state = job->stages[stage];
   TaskState& task = state.tasks[index];
   task.state = TaskState::kPending;
-  ++task.attempt;
+  task.attempt = std::max(task.attempt + 1, job->first_attempt);
   ++state.pending;
   state.queue.Push(state.tasks, index);
   job->UpdateLaunchable(stage);
@@ -343,7 +353,14 @@ void SchedulerCore::Impl::FormStage(JobState* job, uint32_t stage) {
   state.formed = true;
   state.pending = state.shares.size();
   state.tasks.resize(state.shares.size());
+  if (options_.durable) {
+    record::StageFormation formation =
+        MakeFormation(job->graph.stages(stage), state.shares);
+    state.fingerprint = formation.fingerprint();
+    kept_.emplace_back(StageFormed{job->id, std::move(formation)});
+  }
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
+    state.tasks[t].attempt = job->first_attempt;
     state.tasks[t].preferred = state.shares[t].preferred;
     state.queue.Push(state.tasks, t);
   }
@@ -409,6 +426,12 @@ void SchedulerCore::Impl::Define(JobState* job, uint32_t stage, uint32_t index,
   *definition->mutable_id() =
       MakeTaskId(*job, stage, index, job->stages[stage].tasks[index].attempt);
   for (const job::ScanSplits& scan : share.scans) *definition->add_scans() = scan;
+  if (options_.durable) {
+    definition->set_inputs_digest(
+        job->InputsDigest(stage, [job](uint32_t producer, uint32_t task) {
+          return job->stages[producer].tasks[task].attempt;
+        }));
+  }
   const std::vector<InputOutputs>& inputs = job->Inputs(stage);
   constexpr uint32_t kUnlisted = 0xffffffffu;
   const auto& holders = Holders(job, stage);

@@ -26,6 +26,7 @@ struct Executor {
   Time last_seen{};
   uint32_t free_slots = 0;
   uint64_t last_launch = 0;
+  uint64_t registration = 0;  // the sequence number of the last one
   bool draining = false;
   bool suspended = false;  // could not be reached; until it is heard of again
   uint32_t blame = 0;      // tasks that failed here and not elsewhere

@@ -23,8 +23,9 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
 
 bool JobState::Launchable(uint32_t stage) const {
   const StageState& state = stages[stage];
-  return !finished && state.needed && state.incomplete_producers == 0 &&
-         state.holds == 0 && (!state.formed || state.pending > 0);
+  return !finished && recovery == nullptr && state.needed &&
+         state.incomplete_producers == 0 && state.holds == 0 &&
+         (!state.formed || state.pending > 0);
 }
 
 void JobState::UpdateLaunchable(uint32_t stage) {
@@ -49,6 +50,14 @@ void JobState::Link() {
   for (uint32_t id = 0; id < stages.size(); ++id) {
     if (!stages[id].formed) {
       stages[id].repeatable = plan::IsRepeatable(graph.stages(id).fragment());
+    }
+  }
+  for (uint32_t id = 0; id < stages.size(); ++id) {
+    stages[id].varies = !stages[id].repeatable;
+    for (const job::StageInput& input : graph.stages(id).inputs()) {
+      for (uint32_t producer : input.stages()) {
+        stages[id].varies = stages[id].varies || stages[producer].varies;
+      }
     }
   }
   launchable.clear();
@@ -125,6 +134,7 @@ const std::shared_ptr<const job::StageDefinition>& JobState::Definition(uint32_t
     *definition->mutable_output() = from.output();
     *definition->mutable_settings() = graph.settings();
     *definition->mutable_inputs() = from.inputs();
+    definition->set_fingerprint(state.fingerprint);
     if (stage == graph.result_stage()) *definition->mutable_names() = graph.names();
     state.definition = std::move(definition);
   }

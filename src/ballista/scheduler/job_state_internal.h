@@ -52,6 +52,7 @@ struct StageState {
   bool complete = false;
   bool completed_once = false;
   bool repeatable = true;  // run again, it gives the same rows
+  bool varies = false;     // or one that it depends on does not
   uint32_t incomplete_producers = 0;
   // Stages that this one waits for without reading them (Stage.start_after), and those
   // that wait for it.
@@ -72,11 +73,24 @@ struct StageState {
   std::vector<ExecutorIndex> holders;
   std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;
   std::shared_ptr<const job::StageDefinition> definition;
+  uint64_t fingerprint = 0;    // of its formation, where that is kept
   StageStatistics statistics;  // for the replanner
 
   bool Unfinished() const {
     return !formed || finished + skipped + lost.size() < tasks.size();
   }
+};
+
+// A job that waits for the executors that may hold parts of it.
+struct JobRecovery {
+  struct Held {
+    ExecutorIndex executor = kNoExecutor;
+    control::HeldOutput output;
+  };
+  std::vector<record::StageFormation> formations;
+  std::set<std::string> expected;  // executors that have not registered yet
+  std::vector<Held> held;
+  Time until{};
 };
 
 struct JobState {
@@ -94,6 +108,8 @@ struct JobState {
   bool finished = false;      // the result can be read
   bool data_removed = false;  // no executor keeps anything of it
   uint32_t running = 0;
+  uint32_t first_attempt = 0;  // of tasks that are formed or run again from now on
+  std::unique_ptr<JobRecovery> recovery;  // until it goes on
   FairQueue::Entry fair;
   std::vector<StageState> stages;
   std::set<uint32_t> launchable;
@@ -107,6 +123,24 @@ struct JobState {
 
   // Links the stages of `graph`: producers, consumers, what is needed.
   void Link();
+
+  // Of the attempts that `stage` reads of producers that vary, as far as it matters which
+  // ones; 0: it does not. `attempt` gives that of a producer's task.
+  template <typename AttemptOf>
+  uint64_t InputsDigest(uint32_t stage, AttemptOf&& attempt) const {
+    uint64_t digest = 0;
+    const bool single =
+        graph.stages(static_cast<int>(stage)).parallelism() == job::SINGLE_TASK;
+    for (uint32_t producer : stages[stage].producers) {
+      // One task that reads everything sees either the one or the other.
+      const bool alone = single && stages[producer].consumers.size() == 1;
+      if (!stages[producer].varies || alone) continue;
+      for (uint32_t t = 0; t < stages[producer].tasks.size(); ++t) {
+        digest = (digest ^ (uint64_t{attempt(producer, t)} + 1)) * 0x100000001b3ULL + 1;
+      }
+    }
+    return digest;
+  }
 
   // The outputs that `stage` reads, by input; its producers are complete.
   const std::vector<InputOutputs>& Inputs(uint32_t stage);

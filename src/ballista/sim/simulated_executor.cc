@@ -26,14 +26,32 @@ std::vector<std::string> SimulatedExecutor::HeldJobs() const {
   return {jobs.begin(), jobs.end()};
 }
 
+std::vector<control::HeldOutput> SimulatedExecutor::Held() const {
+  std::vector<control::HeldOutput> all;
+  for (const auto& [key, output] : held) all.push_back(output);
+  for (const auto& [key, task] : running) all.push_back(Describe(task));
+  return all;
+}
+
+control::HeldOutput Describe(const RunningTask& task) {
+  control::HeldOutput output;
+  *output.mutable_id() = task.definition.id();
+  output.set_fingerprint(task.stage->fingerprint());
+  output.set_inputs_digest(task.definition.inputs_digest());
+  return output;
+}
+
 void SimulatedExecutor::Clear() {
   running.clear();
+  held.clear();
   ended.clear();
   kept.clear();
 }
 
 void SimulatedExecutor::RemoveJob(const std::string& job_id) {
   kept.erase(job_id);
+  std::erase_if(held,
+                [&](const auto& entry) { return std::get<0>(entry.first) == job_id; });
   std::erase_if(running,
                 [&](const auto& entry) { return std::get<0>(entry.first) == job_id; });
 }

@@ -41,15 +41,21 @@ struct SimulatedExecutor {
   std::set<TaskKey> ended;  // failed here; a repeated launch does not run it again
   // The partitions of each output, by job.
   std::map<std::string, std::map<TaskKey, std::vector<std::vector<Row>>>> kept;
+  std::map<TaskKey, control::HeldOutput> held;  // what it says of each output
+  uint64_t registrations = 0;
 
   std::string incarnation() const { return id + "#" + std::to_string(starts); }
   bool Reachable(Time now) const { return alive && now >= cut_until; }
   control::ExecutorMetadata Metadata() const;
   std::vector<std::string> HeldJobs() const;
+  std::vector<control::HeldOutput> Held() const;
   // The process ends or begins: nothing is left.
   void Clear();
   void RemoveJob(const std::string& job_id);
 };
+
+// What an executor says of a task of its when it registers.
+control::HeldOutput Describe(const RunningTask& task);
 
 // Gives the partitions of an output, or null where it cannot be read now.
 using ReadOutput = std::function<const std::vector<std::vector<Row>>*(

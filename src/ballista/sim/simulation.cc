@@ -23,16 +23,17 @@ constexpr Time kSettling = seconds(180);
 constexpr uint32_t kMaxFetchFailures = 12;
 constexpr uint32_t kMaxExecutorLosses = 12;
 
-CoreOptions MakeCoreOptions() {
+}  // namespace
+
+CoreOptions MakeCoreOptions(const SimulationOptions& simulated) {
   CoreOptions options;
   options.executor_timeout = seconds(20);
   options.executor_wait = seconds(60);
   options.max_fetch_failures = kMaxFetchFailures;
   options.max_executor_losses = kMaxExecutorLosses;
+  options.durable = simulated.durable;
   return options;
 }
-
-}  // namespace
 
 SimulationOptions OptionsForSeed(uint64_t seed) {
   Random random(seed ^ 0x5eed);
@@ -58,6 +59,10 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   options.launch_lost = random.Chance(0.5) ? 0.02 : 0;
   // One task gathers from all of the wide job's.
   if (options.wide_job_tasks > 0) options.fetch_fails /= options.wide_job_tasks;
+  if (seed % 3 == 0) {
+    options.durable = true;
+    options.scheduler_crash_interval = random.Delay(seconds(2), seconds(60));
+  }
   if (random.Chance(0.7)) {
     options.fault_interval = random.Delay(milliseconds(300), seconds(30));
   }
@@ -85,7 +90,8 @@ Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
       random_(options.seed),
       replanner_(Mix(options.seed, 1)),
-      core_(MakeCoreOptions(), options.replan ? &replanner_ : nullptr) {}
+      core_(std::make_unique<scheduler::SchedulerCore>(
+          MakeCoreOptions(options), options.replan ? &replanner_ : nullptr)) {}
 
 SimulationReport Simulate(const SimulationOptions& options) {
   return Simulation(options).Run();
@@ -106,8 +112,8 @@ SimulationReport Simulation::Run() {
   if (!AllJobsOver()) {
     for (const auto& [id, job] : jobs_) {
       if (job.over) continue;
-      Violation(
-          fmt::format("job {} does not end: {}", id, core_.WhyWaiting(id, clock_.now())));
+      Violation(fmt::format("job {} does not end: {}", id,
+                            core_->WhyWaiting(id, clock_.now())));
     }
   }
   healing_ = true;
@@ -137,9 +143,14 @@ void Simulation::Start() {
                  [this, number] { SubmitJob(number); });
   }
   NextFault();
+  NextSchedulerCrash();
 }
 
 void Simulation::SubmitJob(uint32_t number) {
+  if (down_) {
+    clock_.After(seconds(1), [this, number] { SubmitJob(number); });
+    return;
+  }
   --jobs_to_come_;
   const bool wide = number == options_.jobs;
   const std::string id = fmt::format("job{}", number);
@@ -165,22 +176,36 @@ void Simulation::SubmitJob(uint32_t number) {
   }
   if (!wide && random_.Chance(options_.client_cancels)) {
     clock_.After(random_.Delay(milliseconds(1), seconds(60)), [this, id] {
-      if (jobs_.at(id).over) return;
+      if (jobs_.at(id).over || down_) return;
       jobs_.at(id).cancelled = true;
       Deliver(scheduler::JobCancelled{id, Cancelled::CLIENT, ""});
       // A finished job is released without a word.
       if (!jobs_.at(id).over) {
         jobs_.at(id).over = true;
         ++jobs_over_;
+        Forget(id);
       }
     });
   }
-  Deliver(scheduler::JobSubmitted{id, fmt::format("session{}", random_.Below(3)),
-                                  job.graph, run});
+  scheduler::JobSubmitted submitted{id, fmt::format("session{}", random_.Below(3)),
+                                    job.graph, run};
+  // What must not run twice is not gone on with by another scheduler.
+  if (options_.durable && run.retry) store_.Submit(submitted);
+  Deliver(std::move(submitted));
+}
+
+void Simulation::Forget(const std::string& job_id) {
+  Write([job_id](auto* jobs) { jobs->erase(job_id); });
 }
 
 void Simulation::On(scheduler::JobFinished effect) {
   SimulatedJob& job = jobs_.at(effect.job_id);
+  if (job.over && report_.scheduler_crashes > 0) {
+    // Its end had not been kept when the scheduler ended; nobody waits for it any more.
+    clock_.After(Time{0}, [this, id = job.id] { Deliver(scheduler::JobReleased{id}); });
+    Forget(job.id);
+    return;
+  }
   if (job.finished || job.failed) return Violation(job.id + " ends twice");
   job.finished = true;
   if (effect.rows != job.expected.count) {
@@ -200,7 +225,8 @@ void Simulation::On(scheduler::JobFinished effect) {
 
 void Simulation::ReadResult(const std::string& job_id) {
   SimulatedJob& job = jobs_.at(job_id);
-  if (job.over) return;
+  // Without a result it was that of a scheduler that has ended.
+  if (job.over || !job.result.has_value()) return;
   Digest digest;
   const bool ordered =
       job.graph.stages(static_cast<int>(job.graph.result_stage())).output().ordered();
@@ -244,10 +270,13 @@ void Simulation::ReadResult(const std::string& job_id) {
   job.over = true;
   ++jobs_over_;
   Deliver(scheduler::JobReleased{job_id});
+  Forget(job_id);
 }
 
 void Simulation::On(scheduler::JobFailed effect) {
   SimulatedJob& job = jobs_.at(effect.job_id);
+  Forget(job.id);
+  if (job.over && report_.scheduler_crashes > 0) return;  // as in JobFinished
   if (job.failed) Violation(job.id + " fails twice");
   JudgeFailure(job, effect);
   job.failed = true;
@@ -273,7 +302,7 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
     allowed = job.cancelled;
   } else if (says("no executor has taken tasks")) {
     cause = "no executor";
-    allowed = core_.NumUsableExecutors() == 0;
+    allowed = core_->NumUsableExecutors() == 0;
   } else if (says("of at most")) {
     cause = "a task failed too often";
     const uint32_t limit = job.retry ? job.max_attempts : 1;
@@ -296,13 +325,13 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
 }
 
 void Simulation::CheckAtEnd() {
-  if (!core_.IsIdle()) {
+  if (!core_->IsIdle()) {
     Violation(fmt::format("the core is not idle: {} jobs, {} running tasks",
-                          core_.Jobs().size(), core_.NumRunningTasks()));
+                          core_->Jobs().size(), core_->NumRunningTasks()));
   }
   for (const auto& [id, executor] : executors_) {
     if (!executor.alive) continue;
-    if (!core_.HasExecutor(id, executor.incarnation())) {
+    if (!core_->HasExecutor(id, executor.incarnation())) {
       Violation(fmt::format("executor {} is not registered", id));
     }
     for (const std::string& job : executor.HeldJobs()) {

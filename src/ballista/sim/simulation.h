@@ -37,6 +37,9 @@ struct SimulationOptions {
   // Mean time between two faults of executors (crash, cut, drain, leave); 0: none.
   scheduler::Time fault_interval{};
   bool replan = false;
+  // The scheduler keeps its state, and is killed that often on average; 0: never.
+  bool durable = false;
+  scheduler::Time scheduler_crash_interval{};
 };
 
 // What a seed stands for: from calm to stormy, every 50th with 1,000 executors and
@@ -52,6 +55,7 @@ struct SimulationReport {
   uint64_t executors_lost = 0;
   uint64_t tasks_split = 0;    // that shared their partitions with others
   uint64_t tasks_skipped = 0;  // of which no row was needed
+  uint64_t scheduler_crashes = 0;
   uint64_t steps = 0;
   scheduler::Time virtual_time{};
   uint64_t trace = 0;  // digest of every event and effect, for replay

@@ -22,7 +22,11 @@ void Simulation::Boot(SimulatedExecutor* executor) {
 }
 
 void Simulation::Register(SimulatedExecutor* executor) {
-  scheduler::ExecutorRegistered event{executor->Metadata(), {}, executor->HeldJobs()};
+  scheduler::ExecutorRegistered event{executor->Metadata(),
+                                      {},
+                                      executor->HeldJobs(),
+                                      executor->Held(),
+                                      ++executor->registrations};
   for (const auto& [key, task] : executor->running) {
     event.running.push_back(task.definition.id());
   }
@@ -33,9 +37,9 @@ void Simulation::Heartbeat(const std::string& id, uint32_t starts) {
   clock_.After(kHeartbeatInterval, [this, id, starts] {
     SimulatedExecutor& executor = executors_.at(id);
     if (!executor.alive || executor.starts != starts) return;
-    if (executor.Reachable(clock_.now())) {
+    if (executor.Reachable(clock_.now()) && !down_) {
       Deliver(scheduler::ExecutorHeartbeat{id, executor.incarnation()});
-      if (!core_.HasExecutor(id, executor.incarnation())) Register(&executor);
+      if (!core_->HasExecutor(id, executor.incarnation())) Register(&executor);
     }
     Heartbeat(id, starts);
   });
@@ -111,6 +115,11 @@ void Simulation::EndTask(const std::string& executor_id, uint32_t starts,
         reinterpret_cast<const char*>(partition.data()), partition.size() * sizeof(Row));
   }
   executor.kept[id.job_id()][key] = std::move(rows->partitions);
+  if (task.stage->fingerprint() != 0) {
+    control::HeldOutput& held = executor.held[key] = Describe(task);
+    held.set_finished(true);
+    *held.mutable_output() = event.output;
+  }
   Report(executor, std::move(event));
 }
 

@@ -1,6 +1,8 @@
 // The simulated world: the core in its shell, the network, the executors and the clients.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +47,33 @@ class RandomReplanner : public scheduler::Replanner {
   Random random_;
 };
 
+// What the scheduler keeps: as of some moment of its life, for writes come a little
+// later, in order. Only a job's submission is kept before its client knows of it.
+class StateStore {
+ public:
+  struct KeptJob {
+    scheduler::JobSubmitted submitted;
+    std::map<uint32_t, record::StageFormation> formations;
+    uint32_t starts = 1;  // schedulers that have run it
+  };
+
+  void Submit(const scheduler::JobSubmitted& submitted);
+  void Write(std::function<void(std::map<std::string, KeptJob>*)> change) {
+    writes_.push_back(std::move(change));
+  }
+  // The first write has come through.
+  void Keep();
+  // The scheduler ends: what has not come through never will.
+  void Lose() { writes_.clear(); }
+  std::map<std::string, KeptJob>& jobs() { return jobs_; }
+
+ private:
+  std::map<std::string, KeptJob> jobs_;
+  std::deque<std::function<void(std::map<std::string, KeptJob>*)>> writes_;
+};
+
+scheduler::CoreOptions MakeCoreOptions(const SimulationOptions& simulated);
+
 class Simulation {
  public:
   explicit Simulation(const SimulationOptions& options);
@@ -57,6 +86,8 @@ class Simulation {
   void On(scheduler::JobFinished effect);
   void On(scheduler::JobFailed effect);
   void ReadResult(const std::string& job_id);
+  // The job's end is to be kept.
+  void Forget(const std::string& job_id);
   void JudgeFailure(const SimulatedJob& job, const scheduler::JobFailed& failed);
   void CheckAtEnd();
   bool AllJobsOver() const { return jobs_over_ == jobs_.size() && jobs_to_come_ == 0; }
@@ -70,10 +101,18 @@ class Simulation {
   void On(scheduler::RemoveJobs effect);
   void DeliverLaunch(const std::string& executor, const std::string& incarnation,
                      const std::vector<RunningTask>& tasks);
+  void On(scheduler::StageFormed effect);
+  void On(scheduler::GraphReplaced effect);
+  void Write(std::function<void(std::map<std::string, StateStore::KeptJob>*)> change);
   void DeliverRemoval(const std::string& executor, const std::vector<std::string>& jobs);
   // An executor's message, sent again until it gets through or its process has ended.
   void Report(const SimulatedExecutor& from, scheduler::Event event);
   Time NetworkDelay();
+
+  // ---- simulation_recovery.cc: schedulers that end without warning
+  void NextSchedulerCrash();
+  void CrashScheduler();
+  void StartScheduler(const std::vector<std::string>& executors);
 
   // ---- simulation_executors.cc: executors and their faults
   void Boot(SimulatedExecutor* executor);
@@ -91,7 +130,10 @@ class Simulation {
   Random random_;
   VirtualClock clock_;
   RandomReplanner replanner_;
-  scheduler::SchedulerCore core_;
+  std::unique_ptr<scheduler::SchedulerCore> core_;
+  bool down_ = false;              // the scheduler
+  uint32_t scheduler_starts_ = 1;  // messages of an earlier one are lost
+  StateStore store_;
   Time timer_ = scheduler::kNever;
   bool healing_ = false;  // no more faults: everything is to come to its end
   std::map<std::string, SimulatedExecutor> executors_;

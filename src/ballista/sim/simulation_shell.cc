@@ -24,27 +24,29 @@ Time Simulation::NetworkDelay() {
 }
 
 void Simulation::Deliver(Event event) {
+  if (down_) return;
   report_.trace = Mix(report_.trace, event.index() + 1);
-  const size_t slots_before = core_.NumRunningTasks();
-  for (scheduler::Effect& effect : core_.Handle(std::move(event), clock_.now())) {
+  const size_t slots_before = core_->NumRunningTasks();
+  for (scheduler::Effect& effect : core_->Handle(std::move(event), clock_.now())) {
     report_.trace = Mix(report_.trace, effect.index() + 100);
     std::visit([this](auto& e) { On(std::move(e)); }, effect);
   }
-  if (core_.NumRunningTasks() > slots_before + options_.executors * options_.max_slots) {
+  if (core_->NumRunningTasks() > slots_before + options_.executors * options_.max_slots) {
     Violation("more tasks are running than there are slots");
   }
   ArmTimer();
 }
 
 void Simulation::ArmTimer() {
-  const Time deadline = core_.NextDeadline();
+  const Time deadline = core_->NextDeadline();
   if (deadline >= timer_) return;
   timer_ = deadline;
-  clock_.After(std::max(deadline - clock_.now(), Time{0}), [this, deadline] {
-    if (timer_ != deadline) return;
-    timer_ = scheduler::kNever;
-    Deliver(scheduler::Tick{});
-  });
+  clock_.After(std::max(deadline - clock_.now(), Time{0}),
+               [this, deadline, starts = scheduler_starts_] {
+                 if (timer_ != deadline || starts != scheduler_starts_) return;
+                 timer_ = scheduler::kNever;
+                 Deliver(scheduler::Tick{});
+               });
 }
 
 void Simulation::On(scheduler::LaunchTasks effect) {
@@ -77,7 +79,7 @@ void Simulation::On(scheduler::LaunchTasks effect) {
   Time& last = ordered_until_[executor];
   last = arrival = std::max(arrival, last);
   auto send = [this, executor, incarnation, tasks = std::move(tasks), failed, lost,
-               arrives](bool first) {
+               arrives, starts = scheduler_starts_](bool first) {
     const SimulatedExecutor& to = executors_.at(executor);
     const bool through =
         to.Reachable(clock_.now()) && to.incarnation() == incarnation && arrives;
@@ -88,7 +90,9 @@ void Simulation::On(scheduler::LaunchTasks effect) {
         ++job->second.failures[{id.stage_id(), id.task_index()}];
       }
     }
-    clock_.After(kLaunchTimeout, [this, failed] { Deliver(failed); });
+    clock_.After(kLaunchTimeout, [this, failed, starts] {
+      if (starts == scheduler_starts_) Deliver(failed);
+    });
   };
   clock_.After(arrival - clock_.now(), [send] { send(true); });
   if (repeated) {
@@ -132,7 +136,7 @@ void Simulation::DeliverRemoval(const std::string& executor,
   SimulatedExecutor& to = executors_.at(executor);
   // Once the executor is lost the shell stops trying; it says what it holds when it
   // registers again.
-  if (!core_.HasExecutor(executor, "")) return;
+  if (down_ || !core_->HasExecutor(executor, "")) return;
   if (!to.Reachable(clock_.now())) {
     clock_.After(kResendInterval,
                  [this, executor, jobs] { DeliverRemoval(executor, jobs); });
@@ -143,18 +147,26 @@ void Simulation::DeliverRemoval(const std::string& executor,
 
 void Simulation::Report(const SimulatedExecutor& from, Event event) {
   const bool repeated = !healing_ && random_.Chance(options_.message_repeated);
+  const bool registers = std::holds_alternative<scheduler::ExecutorRegistered>(event);
+  const bool of_task = std::holds_alternative<scheduler::TaskFinished>(event) ||
+                       std::holds_alternative<scheduler::TaskFailed>(event);
   for (int copy = 0; copy < (repeated ? 2 : 1); ++copy) {
-    clock_.After(NetworkDelay(), [this, id = from.id, starts = from.starts, event] {
-      const SimulatedExecutor& sender = executors_.at(id);
+    clock_.After(NetworkDelay(), [this, id = from.id, starts = from.starts, event,
+                                  registers, of_task, to = scheduler_starts_] {
+      SimulatedExecutor& sender = executors_.at(id);
       if (sender.starts != starts || !sender.alive) return;
-      if (!sender.Reachable(clock_.now())) {
-        clock_.After(kResendInterval, [this, id, event, starts] {
-          const SimulatedExecutor& again = executors_.at(id);
-          if (again.starts == starts && again.alive) Report(again, event);
-        });
-        return;
-      }
-      Deliver(event);
+      // Statuses are kept until a scheduler that knows the executor has them.
+      const bool taken = sender.Reachable(clock_.now()) && !down_ &&
+                         to == scheduler_starts_ &&
+                         (!of_task || core_->HasExecutor(id, sender.incarnation()));
+      if (taken) return Deliver(event);
+      clock_.After(kResendInterval, [this, id, event, starts, registers] {
+        SimulatedExecutor& again = executors_.at(id);
+        if (again.starts != starts || !again.alive) return;
+        // A registration says what is so by then.
+        if (registers) return Register(&again);
+        Report(again, event);
+      });
     });
   }
 }

@@ -19,11 +19,13 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 
 JobService::JobService(const CoreOptions& options, Replanner* replanner,
                        flight::ClientPool* clients,
-                       std::chrono::milliseconds heartbeat_interval)
+                       std::chrono::milliseconds heartbeat_interval, StateKeeper* keeper)
     : id_(NewId()),
       start_(std::chrono::steady_clock::now()),
       heartbeat_interval_(heartbeat_interval),
       clients_(clients),
+      keeper_(keeper),
+      recovery_wait_(options.recovery_wait),
       core_(options, replanner),
       timer_([this] { RunTimer(); }) {}
 
@@ -68,6 +70,7 @@ void JobService::RunTimer() {
       timer_due_ = Time::zero();
       PostLocked(Tick{});
     }
+    ForgetAwaited();
     auto dead = TakeDeadLinks();
     if (!dead.empty()) {
       lock.unlock();
@@ -82,6 +85,15 @@ void JobService::RunTimer() {
       timer_wake_.wait_until(lock, start_ + timer_due_);
     }
   }
+}
+
+void JobService::ForgetAwaited() {
+  if (Now() < awaited_until_) return;
+  awaited_until_ = kNever;
+  for (const auto& id : awaited_) {
+    if (!core_.HasExecutor(id, "")) keeper_->ForgetExecutor(id);
+  }
+  awaited_.clear();
 }
 
 ExecutorLink* JobService::LinkOf(const std::string& executor_id) {
@@ -99,6 +111,7 @@ std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
       ++it;
       continue;
     }
+    if (keeper_ != nullptr) keeper_->ForgetExecutor(it->first);
     it = incarnations_.erase(it);
   }
   std::set<std::string> alive;
@@ -119,6 +132,14 @@ std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
 void JobService::Apply(Effect effect) {
   std::visit([this](auto&& one) { Apply(std::forward<decltype(one)>(one)); },
              std::move(effect));
+}
+
+void JobService::Apply(StageFormed effect) {
+  if (keeper_ != nullptr) keeper_->KeepFormation(effect.job_id, effect.formation);
+}
+
+void JobService::Apply(GraphReplaced effect) {
+  if (keeper_ != nullptr) keeper_->KeepGraph(effect.job_id, effect.graph);
 }
 
 void JobService::Apply(LaunchTasks effect) {
@@ -165,6 +186,7 @@ void JobService::Apply(JobFailed effect) {
   auto outcome = outcomes_.find(effect.job_id);
   if (outcome == outcomes_.end()) return;
   LOG_DEBUG("scheduler", "job {} failed: {}", effect.job_id, effect.status.ToString());
+  if (keeper_ != nullptr) keeper_->KeepFailure(effect.job_id, effect.status);
   outcome->second.ended = true;
   outcome->second.status = std::move(effect.status);
   outcome->second.progress = std::move(effect.progress);
@@ -199,10 +221,13 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
         });
   }
   incarnations_[executor.id()] = executor.incarnation();
+  if (keeper_ != nullptr) keeper_->KeepExecutor(executor);
   ExecutorRegistered event;
   event.executor = executor;
   event.running.assign(request.running().begin(), request.running().end());
   event.held_jobs.assign(request.held_jobs().begin(), request.held_jobs().end());
+  event.held.assign(request.held().begin(), request.held().end());
+  event.sequence = request.sequence();
   PostLocked(std::move(event));
   response.set_heartbeat_interval_ms(static_cast<uint32_t>(heartbeat_interval_.count()));
   response.set_scheduler_id(id_);
@@ -236,6 +261,11 @@ arrow::Result<control::HeartbeatResponse> JobService::StopExecutor(
 arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
     const control::TaskStatusRequest& request) {
   const std::lock_guard lock(mutex_);
+  if (!core_.HasExecutor(request.executor_id(), request.incarnation())) {
+    control::TaskStatusResponse response;
+    response.set_unknown_executor(true);
+    return response;
+  }
   for (const auto& status : request.statuses()) {
     if (status.has_finished()) {
       const auto& finished = status.finished();
@@ -308,6 +338,48 @@ std::string JobService::Submit(const std::string& session_id, job::JobGraph grap
   return job_id;
 }
 
+arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
+                                                  job::JobGraph graph,
+                                                  const JobOptions& options) {
+  if (keeper_ == nullptr) return Submit(session_id, std::move(graph), options);
+  JobSubmitted event;
+  event.job_id = NewId();
+  event.session_id = session_id;
+  event.graph = std::move(graph);
+  event.options = options;
+  const std::string job_id = event.job_id;
+  ARROW_RETURN_NOT_OK(keeper_->KeepJob(event));
+  {
+    const std::lock_guard lock(mutex_);
+    outcomes_[job_id];
+    PostLocked(std::move(event));
+  }
+  // It runs meanwhile.
+  const auto kept = keeper_->Flush();
+  if (kept.ok()) return job_id;
+  Release(job_id);
+  return kept;
+}
+
+void JobService::Recover(StateKeeper::Recovered recovered) {
+  const std::lock_guard lock(mutex_);
+  awaited_.insert(recovered.executors.begin(), recovered.executors.end());
+  awaited_until_ = Now() + recovery_wait_;
+  for (auto& [job_id, status] : recovered.failed) {
+    Outcome& outcome = outcomes_[job_id];
+    outcome.ended = true;
+    outcome.status = status;
+    outcome.progress.set_job_id(job_id);
+    outcome.progress.set_state(control::JobProgressResponse::FAILED);
+    outcome.progress.set_error(status.message());
+  }
+  for (auto& job : recovered.jobs) {
+    LOG_INFO("scheduler", "Going on with job {}", job.job.job_id);
+    outcomes_[job.job.job_id];
+    PostLocked(std::move(job));
+  }
+}
+
 arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
                                             const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
@@ -336,6 +408,7 @@ arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
 void JobService::Release(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
   outcomes_.erase(job_id);
+  if (keeper_ != nullptr) keeper_->ForgetJob(job_id);
   PostLocked(JobReleased{job_id});
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,14 +20,17 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/scheduler/core.h"
 #include "ballista/scheduler/service/executor_link.h"
+#include "ballista/scheduler/service/state_keeper.h"
 
 namespace ballista::scheduler {
 
-// Thread-safe.
+// Thread-safe. With a keeper (null: nothing is kept) jobs can be gone on with by another
+// process; it must outlive this.
 class JobService {
  public:
   JobService(const CoreOptions& options, Replanner* replanner,
-             flight::ClientPool* clients, std::chrono::milliseconds heartbeat_interval);
+             flight::ClientPool* clients, std::chrono::milliseconds heartbeat_interval,
+             StateKeeper* keeper = nullptr);
   ~JobService();
 
   // ---- executors
@@ -41,9 +45,16 @@ class JobService {
   std::vector<control::ExecutorMetadata> Executors() const;
 
   // ---- jobs
+  // Goes on with the jobs of a scheduler that has ended. Before executors register.
+  void Recover(StateKeeper::Recovered recovered);
+
   // Starts a job and gives its id.
   std::string Submit(const std::string& session_id, job::JobGraph graph,
                      const JobOptions& options);
+  // The same for a job that outlives the process, where there is a keeper: it is durable
+  // on return. Errors: the backend did not take it in time; the job does not run then.
+  arrow::Result<std::string> SubmitKept(const std::string& session_id,
+                                        job::JobGraph graph, const JobOptions& options);
 
   // Waits for the end of the job. `abandoned` is asked now and then; once it says true
   // the wait ends with Cancelled (the job goes on). Errors: the job's own, or Invalid for
@@ -80,6 +91,8 @@ class JobService {
   void Post(Event event);
   void PostLocked(Event event);
   void Apply(Effect effect);
+  void Apply(StageFormed effect);
+  void Apply(GraphReplaced effect);
   void Apply(LaunchTasks effect);
   void Apply(CancelTasks effect);
   void Apply(JobFinished effect);
@@ -93,11 +106,15 @@ class JobService {
   // lock.
   std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
   void RunTimer();
+  // Those that have not come are kept no longer.
+  void ForgetAwaited();
 
   const std::string id_;
   const std::chrono::steady_clock::time_point start_;
   const std::chrono::milliseconds heartbeat_interval_;
   flight::ClientPool* const clients_;
+  StateKeeper* const keeper_;
+  const Time recovery_wait_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job ended, or an executor came
@@ -106,6 +123,9 @@ class JobService {
   std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
   std::map<std::string, std::string> incarnations_;             // by executor id
   std::map<std::string, Outcome> outcomes_;                     // by job id
+  // Executors of the scheduler before this one, that may still come.
+  std::set<std::string> awaited_;
+  Time awaited_until_ = kNever;
   Time timer_due_ = kNever;  // when the timer wakes by itself
   bool stopping_ = false;
   std::thread timer_;

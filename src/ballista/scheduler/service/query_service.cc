@@ -85,7 +85,7 @@ arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
 
 arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
                                                const plan::Plan& plan,
-                                               bool collect_metrics) {
+                                               bool collect_metrics, bool kept) {
   ARROW_ASSIGN_OR_RAISE(auto graph, Plan(session, plan));
   if (collect_metrics) {
     auto* setting = graph.add_settings();
@@ -108,6 +108,7 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   if (single == 0) options.min_task_bytes = 0;
+  if (kept) return jobs_->SubmitKept(session->id(), std::move(graph), options);
   return jobs_->Submit(session->id(), std::move(graph), options);
 }
 
@@ -159,7 +160,7 @@ arrow::Result<QueryHandle> QueryService::Execute(
   QueryHandle handle;
   handle.schema = statement.schema;
   handle.is_query = statement.is_query;
-  ARROW_ASSIGN_OR_RAISE(handle.id, Start(session, statement.plan, false));
+  ARROW_ASSIGN_OR_RAISE(handle.id, Start(session, statement.plan, false, /*kept=*/true));
   return handle;
 }
 

@@ -64,8 +64,10 @@ class QueryService {
 
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
   arrow::Result<QueryHandle> KeepRows(std::shared_ptr<arrow::Table> rows, bool is_query);
+  // `kept`: a client gets a handle to it, which is to be good for the next scheduler,
+  // too.
   arrow::Result<std::string> Start(sql::SqlSession* session, const plan::Plan& plan,
-                                   bool collect_metrics);
+                                   bool collect_metrics, bool kept = false);
   arrow::Result<std::shared_ptr<arrow::Table>> RunToTable(
       sql::SqlSession* session, const plan::Plan& plan,
       const std::function<bool()>& abandoned);

@@ -1,5 +1,6 @@
 #include "ballista/scheduler/service/scheduler_process.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -10,6 +11,8 @@
 #include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/scheduler/service/open_state.h"
+#include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
 #include "ballista/sql/session.h"
@@ -34,10 +37,12 @@ arrow::Result<security::ProcessSecurity> LoadSecurity(
 
 struct SchedulerProcess::Parts {
   Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine,
-        const security::ProcessSecurity& security)
+        const security::ProcessSecurity& security, std::unique_ptr<StateKeeper> opened)
       : sql(std::move(engine)),
         clients({security.tls, security.cluster_token}),
-        jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval),
+        keeper(std::move(opened)),
+        jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval,
+             keeper.get()),
         queries(&jobs, &clients),
         sessions(sql.get(), kMaxSessions, kSessionIdleLimit),
         service(&jobs, &queries, &sessions) {}
@@ -46,12 +51,18 @@ struct SchedulerProcess::Parts {
     CoreOptions options;
     options.executor_timeout = std::chrono::duration_cast<Time>(config.executor_timeout);
     options.executor_wait = std::chrono::duration_cast<Time>(config.executor_wait);
+    options.durable =
+        config.config_backend != config::SchedulerConfig::ConfigBackend::kMemory;
+    // Executors find out by a heartbeat that there is a new scheduler.
+    options.recovery_wait =
+        std::max(options.recovery_wait, 3 * Time(config.heartbeat_interval));
     return options;
   }
 
   std::unique_ptr<sql::SqlEngine> sql;
   flight::ClientPool clients;
   AdaptiveReplanner replanner;
+  std::unique_ptr<StateKeeper> keeper;  // null: nothing is kept
   JobService jobs;
   QueryService queries;
   SessionRegistry sessions;
@@ -76,7 +87,13 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   options.guard = *guard;
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
-  auto parts = std::make_unique<Parts>(config, std::move(engine), security);
+  ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
+  auto parts =
+      std::make_unique<Parts>(config, std::move(engine), security, std::move(keeper));
+  if (parts->keeper != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(auto recovered, parts->keeper->Load());
+    parts->jobs.Recover(std::move(recovered));
+  }
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,
                                            {security.tls, security.authenticator});
   if (!started.ok()) return refuse("port", started.message());

@@ -16,11 +16,13 @@ int main(int argc, char** argv) {
   for (uint64_t s = seed; s < seed + seeds; ++s) {
     const auto report = ballista::sim::Simulate(ballista::sim::OptionsForSeed(s));
     fmt::print(
-        "seed {}: {} jobs finished, {} failed, {} tasks, {} executors lost, {:.0f} s of "
+        "seed {}: {} jobs finished, {} failed, {} tasks, {} executors lost, "
+        "{} scheduler crashes, {:.0f} s of "
         "virtual time, {} steps, trace {:016x}\n",
         s, report.jobs_finished, report.jobs_failed, report.tasks_launched,
-        report.executors_lost, static_cast<double>(report.virtual_time.count()) / 1e6,
-        report.steps, report.trace);
+        report.executors_lost, report.scheduler_crashes,
+        static_cast<double>(report.virtual_time.count()) / 1e6, report.steps,
+        report.trace);
     for (const auto& [reason, jobs] : report.failures) {
       fmt::print("  {} failed: {}\n", jobs, reason);
     }

@@ -1,0 +1,103 @@
+// Schedulers that end without warning, what they have kept, and how the next one goes on.
+#include <fmt/format.h>
+
+#include "ballista/sim/simulation_internal.h"
+
+namespace ballista::sim {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+// As docs/state.md has it: attempts of another scheduler begin above all before.
+constexpr uint32_t kAttemptsOfOne = 1 << 16;
+constexpr uint64_t kMaxCrashes = 30;
+}  // namespace
+
+void StateStore::Submit(const scheduler::JobSubmitted& submitted) {
+  jobs_[submitted.job_id].submitted = submitted;
+}
+
+void StateStore::Keep() {
+  if (writes_.empty()) return;
+  writes_.front()(&jobs_);
+  writes_.pop_front();
+}
+
+void Simulation::Write(
+    std::function<void(std::map<std::string, StateStore::KeptJob>*)> change) {
+  if (!options_.durable) return;
+  store_.Write(std::move(change));
+  clock_.After(random_.Delay(milliseconds(1), milliseconds(200)),
+               [this, starts = scheduler_starts_] {
+                 if (starts == scheduler_starts_) store_.Keep();
+               });
+}
+
+void Simulation::On(scheduler::StageFormed effect) {
+  Write([effect = std::move(effect)](auto* jobs) {
+    const auto job = jobs->find(effect.job_id);
+    if (job == jobs->end()) return;
+    job->second.formations[effect.formation.stage_id()] = effect.formation;
+  });
+}
+
+void Simulation::On(scheduler::GraphReplaced effect) {
+  Write([effect = std::move(effect)](auto* jobs) {
+    const auto job = jobs->find(effect.job_id);
+    if (job != jobs->end()) job->second.submitted.graph = effect.graph;
+  });
+}
+
+void Simulation::NextSchedulerCrash() {
+  if (options_.scheduler_crash_interval == Time{} || healing_) return;
+  // One that is killed for ever before it has recovered gets nothing done.
+  if (report_.scheduler_crashes >= kMaxCrashes) return;
+  const Time interval = options_.scheduler_crash_interval;
+  clock_.After(random_.Delay(interval / 4, interval * 4), [this] {
+    if (healing_) return;
+    NextSchedulerCrash();
+    if (!down_) CrashScheduler();
+  });
+}
+
+void Simulation::CrashScheduler() {
+  ++report_.scheduler_crashes;
+  std::vector<std::string> executors;
+  for (const control::ExecutorMetadata& executor : core_->Executors()) {
+    executors.push_back(executor.id());
+  }
+  down_ = true;
+  ++scheduler_starts_;
+  timer_ = scheduler::kNever;
+  store_.Lose();
+  for (auto& [id, job] : jobs_) {
+    if (job.over) continue;
+    // The client comes back for the result with its handle.
+    job.finished = false;
+    job.result.reset();
+    if (store_.jobs().contains(id)) continue;
+    job.failed = job.over = true;
+    ++jobs_over_;
+    ++report_.jobs_failed;
+    ++report_.failures["its scheduler ended"];
+  }
+  clock_.After(random_.Delay(milliseconds(100), seconds(20)),
+               [this, executors] { StartScheduler(executors); });
+}
+
+void Simulation::StartScheduler(const std::vector<std::string>& executors) {
+  core_ = std::make_unique<scheduler::SchedulerCore>(
+      MakeCoreOptions(options_), options_.replan ? &replanner_ : nullptr);
+  down_ = false;
+  for (auto& [id, kept] : store_.jobs()) {
+    scheduler::JobRecovered recovered{kept.submitted, {}, kAttemptsOfOne * kept.starts++};
+    for (const auto& [stage, formation] : kept.formations) {
+      recovered.formations.push_back(formation);
+    }
+    recovered.expected_executors = executors;
+    Deliver(std::move(recovered));
+  }
+}
+
+}  // namespace ballista::sim

@@ -85,11 +85,13 @@ struct JobState {
   Time submitted;
   Time ended = kNever;
   Time last_read{};
+  bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
   bool launched_any = false;
   bool finished = false;      // the result can be read
   bool data_removed = false;  // no executor keeps anything of it
   uint32_t running = 0;
   FairQueue::Entry fair;
+  FairQueue::Entry admission;
   std::vector<StageState> stages;
   std::set<uint32_t> launchable;
   std::vector<ExecutorIndex> executors;  // that may keep data of it

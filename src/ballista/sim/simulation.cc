@@ -22,8 +22,9 @@ constexpr Time kSettling = seconds(180);
 constexpr uint32_t kMaxFetchFailures = 12;
 constexpr uint32_t kMaxExecutorLosses = 12;
 
-CoreOptions MakeCoreOptions() {
+CoreOptions MakeCoreOptions(const SimulationOptions& simulated) {
   CoreOptions options;
+  options.max_running_jobs = simulated.max_running_jobs;
   options.executor_timeout = seconds(20);
   options.executor_wait = seconds(60);
   options.max_fetch_failures = kMaxFetchFailures;
@@ -41,6 +42,7 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   options.max_slots = random.Between(1, 4);
   options.jobs = random.Between(1, 25);
   options.replan = random.Chance(0.3);
+  options.max_running_jobs = seed % 3 == 0 ? 1 + seed / 3 % 5 : 0;
   if (seed % 50 == 0) {
     options.executors = 1000;
     options.max_slots = 4;
@@ -83,7 +85,7 @@ Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
       random_(options.seed),
       replanner_(Mix(options.seed, 1)),
-      core_(MakeCoreOptions(), options.replan ? &replanner_ : nullptr) {}
+      core_(MakeCoreOptions(options), options.replan ? &replanner_ : nullptr) {}
 
 SimulationReport Simulate(const SimulationOptions& options) {
   return Simulation(options).Run();
@@ -266,6 +268,9 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   } else if (says("part of the result is gone")) {
     cause = "the result was lost";
     allowed = job.finished && report_.executors_lost > 0;
+  } else if (says("was interrupted")) {
+    cause = "an executor left where nothing is run twice";
+    allowed = !job.retry && report_.executors_lost > 0;
   } else if (says("was running when")) {
     cause = "executors were lost too often";
     allowed = report_.executors_lost > (job.retry ? kMaxExecutorLosses : 0);

@@ -37,6 +37,9 @@ struct SimulationOptions {
   // Mean time between two faults of executors (crash, cut, drain, leave); 0: none.
   scheduler::Time fault_interval{};
   bool replan = false;
+  // The only faults are executors that leave in order, as soon as they may.
+  bool only_drains = false;
+  size_t max_running_jobs = 0;  // 0: no limit
 };
 
 // What a seed stands for: from calm to stormy, every 50th with 1,000 executors and
@@ -49,6 +52,8 @@ struct SimulationReport {
   uint32_t jobs_failed = 0;
   std::map<std::string, uint32_t> failures;  // jobs that failed, by cause
   uint64_t tasks_launched = 0;
+  uint64_t tasks_repeated = 0;  // launched as another attempt than their first
+  uint64_t drained = 0;         // executors that left because nothing of them was needed
   uint64_t executors_lost = 0;
   uint64_t steps = 0;
   scheduler::Time virtual_time{};

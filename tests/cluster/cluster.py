@@ -172,7 +172,7 @@ class Cluster:
         if kind is not None and kind is not KeyboardInterrupt:
             self.report(sys.stderr)
         try:
-            if kind is None and self.leak_check:
+            if kind is None and self.leak_check and not self.secured():
                 self.check_no_leaks()
         except BaseException:
             self.report(sys.stderr)
@@ -287,6 +287,11 @@ class Cluster:
                 raise
 
     # ---- leaks
+
+    def secured(self) -> bool:
+        """Whether callers need certificates or credentials, which the leak check has not."""
+        options = ("--tls-cert", "--cluster-token-file", "--auth-file")
+        return any(option in process.command for process in self.processes() for option in options)
 
     @staticmethod
     def status(process: Process) -> dict:

@@ -20,8 +20,8 @@ from cluster import Cluster  # noqa: E402
 DISTRIBUTED = ("SET ballista.single_task_threshold = 0", "SET ballista.broadcast_threshold = 0")
 # Each runs for minutes where nobody stops it.
 QUERIES = {
-    "scan": "SELECT sum(length(regexp_replace(repeat(s, 2000), '[a-m]', 'xy', 'g'))) FROM t",
-    "join": "SELECT count(*) FROM t a JOIN t b ON a.k % 100 = b.k % 100 WHERE a.v * b.v % 7 = 3",
+    "scan": "SELECT sum(length(regexp_replace(repeat(s, 300), '[a-m]', 'xy', 'g'))) FROM t",
+    "join": "SELECT count(*) FROM t a JOIN t b ON a.k % 10 = b.k % 10 WHERE a.v * b.v % 7 = 3",
     "sort": "SELECT * FROM (SELECT md5(s || r) AS m, v FROM t, range(200) u(r)) ORDER BY m, v",
     "aggregation": "SELECT count(*) FROM (SELECT DISTINCT k, v * 1000 + r FROM t, range(1000) u(r))",
     "shuffle": "SELECT count(*) FROM (SELECT k, v + r AS w FROM t, range(200) u(r)) a JOIN t b ON a.w = b.v * 3",

@@ -154,6 +154,8 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
   ARROW_ASSIGN_OR_RAISE(const auto handle, queries_->Execute(session.get(), sql, {}, [&] {
     return context.is_cancelled();
   }));
+  // Nobody will come for the result.
+  if (context.is_cancelled()) queries_->Cancel(handle.id);
   sqlp::TicketStatementQuery ticket;
   ticket.set_statement_handle(handle.id);
   return MakeInfo(*handle.schema, request, Pack(ticket), handle.rows, handle.id);

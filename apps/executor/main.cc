@@ -76,7 +76,14 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   }
   ARROW_ASSIGN_OR_RAISE(auto executor, std::move(started));
   signals.Wait();
+  signals.ExitAtNext();
   LOG_INFO("executor", "Stopping");
+  if (scheduler != nullptr) {
+    // This process is the whole cluster.
+    scheduler->Drain(config.drain_timeout);
+  } else {
+    executor->Drain(config.drain_timeout);
+  }
   executor->Stop();
   if (scheduler != nullptr) scheduler->Stop();
   return arrow::Status::OK();

@@ -27,7 +27,9 @@ arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
             return parsed.settings.Refuse(option, reason);
           }));
   signals.Wait();
+  signals.ExitAtNext();
   LOG_INFO("scheduler", "Stopping");
+  scheduler->Drain(parsed.config.drain_timeout);
   scheduler->Stop();
   return arrow::Status::OK();
 }

@@ -5,11 +5,13 @@
             table = cluster.sql("SELECT 1", connection)
 
 Every wait has a deadline. Processes are stopped by their own process id. When the block is left by an
-exception the tail of every log is printed to stderr.
+exception the tail of every log is printed to stderr; when it is left without one, nothing of any job may be left in
+memory, on disk or in the scheduler (`Cluster.leaks`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -25,6 +27,7 @@ import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi
 import adbc_driver_manager
 import pyarrow
+import pyarrow.flight
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REGISTERED = "Received register_executor request"
@@ -33,6 +36,10 @@ LISTENING = "listening on"
 
 class ClusterError(RuntimeError):
     """A process did not start, ended early, or did not answer before its deadline."""
+
+
+class LeakError(RuntimeError):
+    """Something of a job is left after its end."""
 
 
 class StatementTimeout(RuntimeError):
@@ -62,6 +69,7 @@ class Process:
         self.name = name
         self.command = command
         self.log = log
+        self.port = int(command[command.index("--port") + 1]) if "--port" in command else 0
         with open(log, "wb") as output:
             self.child = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env
@@ -131,7 +139,9 @@ class Cluster:
         folder: str | os.PathLike | None = None,
         start_timeout: float = 60.0,
         env: dict[str, str] | None = None,
+        leak_check: bool = True,
     ):
+        self.leak_check = leak_check
         self.executor_count = executors
         self.threads = threads
         self.memory_limit = memory_limit
@@ -161,7 +171,14 @@ class Cluster:
     def __exit__(self, kind, error, trace) -> None:
         if kind is not None and kind is not KeyboardInterrupt:
             self.report(sys.stderr)
-        self.stop()
+        try:
+            if kind is None and self.leak_check and not self.secured():
+                self.check_no_leaks()
+        except BaseException:
+            self.report(sys.stderr)
+            raise
+        finally:
+            self.stop()
 
     def start(self) -> None:
         ports = free_ports(1 + self.executor_count)
@@ -268,6 +285,56 @@ class Cluster:
                 if error.status_code == adbc_driver_manager.AdbcStatusCode.TIMEOUT:
                     raise StatementTimeout(f"{error}\n{self.where()}") from error
                 raise
+
+    # ---- leaks
+
+    def secured(self) -> bool:
+        """Whether callers need certificates or credentials, which the leak check has not."""
+        options = ("--tls-cert", "--cluster-token-file", "--auth-file")
+        return any(option in process.command for process in self.processes() for option in options)
+
+    @staticmethod
+    def status(process: Process) -> dict:
+        """What the process keeps of jobs, by its own word."""
+        with pyarrow.flight.connect(f"grpc://127.0.0.1:{process.port}") as client:
+            options = pyarrow.flight.FlightCallOptions(timeout=5)
+            [result] = client.do_action(("status", b""), options)
+            return json.loads(result.body.to_pybytes())
+
+    def leaks(self) -> list[str]:
+        """What is left of jobs in the processes that live, and in their work folders."""
+        found = []
+        for process in self.processes():
+            if not process.running():
+                continue
+            status = self.status(process)
+            for name, value in status.items():
+                if value and name not in ("executor_id", "executors"):
+                    found.append(f"{process.name}: {name} = {value}")
+        for executor in self.executors:
+            if executor.running():
+                folder = pathlib.Path(executor.command[executor.command.index("--work-dir") + 1])
+                found += [f"{executor.name}: {path}" for path in folder.rglob("*") if self.of_a_job(path)]
+        return found
+
+    @staticmethod
+    def of_a_job(path: pathlib.Path) -> bool:
+        try:
+            return path.is_file() and path.stat().st_size > 0 and path.suffix != ".lock"
+        except OSError:  # removed meanwhile
+            return False
+
+    def time_until_clean(self, limit: float = 10.0) -> float:
+        """Seconds until nothing is left of any job. Errors: LeakError after `limit`."""
+        start = time.monotonic()
+        while found := self.leaks():
+            if time.monotonic() - start > limit:
+                raise LeakError(f"after {limit:g} s there is left:\n  " + "\n  ".join(found))
+            time.sleep(0.02)
+        return time.monotonic() - start
+
+    def check_no_leaks(self) -> None:
+        self.time_until_clean()
 
     def processes(self) -> list[Process]:
         return [*([self.scheduler] if self.scheduler else []), *self.executors]

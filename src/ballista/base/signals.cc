@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <thread>
 
 namespace ballista {
 namespace {
@@ -29,11 +31,22 @@ arrow::Result<StopSignals> StopSignals::Catch() {
   return StopSignals();
 }
 
-void StopSignals::Wait() {
+int StopSignals::WaitForNumber() {
   const sigset_t set = Signals();
   int signal = 0;
   while (sigwait(&set, &signal) == EINTR) {
   }
+  return signal;
+}
+
+void StopSignals::Wait() {
+  (void)WaitForNumber();
+}
+
+void StopSignals::ExitAtNext() {
+  std::thread([signals = *this]() mutable {
+    std::_Exit(128 + signals.WaitForNumber());
+  }).detach();
 }
 
 }  // namespace ballista

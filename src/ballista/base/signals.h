@@ -14,8 +14,13 @@ class StopSignals {
   // Returns when one of them has arrived.
   void Wait();
 
+  // From now on the next one ends the process at once, with the code that a shell gives
+  // for it (128 and its number): whoever asks twice does not want to wait.
+  void ExitAtNext();
+
  private:
   StopSignals() = default;
+  int WaitForNumber();
 };
 
 }  // namespace ballista

@@ -1,6 +1,10 @@
 #include "ballista/executor/executor_process.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <utility>
 
 #include "ballista/base/ids.h"
@@ -22,6 +26,9 @@ namespace {
 
 // Bytes fetched from other executors and not consumed yet, by all tasks together.
 constexpr int64_t kFetchBudget = int64_t{64} << 20;
+
+constexpr auto kDrainPoll = std::chrono::milliseconds(50);
+constexpr auto kHandBackBefore = std::chrono::milliseconds(3000);
 
 arrow::Compression::type CompressionOf(const config::ExecutorConfig& config) {
   switch (config.shuffle_compression) {
@@ -58,10 +65,13 @@ struct ExecutorProcess::Parts {
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
-        link(
-            config.scheduler_host, static_cast<int>(config.scheduler_port), self,
-            clients.get(), [this] { return runner.Running(); },
-            [this] { return store->Jobs(); }, [this] { return runner.Held(); }),
+        link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
+             clients.get(),
+             {.running_tasks = [this] { return runner.Running(); },
+              .held_jobs = [this] { return store->Jobs(); },
+              .held = [this] { return runner.Held(); },
+              // As if the process had got the signal that asks for it.
+              .drain = [] { kill(getpid(), SIGTERM); }}),
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},
@@ -70,7 +80,7 @@ struct ExecutorProcess::Parts {
               return OpenInputs(stage, task);
             },
             [this](control::TaskStatus status) { link.Report(std::move(status)); }),
-        service(&runner, store.get(), self.incarnation()) {
+        service(self, &runner, store.get(), [this] { return fetch.budget->used(); }) {
     fetch.executor_id = self.id();
     fetch.store = store.get();
     fetch.clients = clients;
@@ -141,6 +151,28 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
 
 int ExecutorProcess::port() const {
   return parts_->service.port();
+}
+
+void ExecutorProcess::Drain(std::chrono::milliseconds limit) {
+  const auto start = std::chrono::steady_clock::now();
+  // What is handed back needs time to be taken up, and outputs to be read.
+  const auto hand_back = start + limit - std::min(limit / 5, kHandBackBefore);
+  LOG_INFO("executor", "Draining, at most for {} ms: {} tasks run", limit.count(),
+           parts_->runner.Running().size());
+  parts_->link.StartDraining();
+  const auto nothing_left = [this] {
+    return parts_->runner.Running().empty() && parts_->store->Jobs().empty();
+  };
+  bool handed_back = false;
+  while (std::chrono::steady_clock::now() < start + limit) {
+    if (parts_->link.WaitUntilItMayLeave(kDrainPoll, nothing_left)) return;
+    if (!handed_back && std::chrono::steady_clock::now() >= hand_back) {
+      handed_back = true;
+      const size_t tasks = parts_->runner.HandBack();
+      if (tasks > 0) LOG_INFO("executor", "{} tasks are handed back", tasks);
+    }
+  }
+  LOG_WARN("executor", "Leaves with outputs that may still be needed");
 }
 
 void ExecutorProcess::Stop() {

@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -24,6 +25,9 @@ class ExecutorProcess {
   ~ExecutorProcess();
 
   int port() const;
+  // Takes no more tasks, finishes those that it has, and serves its outputs until nobody
+  // needs them; at most for `limit`, shortly before whose end it hands its tasks back.
+  void Drain(std::chrono::milliseconds limit);
   // Leaves the cluster, cancels its tasks, answers no more calls. Idempotent.
   void Stop();
 

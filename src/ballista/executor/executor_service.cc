@@ -1,5 +1,6 @@
 #include "ballista/executor/executor_service.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -10,9 +11,13 @@ namespace ballista::executor {
 
 namespace fl = arrow::flight;
 
-ExecutorService::ExecutorService(TaskRunner* runner, shuffle::ShuffleStore* store,
-                                 std::string incarnation)
-    : runner_(runner), store_(store), incarnation_(std::move(incarnation)) {
+ExecutorService::ExecutorService(control::ExecutorMetadata self, TaskRunner* runner,
+                                 shuffle::ShuffleStore* store,
+                                 std::function<int64_t()> fetched_bytes)
+    : self_(std::move(self)),
+      runner_(runner),
+      store_(store),
+      fetched_bytes_(std::move(fetched_bytes)) {
   using control::LaunchTasksResponse;
   router_.Add<control::LaunchTasksRequest, LaunchTasksResponse>(
       "launch_tasks", [this](const auto& request) { return Launch(request); });
@@ -26,11 +31,34 @@ ExecutorService::ExecutorService(TaskRunner* runner, shuffle::ShuffleStore* stor
         for (const auto& job_id : request.job_ids()) runner_->RemoveJob(job_id);
         return LaunchTasksResponse();
       });
+  router_.AddRaw(
+      "status", "What this executor keeps of jobs, as JSON.",
+      [this](const fl::ServerCallContext&,
+             std::string_view) -> arrow::Result<std::string> { return Status(); });
+}
+
+std::string ExecutorService::Status() const {
+  auto tasks = nlohmann::json::array();
+  for (const auto& id : runner_->Running()) {
+    tasks.push_back({{"job_id", id.job_id()},
+                     {"stage", id.stage_id()},
+                     {"task", id.task_index()},
+                     {"attempt", id.attempt()}});
+  }
+  const auto usage = store_->Usage();
+  return nlohmann::json{{"executor_id", self_.id()},
+                        {"tasks", std::move(tasks)},
+                        {"jobs", store_->Jobs()},
+                        {"outputs", usage.outputs},
+                        {"output_memory_bytes", usage.memory_bytes},
+                        {"output_disk_bytes", usage.disk_bytes},
+                        {"fetched_bytes", fetched_bytes_()}}
+      .dump();
 }
 
 arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
     const control::LaunchTasksRequest& request) {
-  if (request.executor_incarnation() != incarnation_) {
+  if (request.executor_incarnation() != self_.incarnation()) {
     return arrow::Status::Invalid(
         "these tasks are for an earlier process at this address, which is gone");
   }

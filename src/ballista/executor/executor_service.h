@@ -4,6 +4,8 @@
 
 #include <arrow/flight/server.h>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,9 +18,10 @@ namespace ballista::executor {
 // Thread-safe, as Flight calls it. Borrows what it serves.
 class ExecutorService : public arrow::flight::FlightServerBase {
  public:
-  // `incarnation`: of this process; a launch that was meant for another one is refused.
-  ExecutorService(TaskRunner* runner, shuffle::ShuffleStore* store,
-                  std::string incarnation);
+  // A launch that was meant for another process than `self` is refused.
+  // `fetched_bytes`: of inputs, fetched and not consumed yet.
+  ExecutorService(control::ExecutorMetadata self, TaskRunner* runner,
+                  shuffle::ShuffleStore* store, std::function<int64_t()> fetched_bytes);
 
   arrow::Status DoGet(const arrow::flight::ServerCallContext& context,
                       const arrow::flight::Ticket& request,
@@ -32,10 +35,13 @@ class ExecutorService : public arrow::flight::FlightServerBase {
  private:
   arrow::Result<control::LaunchTasksResponse> Launch(
       const control::LaunchTasksRequest& request);
+  // What is kept of jobs at the moment, as JSON.
+  std::string Status() const;
 
+  const control::ExecutorMetadata self_;
   TaskRunner* const runner_;
   shuffle::ShuffleStore* const store_;
-  const std::string incarnation_;
+  const std::function<int64_t()> fetched_bytes_;
   flight::ActionRouter router_;
 };
 

@@ -13,6 +13,8 @@ namespace ballista::executor {
 namespace {
 
 constexpr auto kCallTimeout = std::chrono::seconds(10);
+// Between heartbeats while the executor waits for leave to go.
+constexpr auto kDrainingInterval = std::chrono::milliseconds(100);
 constexpr auto kFirstBackoff = std::chrono::milliseconds(100);
 constexpr auto kMaxBackoff = std::chrono::milliseconds(5000);
 // Statuses in one call; a bound on its size together with the limit on inline results.
@@ -21,17 +23,12 @@ constexpr size_t kMaxBatch = 64;
 }  // namespace
 
 SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
-                             flight::ClientPool* clients,
-                             std::function<std::vector<job::TaskId>()> running_tasks,
-                             std::function<std::vector<std::string>()> held_jobs,
-                             std::function<std::vector<control::HeldOutput>()> held)
+                             flight::ClientPool* clients, Holdings holdings)
     : host_(std::move(host)),
       port_(port),
       self_(std::move(self)),
       clients_(clients),
-      running_tasks_(std::move(running_tasks)),
-      held_jobs_(std::move(held_jobs)),
-      held_(std::move(held)) {}
+      holdings_(std::move(holdings)) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -76,14 +73,15 @@ arrow::Status SchedulerLink::Register() {
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
   request.set_sequence(++registrations_);
+  // First what it keeps: a task that ends in between is then among those that run.
   std::set<std::string> held;
-  for (auto& job : held_jobs_()) held.insert(std::move(job));
-  for (auto& task : running_tasks_()) {
+  for (auto& job : holdings_.held_jobs()) held.insert(std::move(job));
+  for (auto& task : holdings_.running_tasks()) {
     held.insert(task.job_id());
     *request.add_running() = std::move(task);
   }
   for (const auto& job : held) request.add_held_jobs(job);
-  for (auto& output : held_()) *request.add_held() = std::move(output);
+  for (auto& output : holdings_.held()) *request.add_held() = std::move(output);
   ARROW_ASSIGN_OR_RAISE(
       const auto response,
       flight::CallPeer<control::RegisterExecutorResponse>(
@@ -104,6 +102,11 @@ arrow::Status SchedulerLink::Register() {
 void SchedulerLink::RegisterWithBackoff() {
   auto backoff = kFirstBackoff;
   while (true) {
+    {
+      // Whoever leaves need not come in first.
+      const std::lock_guard lock(mutex_);
+      if (draining_ && !registered_) return;
+    }
     const auto status = Register();
     if (status.ok()) return;
     LOG_WARN(
@@ -121,17 +124,69 @@ arrow::Result<bool> SchedulerLink::Beat() {
   request.set_wire_version(kWireVersion);
   request.set_executor_id(self_.id());
   request.set_incarnation(self_.incarnation());
-  request.set_running_tasks(static_cast<uint32_t>(running_tasks_().size()));
-  ARROW_ASSIGN_OR_RAISE(const auto response,
-                        flight::CallPeer<control::HeartbeatResponse>(
-                            clients_, host_, port_, "heartbeat", request, kCallTimeout));
-  return !response.unknown_executor();
+  request.set_running_tasks(static_cast<uint32_t>(holdings_.running_tasks().size()));
+  bool all_delivered = false;
+  {
+    const std::lock_guard lock(mutex_);
+    request.set_draining(draining_);
+    all_delivered = reports_.empty() && !reporting_;
+  }
+  const auto response = flight::CallPeer<control::HeartbeatResponse>(
+      clients_, host_, port_, "heartbeat", request, kCallTimeout);
+  bool ask_to_drain = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!response.ok()) {
+      may_leave_ = Leave::kUnanswered;
+    } else {
+      may_leave_ = request.draining() && all_delivered && response->may_leave()
+                       ? Leave::kYes
+                       : Leave::kNo;
+      ask_to_drain = response->drain() && !std::exchange(drain_asked_, true);
+    }
+  }
+  wake_.notify_all();
+  if (ask_to_drain) holdings_.drain();
+  ARROW_RETURN_NOT_OK(response.status());
+  return !response->unknown_executor();
+}
+
+void SchedulerLink::StartDraining() {
+  {
+    const std::lock_guard lock(mutex_);
+    draining_ = drain_asked_ = true;
+    may_leave_ = Leave::kNo;
+  }
+  wake_.notify_all();
+}
+
+bool SchedulerLink::WaitUntilItMayLeave(std::chrono::milliseconds time,
+                                        const std::function<bool()>& nothing_left) {
+  bool unanswered = false;
+  {
+    std::unique_lock lock(mutex_);
+    if (!registered_) may_leave_ = Leave::kUnanswered;
+    if (wake_.wait_for(lock, time, [this] { return may_leave_ == Leave::kYes; })) {
+      return true;
+    }
+    unanswered = may_leave_ == Leave::kUnanswered;
+  }
+  return unanswered && nothing_left();
+}
+
+bool SchedulerLink::SleepUntilNextBeat() {
+  std::unique_lock lock(mutex_);
+  const auto woken = [this, was_draining = draining_] {
+    return stopping_ || draining_ != was_draining;
+  };
+  wake_.wait_for(lock, draining_ ? kDrainingInterval : heartbeat_interval_, woken);
+  return !stopping_;
 }
 
 void SchedulerLink::RunHeartbeats() {
   RegisterWithBackoff();
   bool cut_off = false;
-  while (SleepFor(heartbeat_interval_)) {
+  while (SleepUntilNextBeat()) {
     const auto known = Beat();
     if (!known.ok()) {
       if (!cut_off) {
@@ -172,6 +227,7 @@ void SchedulerLink::RunReports() {
       if (reports_.empty()) return;
       const size_t count = std::min(reports_.size(), kMaxBatch);
       for (size_t i = 0; i < count; ++i) *request.add_statuses() = reports_[i];
+      reporting_ = true;
     }
     const auto result = flight::CallPeer<control::TaskStatusResponse>(
         clients_, host_, port_, "task_status", request, kCallTimeout);
@@ -190,6 +246,7 @@ void SchedulerLink::RunReports() {
     backoff = kFirstBackoff;
     const std::lock_guard lock(mutex_);
     reports_.erase(reports_.begin(), reports_.begin() + request.statuses_size());
+    reporting_ = false;
   }
 }
 

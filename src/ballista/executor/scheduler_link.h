@@ -24,19 +24,32 @@ namespace ballista::executor {
 // Thread-safe.
 class SchedulerLink {
  public:
-  // `running_tasks`: the tasks that the executor runs at the moment; `held_jobs`: the
-  // jobs of which it keeps outputs; `held`: what a scheduler that was started again has
-  // to know of it. All are called from the link's threads.
+  // What the executor runs and keeps at the moment; called from the link's threads.
+  struct Holdings {
+    std::function<std::vector<job::TaskId>()> running_tasks;
+    std::function<std::vector<std::string>()> held_jobs;
+    // What a scheduler that was started again has to know of it.
+    std::function<std::vector<control::HeldOutput>()> held;
+    // The scheduler wants the executor to drain; called at most once.
+    std::function<void()> drain;
+  };
+
   SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
-                flight::ClientPool* clients,
-                std::function<std::vector<job::TaskId>()> running_tasks,
-                std::function<std::vector<std::string>()> held_jobs,
-                std::function<std::vector<control::HeldOutput>()> held);
+                flight::ClientPool* clients, Holdings holdings);
   ~SchedulerLink();
 
   void Start();
   // Tells the scheduler that the executor leaves, and stops. Idempotent.
   void Stop();
+
+  // Tells the scheduler that the executor takes no more tasks; from now on it is heard of
+  // more often.
+  void StartDraining();
+  // After StartDraining: true once the scheduler has said that nothing of the executor is
+  // needed, and every status is delivered. False after `time`. A scheduler that does not
+  // answer leaves it to `nothing_left`.
+  bool WaitUntilItMayLeave(std::chrono::milliseconds time,
+                           const std::function<bool()>& nothing_left);
 
   // Delivers the status of a task; again and again until the scheduler has it.
   void Report(control::TaskStatus status);
@@ -48,6 +61,8 @@ class SchedulerLink {
   // True when the scheduler knows the executor.
   arrow::Result<bool> Beat();
   void RegisterWithBackoff();
+  // Until the next heartbeat is due. False when the link stops first.
+  bool SleepUntilNextBeat();
   // False when the link stops first.
   bool SleepFor(std::chrono::milliseconds time);
 
@@ -55,9 +70,7 @@ class SchedulerLink {
   const int port_;
   const control::ExecutorMetadata self_;
   flight::ClientPool* const clients_;
-  const std::function<std::vector<job::TaskId>()> running_tasks_;
-  const std::function<std::vector<std::string>()> held_jobs_;
-  const std::function<std::vector<control::HeldOutput>()> held_;
+  const Holdings holdings_;
   uint64_t registrations_ = 0;  // of the heartbeats' thread alone
 
   std::mutex mutex_;
@@ -66,6 +79,12 @@ class SchedulerLink {
   std::chrono::milliseconds heartbeat_interval_{1000};
   bool registered_ = false;
   bool stopping_ = false;
+  bool draining_ = false;
+  bool drain_asked_ = false;
+  // Of the last heartbeat that was sent while draining and every status was delivered.
+  enum class Leave { kNo, kYes, kUnanswered };
+  Leave may_leave_ = Leave::kNo;
+  bool reporting_ = false;  // statuses are on their way
   std::thread heartbeats_;
   std::thread reporter_;
 };

@@ -22,6 +22,7 @@ struct TaskRunner::Task {
   std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
   std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   bool cancelled = false;
+  bool handed_back = false;  // cancelled, and to be reported
 
   control::HeldOutput Describe() const {
     control::HeldOutput held;
@@ -109,19 +110,27 @@ void TaskRunner::Cancel(const std::vector<job::TaskId>& tasks) {
   }
 }
 
+size_t TaskRunner::HandBack() {
+  const std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (auto& [key, task] : tasks_) {
+    if (task->cancelled) continue;
+    task->handed_back = true;
+    CancelLocked(task.get());
+    ++count;
+  }
+  return count;
+}
+
 void TaskRunner::RemoveJob(const std::string& job_id) {
   {
-    std::unique_lock lock(mutex_);
-    const auto of_job = [&] { return tasks_.lower_bound(Key{job_id, 0, 0, 0}); };
-    for (auto it = of_job(); it != tasks_.end() && std::get<0>(it->first) == job_id;
-         ++it) {
+    const std::lock_guard lock(mutex_);
+    for (auto it = tasks_.lower_bound(Key{job_id, 0, 0, 0});
+         it != tasks_.end() && std::get<0>(it->first) == job_id; ++it) {
       CancelLocked(it->second.get());
     }
-    done_.wait(lock, [&] {
-      const auto it = of_job();
-      return it == tasks_.end() || std::get<0>(it->first) != job_id;
-    });
   }
+  // Not after the tasks' ends: what they still write is refused.
   store_->RemoveJob(job_id);
   const auto left = store_->Usage();
   LOG_DEBUG("executor",
@@ -161,18 +170,31 @@ void TaskRunner::RunSlot() {
     RunTask(task.get());
     lock.lock();
     tasks_.erase(KeyOf(task->definition.id()));
-    done_.notify_all();
   }
 }
 
 void TaskRunner::RunTask(Task* task) {
+  arrow::Result<control::TaskFinished> finished =
+      CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
+  bool begun = false;
   {
     const std::lock_guard lock(mutex_);
-    if (task->cancelled) return;
-    task->interrupt = engine_->MakeInterrupt();
+    if (task->cancelled && !task->handed_back) return;
+    begun = !task->cancelled;
+    if (begun) task->interrupt = engine_->MakeInterrupt();
   }
-  LOG_DEBUG("executor", "task {} starts", task->Name());
-  auto finished = Execute(task);
+  if (begun) {
+    LOG_DEBUG("executor", "task {} starts", task->Name());
+    finished = Execute(task);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (task->cancelled && !task->handed_back) return;
+    // One that finished in spite of it counts.
+    if (task->handed_back && !finished.ok()) {
+      finished = CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
+    }
+  }
   control::TaskStatus status;
   *status.mutable_id() = task->definition.id();
   status.set_executor_id(options_.executor_id);
@@ -190,7 +212,7 @@ void TaskRunner::RunTask(Task* task) {
   }
   {
     const std::lock_guard lock(mutex_);
-    if (task->cancelled) return;
+    if (task->cancelled && !task->handed_back) return;
     if (status.has_finished() && task->stage->fingerprint() != 0) {
       control::HeldOutput& held = held_[KeyOf(status.id())] = task->Describe();
       held.set_finished(true);

@@ -52,7 +52,10 @@ class TaskRunner {
   arrow::Status Launch(const control::LaunchTasksRequest& request);
   // No status is reported for a task that was cancelled.
   void Cancel(const std::vector<job::TaskId>& tasks);
-  // Cancels the job's tasks and waits for them, then drops its outputs.
+  // Stops all tasks; each is reported as interrupted (Cancelled, SHUTDOWN), so that it
+  // runs elsewhere. Gives their number.
+  size_t HandBack();
+  // Cancels the job's tasks and drops its outputs; does not wait for the tasks.
   void RemoveJob(const std::string& job_id);
 
   std::vector<job::TaskId> Running() const;
@@ -79,7 +82,6 @@ class TaskRunner {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::condition_variable done_;
   std::deque<std::shared_ptr<Task>> queue_;
   std::map<Key, std::shared_ptr<Task>> tasks_;  // queued and running
   std::map<Key, control::HeldOutput> held_;     // of finished tasks, until the job's end

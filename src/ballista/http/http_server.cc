@@ -30,7 +30,9 @@ nlohmann::json ToJson(const control::JobProgressResponse& job) {
           {"stages", job.stages_size()},
           {"tasks", tasks},
           {"finished_tasks", finished},
-          {"elapsed_us", job.elapsed_us()}};
+          {"elapsed_us", job.elapsed_us()},
+          {"queue_position", job.queue_position()},
+          {"waiting_for", job.waiting_for()}};
 }
 
 template <typename Items>

@@ -5,7 +5,7 @@
 //   GET /version        {"version": "0.5.0"}
 //   GET /api/executors  [{"id", "host", "port", "slots", "threads", "memory_limit"}, ...]
 //   GET /api/jobs       [{"job_id", "state", "stages", "tasks", "finished_tasks",
-//   "elapsed_us"}, ...]
+//   "elapsed_us", "queue_position", "waiting_for"}, ...]
 #pragma once
 
 #include <arrow/result.h>

@@ -28,12 +28,13 @@ std::vector<Effect> SchedulerCore::Impl::Handle(Event event, Time now) {
   std::visit([this](auto& e) { On(e); }, event);
   if (now_ >= next_deadline_) CheckDeadlines();
   CloseRecoveries();
+  AdmitJobs();
   Schedule();
   return TakeEffects();
 }
 
 void SchedulerCore::Impl::UpdateReady(JobState* job) {
-  fair_.SetReady(&job->fair, !job->launchable.empty());
+  fair_.SetReady(&job->fair, job->admitted && !job->launchable.empty());
 }
 
 void SchedulerCore::Impl::SendCancel(const std::string& executor_id,
@@ -109,6 +110,12 @@ size_t SchedulerCore::NumUsableExecutors() const {
   return impl_->executors().num_usable();
 }
 
+bool SchedulerCore::MayLeave(const std::string& executor_id,
+                             const std::string& incarnation) const {
+  const Executor* executor = impl_->executors().Find(executor_id, incarnation);
+  return executor == nullptr || impl_->MayLeave(*executor);
+}
+
 bool SchedulerCore::HasJob(const std::string& job_id) const {
   return impl_->FindJob(job_id) != nullptr;
 }
@@ -122,7 +129,9 @@ std::vector<std::string> SchedulerCore::Jobs() const {
 
 control::JobProgressResponse SchedulerCore::Progress(const std::string& job_id,
                                                      Time now) const {
-  if (const JobState* job = impl_->FindJob(job_id)) return job->Progress(now);
+  if (const JobState* job = impl_->FindJob(job_id)) {
+    return impl_->Progress(*job, now);
+  }
   control::JobProgressResponse unknown;
   unknown.set_job_id(job_id);
   return unknown;

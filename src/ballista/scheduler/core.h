@@ -54,6 +54,11 @@ struct CoreOptions {
   bool durable = false;
   // How long a recovered job waits for the executors that may hold its outputs.
   Time recovery_wait = std::chrono::seconds(10);
+  // Jobs whose tasks run at once; the rest waits in a queue, fairly between sessions. 0:
+  // no limit.
+  size_t max_running_jobs = 0;
+  // Jobs in that queue; one more fails with ResourcesExhausted (QUEUE).
+  size_t max_queued_jobs = 1000;
 };
 
 // Metrics of one finished task, for EXPLAIN ANALYZE.
@@ -92,6 +97,10 @@ class SchedulerCore {
   // Executors that can be given tasks now or when a slot frees (not draining, with
   // slots).
   size_t NumUsableExecutors() const;
+
+  // Nobody needs anything of the executor any more: it runs no task, and what it keeps
+  // has been read or will not be. True for an executor that is not there.
+  bool MayLeave(const std::string& executor_id, const std::string& incarnation) const;
 
   bool HasJob(const std::string& job_id) const;
   std::vector<std::string> Jobs() const;

@@ -80,10 +80,12 @@ void SchedulerCore::Impl::On(ExecutorDraining& event) {
 
 void SchedulerCore::Impl::On(ExecutorStopped& event) {
   const Executor* executor = executors_.Find(event.executor_id, event.incarnation);
-  if (executor != nullptr) LoseExecutor(executor->index, "it was stopped");
+  if (executor == nullptr) return;
+  LoseExecutor(executor->index, "it was stopped", Departure::kStopped);
 }
 
-void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& reason) {
+void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& reason,
+                                       Departure how) {
   Executor* executor = executors_.Get(index);
   const std::string id = executor->metadata.id();
   auto found = std::move(executor->launched);
@@ -97,7 +99,7 @@ void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& r
   for (const auto& [number, positions] : launched) {
     JobState* job = jobs_.at(number).get();
     job->lost_executors.insert(id);
-    arrow::Status status = LoseTasks(job, index, why, positions);
+    arrow::Status status = LoseTasks(job, index, why, positions, how);
     if (status.ok()) status = Recover(job, why);
     if (!status.ok()) {
       FailJob(job, ExecutorLostStatus(status.message(), id));
@@ -107,7 +109,8 @@ void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& r
 
 arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
                                              const std::string& why,
-                                             const std::vector<TaskPosition>& launched) {
+                                             const std::vector<TaskPosition>& launched,
+                                             Departure how) {
   for (const auto& [stage, task_index] : launched) {
     // Planning again may have put another stage at this position.
     if (stage >= job->stages.size()) continue;
@@ -125,7 +128,8 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
       }
     } else if (task.state == TaskState::kRunning) {
       Stop(job, stage, &task);
-      if (!job->options.retry || ++task.executor_losses > options_.max_executor_losses) {
+      if (how == Departure::kLost) ++task.executor_losses;
+      if (!job->options.retry || task.executor_losses > options_.max_executor_losses) {
         return arrow::Status::IOError(fmt::format(
             "task {} of stage {} was running when {}; attempt {}, not tried again",
             task_index, stage, why, task.attempt));
@@ -218,7 +222,8 @@ Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) const {
     return expiry;
   }
   if (job->options.deadline <= now_) {
-    *failed = CancelledStatus(fmt::format("the query did not finish in time; it was {}",
+    *failed = CancelledStatus(fmt::format("the query did not finish in time "
+                                          "(statement_timeout); it was {}",
                                           WhyWaiting(*job, now_)),
                               Cancelled::DEADLINE);
     return kNever;

@@ -25,7 +25,11 @@ class SchedulerCore::Impl {
 
   std::vector<Effect> Handle(Event event, Time now);
 
+  // ---- core_drain.cc
+  bool MayLeave(const Executor& executor) const;
+
   // ---- core_report.cc
+  control::JobProgressResponse Progress(const JobState& job, Time now) const;
   std::string WhyWaiting(const JobState& job, Time now) const;
   std::vector<TaskReport> Metrics(const JobState& job) const;
 
@@ -59,9 +63,11 @@ class SchedulerCore::Impl {
   void On(Tick& event) {}
   void Heard(Executor* executor);
   void Reconcile(const ExecutorRegistered& event, Executor* executor);
-  void LoseExecutor(ExecutorIndex index, const std::string& reason);
+  enum class Departure { kLost, kStopped };
+  void LoseExecutor(ExecutorIndex index, const std::string& reason,
+                    Departure how = Departure::kLost);
   arrow::Status LoseTasks(JobState* job, ExecutorIndex index, const std::string& why,
-                          const std::vector<TaskPosition>& launched);
+                          const std::vector<TaskPosition>& launched, Departure how);
   // The task that `executor` has finished had failed elsewhere.
   void BlameFailures(TaskState* task, Executor* executor);
   void IncludeAll();
@@ -75,6 +81,10 @@ class SchedulerCore::Impl {
   void On(JobCancelled& event);
   void On(JobReleased& event);
   void On(JobResultRead& event);
+  // Lets jobs of the queue run as far as the limit allows.
+  void AdmitJobs();
+  // The job's tasks have ended: another job may have its place.
+  void LeavePlace(JobState* job);
   void FinishJob(JobState* job);
   void FailJob(JobState* job, arrow::Status status);
   // Forgets the job, here and at the executors.
@@ -99,6 +109,8 @@ class SchedulerCore::Impl {
   void CloseRecovery(JobState* job);
   bool Resume(JobState* job, uint32_t stage, uint32_t index, JobRecovery::Held* held);
   void CloseRecoveries();
+  // ---- core_drain.cc
+  static bool IsNeeded(const JobState& job, uint32_t stage, const TaskState& task);
 
   // ---- core_tasks.cc
   void On(TaskFinished& event);
@@ -155,6 +167,8 @@ class SchedulerCore::Impl {
   size_t running_ = 0;
   ExecutorRegistry executors_;
   FairQueue fair_;
+  FairQueue admission_;  // of jobs that are not admitted yet
+  size_t admitted_ = 0;  // jobs that run
   uint64_t next_job_ = 0;
   std::map<uint64_t, std::unique_ptr<JobState>> jobs_;  // by number
   std::unordered_map<std::string, uint64_t> job_numbers_;

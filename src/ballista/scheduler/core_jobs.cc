@@ -14,6 +14,16 @@ void SchedulerCore::Impl::On(JobSubmitted& event) {
         fmt::format("too many jobs at once: the limit is {}", options_.max_jobs),
         ResourcesExhausted::QUEUE, 0);
   }
+  const bool must_wait =
+      options_.max_running_jobs > 0 && admitted_ >= options_.max_running_jobs;
+  if (status.ok() && must_wait && admission_.size() >= options_.max_queued_jobs) {
+    status = ResourcesExhaustedStatus(
+        fmt::format("the queue is full: {} queries run and {} wait, which are the "
+                    "scheduler's limits (--max-running-jobs, --max-queued-jobs); try "
+                    "again later",
+                    admitted_, admission_.size()),
+        ResourcesExhausted::QUEUE, 0);
+  }
   if (!status.ok()) {
     JobFailed failed{event.job_id, std::move(status), {}};
     failed.progress.set_job_id(event.job_id);
@@ -28,7 +38,8 @@ void SchedulerCore::Impl::On(JobSubmitted& event) {
       jobs_.emplace(number, std::make_unique<JobState>(number, std::move(event), now_));
   JobState* job = it->second.get();
   fair_.Add(&job->fair, number, job->session_id);
-  UpdateReady(job);
+  admission_.Add(&job->admission, number, job->session_id);
+  admission_.SetReady(&job->admission, true);
   NoteDeadline(job->options.deadline);
   if (executors_.num_usable() == 0) NoteDeadline(After(now_, options_.executor_wait));
 }
@@ -54,7 +65,26 @@ void SchedulerCore::Impl::On(JobResultRead& event) {
   if (JobState* job = FindJob(event.job_id)) job->last_read = now_;
 }
 
+void SchedulerCore::Impl::AdmitJobs() {
+  const size_t limit = options_.max_running_jobs;
+  while (!admission_.empty() && (limit == 0 || admitted_ < limit)) {
+    JobState* job = jobs_.at(admission_.Next()).get();
+    admission_.SetReady(&job->admission, false);
+    admission_.TaskLaunched(&job->admission);
+    job->admitted = true;
+    ++admitted_;
+    UpdateReady(job);
+  }
+}
+
+void SchedulerCore::Impl::LeavePlace(JobState* job) {
+  if (job->admission.running == 0) return;
+  admission_.TaskEnded(&job->admission);
+  --admitted_;
+}
+
 void SchedulerCore::Impl::FinishJob(JobState* job) {
+  LeavePlace(job);
   for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
   job->finished = true;
   job->ended = job->last_read = now_;
@@ -106,6 +136,8 @@ void SchedulerCore::Impl::FailJob(JobState* job, arrow::Status status) {
 void SchedulerCore::Impl::EndJob(JobState* job) {
   for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
   if (!job->data_removed) RemoveData(job);
+  LeavePlace(job);
+  admission_.Remove(&job->admission);
   fair_.Remove(&job->fair);
   recovering_.erase(job->number);
   job_numbers_.erase(job->id);

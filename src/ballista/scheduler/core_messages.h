@@ -78,13 +78,15 @@ struct ExecutorLost {
 };
 
 // The executor takes no more tasks; those running go on and its outputs can be read. It
-// comes back into use by registering with another incarnation.
+// comes back into use by registering with another incarnation. Tasks that it hands back
+// (failed with Cancelled, SHUTDOWN) run elsewhere; that counts as no failure.
 struct ExecutorDraining {
   std::string executor_id;
   std::string incarnation;
 };
 
-// The executor said that it leaves.
+// The executor said that it leaves: as if lost, but nothing is held against the tasks
+// that it was running.
 struct ExecutorStopped {
   std::string executor_id;
   std::string incarnation;

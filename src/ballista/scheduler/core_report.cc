@@ -11,6 +11,18 @@ double Seconds(Time time) {
 }
 }  // namespace
 
+control::JobProgressResponse SchedulerCore::Impl::Progress(const JobState& job,
+                                                           Time now) const {
+  control::JobProgressResponse progress = job.Progress(now);
+  if (job.finished) return progress;
+  if (!job.admitted) {
+    progress.set_queue_position(
+        static_cast<uint32_t>(admission_.Position(job.admission) + 1));
+  }
+  progress.set_waiting_for(WhyWaiting(job, now));
+  return progress;
+}
+
 std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const {
   if (job.finished) {
     return fmt::format(
@@ -23,6 +35,11 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
         "without them in {:.0f} s",
         job.recovery->expected.size(),
         Seconds(std::max(job.recovery->until - now, Time{0})));
+  if (!job.admitted) {
+    return fmt::format(
+        "waiting in the queue, at position {} of {}: {} queries run, which is the "
+        "scheduler's limit (--max-running-jobs)",
+        admission_.Position(job.admission) + 1, admission_.size(), admitted_);
   }
   const TaskState* longest = nullptr;
   uint32_t longest_stage = 0;

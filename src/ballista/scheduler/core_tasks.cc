@@ -157,7 +157,7 @@ arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
     case FailureClass::kInterrupted:
       executors_.Drain(running.executor);
       NoteUsableExecutors();
-      if (!job->options.retry || ++task->executor_losses > options_.max_executor_losses) {
+      if (!job->options.retry) {
         return status.WithMessage(fmt::format(
             "task {} of stage {} was interrupted on executor {}, not tried again: {}",
             running.index, running.stage, running.executor->metadata.id(),
@@ -195,8 +195,13 @@ arrow::Status SchedulerCore::Impl::InputLost(const RunningTask& running,
       std::find(producers.begin(), producers.end(), what.stage_id()) != producers.end() &&
       what.task_index() < job->stages[what.stage_id()].tasks.size();
   if (!is_input) return CountFailure(running, status);
-  if (!job->options.retry ||
-      ++running.task->fetch_failures > options_.max_fetch_failures) {
+  TaskState& producer = job->stages[what.stage_id()].tasks[what.task_index()];
+  // An output that is known to be gone already (its executor was lost or has left) is
+  // held against no reader; there are no more such failures than lost outputs.
+  const bool is_news =
+      producer.state == TaskState::kFinished && producer.attempt == what.attempt();
+  if (is_news) ++running.task->fetch_failures;
+  if (!job->options.retry || running.task->fetch_failures > options_.max_fetch_failures) {
     return status.WithMessage(fmt::format(
         "task {} of stage {} could not read its input on executor {} (failure {}, not "
         "tried again): {}",
@@ -204,11 +209,7 @@ arrow::Status SchedulerCore::Impl::InputLost(const RunningTask& running,
         running.task->fetch_failures, status.message()));
   }
   Requeue(job, running.stage, running.index);
-  TaskState& producer = job->stages[what.stage_id()].tasks[what.task_index()];
-  // An older attempt's output has been replaced already.
-  if (producer.state == TaskState::kFinished && producer.attempt == what.attempt()) {
-    LoseInputsAt(job, running.stage, producer.executor);
-  }
+  if (is_news) LoseInputsAt(job, running.stage, producer.executor);
   return Recover(job, status.message());
 }
 

@@ -714,6 +714,73 @@ TEST_F(CoreTest, DrainsAnExecutorThatInterruptsATaskToShutDown) {
   EXPECT_TRUE(finished_.contains("j"));
 }
 
+TEST_F(CoreTest, HoldsNoInterruptionAgainstATask) {
+  Join("e0");
+  Submit("j", OneScan(1), "s", {.max_task_attempts = 1});
+  for (int i = 1; i <= 30; ++i) {
+    Join(fmt::format("e{}", i));
+    Fail(TakeFirst(), CancelledStatus("stopping", Cancelled::SHUTDOWN));
+    Send(ExecutorStopped{fmt::format("e{}", i - 1), ""});
+  }
+  // Those that stop with the task still running count as little.
+  for (int i = 31; i <= 60; ++i) {
+    Join(fmt::format("e{}", i));
+    const std::string left = running_.front().executor;
+    Forget(left);
+    Send(ExecutorStopped{left, ""});
+  }
+  Finish(TakeFirst());
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
+TEST_F(CoreTest, LetsADrainingExecutorLeaveWhenNobodyNeedsItsOutputs) {
+  Join("a");
+  Join("b");
+  Submit("j", ThreeStages());
+  Send(ExecutorDraining{"a", "a#1"});
+  EXPECT_FALSE(core_->MayLeave("a", "a#1"));  // runs a task
+  Finish(TakeAt("a"));
+  EXPECT_FALSE(core_->MayLeave("a", "a#1"));  // its output has not been read
+  Finish(TakeAt("b"));
+  while (core_->Progress("j", now_).stages(1).finished() <
+         core_->Progress("j", now_).stages(1).tasks()) {
+    EXPECT_FALSE(core_->MayLeave("a", "a#1"));
+    Finish(TakeAt("b"));
+  }
+  EXPECT_TRUE(core_->MayLeave("a", "a#1"));
+  EXPECT_FALSE(core_->MayLeave("b", "b#1"));
+  Send(ExecutorStopped{"a", "a#1"});
+  Finish(TakeAt("b"), 80);
+  ASSERT_TRUE(finished_.contains("j"));
+  EXPECT_FALSE(core_->MayLeave("b", "b#1"));  // keeps the result
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->MayLeave("b", "b#1"));
+  EXPECT_TRUE(core_->MayLeave("unknown", ""));
+}
+
+TEST_F(CoreTest, HoldsAnOutputThatIsKnownToBeGoneAgainstNoReader) {
+  Join("e0");
+  GraphBuilder builder;
+  const uint32_t scan = builder.Scan(1);
+  builder.Read({scan}, job::StageInput::ALL, job::SINGLE_TASK);
+  Submit("j", builder.Build());
+  for (int round = 0; round < 30; ++round) {
+    // The executor that makes the output leaves while it is being read elsewhere.
+    const std::string keeper = fmt::format("e{}", round);
+    Send(ExecutorDraining{keeper, ""});
+    Join(fmt::format("e{}", round + 1));
+    Finish(TakeAt(keeper));
+    Launched reader = TakeAt(fmt::format("e{}", round + 1));
+    ASSERT_EQ(reader.id().stage_id(), 1u);
+    Send(ExecutorStopped{keeper, ""});
+    Fail(reader, FetchFailedStatus("connection reset",
+                                   Fetch(reader.definition.inputs(0).outputs(0), "j")));
+    ASSERT_TRUE(failed_.empty()) << failed_["j"].ToString();
+  }
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("j"));
+}
+
 TEST_F(CoreTest, FailsAJobWhoseResultIsLostBeforeItIsRead) {
   Join("a");
   Submit("j", OneScan(1));
@@ -820,6 +887,54 @@ TEST_F(CoreTest, BoundsTheNumberOfJobs) {
   ASSERT_EQ(failed_.size(), 1u);
   EXPECT_EQ(GetErrorDetail(failed_["c"])->resources_exhausted().resource(),
             ResourcesExhausted::QUEUE);
+}
+
+TEST_F(CoreTest, LetsSessionsTakeTurnsInTheQueueOfJobs) {
+  Start({.max_running_jobs = 1});
+  Join("a", 8);
+  for (const char* job : {"x1", "x2", "x3"}) Submit(job, OneScan(1), "x");
+  for (const char* job : {"y1", "y2"}) Submit(job, OneScan(1), "y");
+  EXPECT_EQ(core_->Progress("x1", now_).queue_position(), 0u);
+  EXPECT_EQ(core_->Progress("y1", now_).queue_position(), 1u);
+  EXPECT_EQ(core_->Progress("x2", now_).queue_position(), 2u);
+  EXPECT_EQ(core_->Progress("y2", now_).queue_position(), 3u);
+  EXPECT_EQ(core_->Progress("x3", now_).queue_position(), 4u);
+  EXPECT_EQ(core_->Progress("x3", now_).state(), control::JobProgressResponse::QUEUED);
+  EXPECT_THAT(core_->Progress("x3", now_).waiting_for(), HasSubstr("position 4 of 4"));
+  for (const char* job : {"x1", "y1", "x2", "y2", "x3"}) {
+    ASSERT_EQ(running_.size(), 1u);
+    EXPECT_EQ(running_[0].id().job_id(), job);
+    Finish(TakeFirst());
+  }
+  for (const char* job : {"x1", "y1", "x2", "y2", "x3"}) Send(JobReleased{job});
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, GivesThePlaceOfACancelledOrFailedJobToTheNext) {
+  Start({.max_running_jobs = 2});
+  Join("a", 8);
+  for (const char* job : {"j1", "j2", "j3", "j4", "j5"}) Submit(job, OneScan(1), job);
+  EXPECT_EQ(running_.size(), 2u);
+  Send(JobCancelled{"j3", Cancelled::CLIENT, ""});  // was waiting
+  Send(JobCancelled{"j1", Cancelled::CLIENT, ""});
+  EXPECT_EQ(RunningByJob()["j4"], 1);
+  Fail(Take([](const Launched& task) { return task.id().job_id() == "j2"; }),
+       UserErrorStatus(UserError::RUNTIME, "division by zero"));
+  EXPECT_EQ(RunningByJob()["j5"], 1);
+  EXPECT_EQ(RunningByJob()["j3"], 0);
+}
+
+TEST_F(CoreTest, RefusesAJobWhenTheQueueIsFull) {
+  Start({.max_running_jobs = 1, .max_queued_jobs = 2});
+  Join("a");
+  for (const char* job : {"j1", "j2", "j3", "j4"}) Submit(job, OneScan(1));
+  ASSERT_EQ(failed_.size(), 1u);
+  EXPECT_THAT(failed_["j4"].message(), HasSubstr("1 queries run and 2 wait"));
+  EXPECT_EQ(GetErrorDetail(failed_["j4"])->resources_exhausted().resource(),
+            ResourcesExhausted::QUEUE);
+  Finish(TakeFirst());
+  Submit("j5", OneScan(1));
+  EXPECT_EQ(failed_.size(), 1u);
 }
 
 TEST_F(CoreTest, ReportsProgress) {

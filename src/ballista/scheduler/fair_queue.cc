@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "ballista/scheduler/fair_queue_internal.h"
 
 namespace ballista::scheduler {
@@ -42,6 +45,35 @@ void FairQueue::TaskEnded(Entry* entry) {
     --entry->running;
     --entry->session->running;
   });
+}
+
+size_t FairQueue::size() const {
+  size_t size = 0;
+  for (const auto& [key, session] : sessions_by_load_) size += session->ready.size();
+  return size;
+}
+
+size_t FairQueue::Position(const Entry& entry) const {
+  const auto& own = entry.session->ready;
+  const auto index = static_cast<size_t>(
+      std::distance(own.begin(), own.find(Key{entry.running, entry.turn, entry.job})));
+  const size_t load = entry.session->running + index;
+  size_t before = index;
+  bool own_passed = false;
+  for (const auto& [key, session] : sessions_by_load_) {
+    if (session == entry.session) {
+      own_passed = true;
+      continue;
+    }
+    // Sessions go up to this one's load; one that is as far and whose turn comes first,
+    // a step beyond.
+    const bool first = !own_passed && session->running == entry.session->running;
+    const size_t reach = first ? load + 1 : load;
+    if (reach > session->running) {
+      before += std::min(session->ready.size(), reach - session->running);
+    }
+  }
+  return before;
 }
 
 uint64_t FairQueue::Next() const {

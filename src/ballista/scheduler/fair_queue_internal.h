@@ -34,6 +34,10 @@ class FairQueue {
   void TaskEnded(Entry* entry);
 
   bool empty() const { return sessions_by_load_.empty(); }
+  // Jobs that are ready.
+  size_t size() const;
+  // How many ready jobs will have their turn before this one, as things stand.
+  size_t Position(const Entry& entry) const;
   // The job whose turn it is; only where not empty.
   uint64_t Next() const;
 

@@ -104,6 +104,7 @@ struct JobState {
   Time submitted;
   Time ended = kNever;
   Time last_read{};
+  bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
   bool launched_any = false;
   bool finished = false;      // the result can be read
   bool data_removed = false;  // no executor keeps anything of it
@@ -111,6 +112,7 @@ struct JobState {
   uint32_t first_attempt = 0;  // of tasks that are formed or run again from now on
   std::unique_ptr<JobRecovery> recovery;  // until it goes on
   FairQueue::Entry fair;
+  FairQueue::Entry admission;
   std::vector<StageState> stages;
   std::set<uint32_t> launchable;
   std::vector<ExecutorIndex> executors;  // that may keep data of it

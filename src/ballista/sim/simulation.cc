@@ -27,6 +27,7 @@ constexpr uint32_t kMaxExecutorLosses = 12;
 
 CoreOptions MakeCoreOptions(const SimulationOptions& simulated) {
   CoreOptions options;
+  options.max_running_jobs = simulated.max_running_jobs;
   options.executor_timeout = seconds(20);
   options.executor_wait = seconds(60);
   options.max_fetch_failures = kMaxFetchFailures;
@@ -43,6 +44,7 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   options.max_slots = random.Between(1, 4);
   options.jobs = random.Between(1, 25);
   options.replan = random.Chance(0.3);
+  options.max_running_jobs = seed % 3 == 0 ? 1 + seed / 3 % 5 : 0;
   if (seed % 50 == 0) {
     options.executors = 1000;
     options.max_slots = 4;
@@ -215,7 +217,7 @@ void Simulation::On(scheduler::JobFinished effect) {
   for (const auto& stage : effect.progress.stages()) {
     report_.tasks_skipped += stage.skipped();
   }
-  for (const auto& task : core_.Metrics(job.id)) {
+  for (const auto& task : core_->Metrics(job.id)) {
     report_.tasks_split += task.pieces > 1;
   }
   job.result = std::move(effect);
@@ -313,6 +315,9 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   } else if (says("part of the result is gone")) {
     cause = "the result was lost";
     allowed = job.finished && report_.executors_lost > 0;
+  } else if (says("was interrupted")) {
+    cause = "an executor left where nothing is run twice";
+    allowed = !job.retry && report_.executors_lost > 0;
   } else if (says("was running when")) {
     cause = "executors were lost too often";
     allowed = report_.executors_lost > (job.retry ? kMaxExecutorLosses : 0);

@@ -40,6 +40,9 @@ struct SimulationOptions {
   // The scheduler keeps its state, and is killed that often on average; 0: never.
   bool durable = false;
   scheduler::Time scheduler_crash_interval{};
+  // The only faults are executors that leave in order, as soon as they may.
+  bool only_drains = false;
+  size_t max_running_jobs = 0;  // 0: no limit
 };
 
 // What a seed stands for: from calm to stormy, every 50th with 1,000 executors and
@@ -52,6 +55,8 @@ struct SimulationReport {
   uint32_t jobs_failed = 0;
   std::map<std::string, uint32_t> failures;  // jobs that failed, by cause
   uint64_t tasks_launched = 0;
+  uint64_t tasks_repeated = 0;  // launched as another attempt than their first
+  uint64_t drained = 0;         // executors that left because nothing of them was needed
   uint64_t executors_lost = 0;
   uint64_t tasks_split = 0;    // that shared their partitions with others
   uint64_t tasks_skipped = 0;  // of which no row was needed

@@ -156,42 +156,62 @@ void Simulation::Crash(SimulatedExecutor* executor, bool noticed) {
 
 void Simulation::NextFault() {
   if (options_.fault_interval == Time{} || healing_) return;
-  clock_.After(
-      random_.Delay(options_.fault_interval / 4, options_.fault_interval * 4), [this] {
-        if (healing_) return;
-        NextFault();
-        SimulatedExecutor* executor = AnyAlive();
-        if (executor == nullptr) return;
-        switch (random_.Below(6)) {
-          case 4:
-            executor->sick_until = clock_.now() + random_.Delay(seconds(1), seconds(90));
-            return;
-          case 0:
-          case 1:
-            return Crash(executor, random_.Chance(0.5));
-          case 2:
-          case 3:
-            ++report_.executors_lost;
-            executor->cut_until =
-                clock_.now() + random_.Delay(milliseconds(100), seconds(60));
-            return;
-          default: {
-            // Leaves in order: takes nothing new, then stops.
-            executor->leaving = true;
-            ++report_.executors_lost;
-            Report(*executor,
-                   scheduler::ExecutorDraining{executor->id, executor->incarnation()});
-            const uint32_t starts = executor->starts;
-            clock_.After(seconds(10), [this, id = executor->id, starts] {
-              SimulatedExecutor& leaver = executors_.at(id);
-              leaver.leaving = false;
-              if (!leaver.alive || leaver.starts != starts) return;
-              Deliver(scheduler::ExecutorStopped{id, leaver.incarnation()});
-              Crash(&leaver, false);
-            });
-          }
-        }
-      });
+  clock_.After(random_.Delay(options_.fault_interval / 4, options_.fault_interval * 4),
+               [this] {
+                 if (healing_) return;
+                 NextFault();
+                 SimulatedExecutor* executor = AnyAlive();
+                 if (executor == nullptr) return;
+                 switch (options_.only_drains ? 5 : random_.Below(6)) {
+                   case 0:
+                   case 1:
+                     return Crash(executor, random_.Chance(0.5));
+                   case 2:
+                   case 3:
+                     ++report_.executors_lost;
+                     executor->cut_until =
+                         clock_.now() + random_.Delay(milliseconds(100), seconds(60));
+                     return;
+                   default:
+                     return StartDraining(executor);
+                 }
+               });
+}
+
+void Simulation::StartDraining(SimulatedExecutor* executor) {
+  executor->leaving = true;
+  ++report_.executors_lost;
+  Report(*executor, scheduler::ExecutorDraining{executor->id, executor->incarnation()});
+  const Time limit =
+      options_.only_drains ? Time{std::chrono::hours(1)} : Time{seconds(10)};
+  Drain(executor->id, executor->starts, clock_.now() + limit);
+}
+
+void Simulation::Drain(const std::string& id, uint32_t starts, Time deadline) {
+  SimulatedExecutor& executor = executors_.at(id);
+  if (!executor.alive || executor.starts != starts) {
+    executor.leaving = false;
+    return;
+  }
+  const bool may_leave = executor.Reachable(clock_.now()) && executor.running.empty() &&
+                         core_->MayLeave(id, executor.incarnation());
+  if (may_leave || clock_.now() >= deadline) {
+    report_.drained += may_leave;
+    executor.leaving = false;
+    Deliver(scheduler::ExecutorStopped{id, executor.incarnation()});
+    return Crash(&executor, false);
+  }
+  if (clock_.now() >= deadline - seconds(2)) {
+    const auto handed_back = std::exchange(executor.running, {});
+    for (const auto& [key, task] : handed_back) {
+      executor.ended.insert(key);
+      Report(executor,
+             scheduler::TaskFailed{task.definition.id(), id, executor.incarnation(),
+                                   CancelledStatus("stopping", Cancelled::SHUTDOWN)});
+    }
+  }
+  clock_.After(milliseconds(100),
+               [this, id, starts, deadline] { Drain(id, starts, deadline); });
 }
 
 }  // namespace ballista::sim

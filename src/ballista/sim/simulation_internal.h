@@ -96,6 +96,7 @@ class Simulation {
   // ---- simulation_shell.cc: what the scheduler's shell and the network do
   void Deliver(scheduler::Event event);
   void ArmTimer();
+  void CheckAdmission();
   void On(scheduler::LaunchTasks effect);
   void On(scheduler::CancelTasks effect);
   void On(scheduler::RemoveJobs effect);
@@ -122,6 +123,10 @@ class Simulation {
   void EndTask(const std::string& executor, uint32_t starts, const TaskKey& key);
   std::optional<arrow::Status> InjectedFailure(const RunningTask& task);
   void NextFault();
+  void StartDraining(SimulatedExecutor* executor);
+  // What a draining executor does from time to time: looks whether it may leave, hands
+  // its tasks back when time runs out, leaves at `deadline`.
+  void Drain(const std::string& id, uint32_t starts, Time deadline);
   void Crash(SimulatedExecutor* executor, bool noticed);
   SimulatedExecutor* AnyAlive();
   size_t CountAlive() const;

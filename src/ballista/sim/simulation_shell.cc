@@ -34,7 +34,23 @@ void Simulation::Deliver(Event event) {
   if (core_->NumRunningTasks() > slots_before + options_.executors * options_.max_slots) {
     Violation("more tasks are running than there are slots");
   }
+  CheckAdmission();
   ArmTimer();
+}
+
+// No more jobs have tasks at executors than may run.
+void Simulation::CheckAdmission() {
+  if (options_.max_running_jobs == 0) return;
+  size_t running = 0;
+  for (const auto& [id, job] : jobs_) {
+    if (job.over || job.finished) continue;
+    running +=
+        core_->Progress(id, clock_.now()).state() == control::JobProgressResponse::RUNNING;
+  }
+  if (running > options_.max_running_jobs) {
+    Violation(
+        fmt::format("{} jobs run where {} may", running, options_.max_running_jobs));
+  }
 }
 
 void Simulation::ArmTimer() {
@@ -58,6 +74,7 @@ void Simulation::On(scheduler::LaunchTasks effect) {
     report_.trace =
         Mix(report_.trace, Mix(definition.id().task_index(), definition.id().attempt()));
     ++report_.tasks_launched;
+    if (definition.id().attempt() > 0) ++report_.tasks_repeated;
     std::shared_ptr<const job::StageDefinition> stage;
     for (const auto& candidate : effect.stages) {
       if (candidate->job_id() == definition.id().job_id() &&

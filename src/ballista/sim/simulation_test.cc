@@ -55,6 +55,27 @@ TEST(Simulation, FinishesEverythingWhenNothingGoesWrong) {
   }
 }
 
+// Executors that leave in order, one after the other and several at once, cost no job,
+// and no task is run a second time.
+TEST(Simulation, LosesNothingWhenExecutorsLeaveInOrder) {
+  uint64_t drained = 0;
+  for (uint64_t seed = 400; seed < 440; ++seed) {
+    SimulationOptions options;
+    options.seed = seed;
+    options.executors = 8;
+    options.jobs = 20;
+    options.only_drains = true;
+    options.fault_interval = std::chrono::seconds(4);
+    const SimulationReport report = Simulate(options);
+    EXPECT_EQ(report.jobs_finished, options.jobs) << "seed " << seed;
+    EXPECT_EQ(report.tasks_repeated, 0u) << "seed " << seed;
+    EXPECT_TRUE(report.violations.empty())
+        << "seed " << seed << ": " << report.violations.front();
+    drained += report.drained;
+  }
+  EXPECT_GT(drained, 100u);
+}
+
 TEST(Simulation, RunsAThousandExecutorsAndAHundredThousandTasks) {
   const SimulationReport report = Simulate(OptionsForSeed(50));
   EXPECT_GE(report.tasks_launched, 100000u);

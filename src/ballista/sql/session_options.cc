@@ -18,8 +18,12 @@ std::string Lower(std::string text) {
   return text;
 }
 
+// The name that PostgreSQL's clients know.
+constexpr const char* kTimeoutAlias = "statement_timeout";
+
 arrow::Result<const SessionOptionSpec*> Find(const std::string& name) {
-  const auto wanted = Lower(name);
+  auto wanted = Lower(name);
+  if (wanted == kTimeoutAlias) wanted = std::string("ballista.") + kTimeoutAlias;
   std::vector<std::string> names;
   for (const auto& spec : SessionOptionSpecs()) {
     if (wanted == spec.name) return &spec;
@@ -66,6 +70,19 @@ bool ParseBytes(const std::string& text, uint64_t* bytes) {
   return *bytes <= static_cast<uint64_t>(INT64_MAX);
 }
 
+bool ParseMilliseconds(const std::string& text, uint64_t* milliseconds) {
+  static const std::map<std::string, uint64_t> units = {
+      {"", 1}, {"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}};
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  uint64_t number = 0;
+  if (!ParseUnsigned(text.substr(0, digits), &number)) return false;
+  const size_t unit_at = std::min(text.find_first_not_of(' ', digits), text.size());
+  const auto unit = units.find(text.substr(unit_at));
+  if (unit == units.end() || number > UINT32_MAX) return false;
+  *milliseconds = number * unit->second;
+  return *milliseconds <= UINT32_MAX;
+}
+
 arrow::Result<std::string> Normalize(const SessionOptionSpec& spec,
                                      const std::string& value) {
   const auto text = Lower(value);
@@ -88,6 +105,12 @@ arrow::Result<std::string> Normalize(const SessionOptionSpec& spec,
       if (text == "true" || text == "1" || text == "on") return std::string("true");
       if (text == "false" || text == "0" || text == "off") return std::string("false");
       return Refuse(spec, value, "true or false");
+    case Type::kDuration:
+      if (!ParseMilliseconds(text, &number)) {
+        return Refuse(spec, value,
+                      "a time such as 500ms, 5s, 2min or 1h, at most 49 days, or 0");
+      }
+      return std::to_string(number);
     default:
       break;
   }
@@ -154,12 +177,19 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        "0",
        {},
        "Tasks of a stage that is spread over the cluster; 0: one for each executor."},
+      {"ballista.statement_timeout",
+       Type::kDuration,
+       "0",
+       {},
+       "A query whose result is not there after this time is cancelled; 0: never. Also "
+       "called statement_timeout."},
   };
   return specs;
 }
 
 bool SessionOptions::IsSessionOption(const std::string& name) {
-  return Lower(name).rfind("ballista.", 0) == 0;
+  const auto lower = Lower(name);
+  return lower.starts_with("ballista.") || lower == kTimeoutAlias;
 }
 
 arrow::Result<std::string> SessionOptions::Get(const std::string& name) const {

@@ -18,6 +18,7 @@ struct SessionOptionSpec {
     kBytes,      // a number of bytes, or a number with KB, MB, GB, KiB, MiB, GiB
     kAutoBytes,  // as kBytes, or -1: chosen by the planner
     kBoolean,
+    kDuration,  // "5s", "500ms", "2min", "1h", or milliseconds; kept as milliseconds
     kChoice,
   };
   const char* name;
@@ -32,7 +33,9 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs();
 
 class SessionOptions {
  public:
-  static bool IsSessionOption(const std::string& name);  // begins with "ballista."
+  // Begins with "ballista.", or is `statement_timeout`, the other name of
+  // `ballista.statement_timeout`.
+  static bool IsSessionOption(const std::string& name);
 
   // Values as text: numbers in decimal, bytes as a plain number, booleans "true" and
   // "false". Errors: UserError, for an unknown name with the nearest known one.

@@ -59,6 +59,9 @@ std::string RenderProgress(const control::JobProgressResponse& progress,
   if (tasks == 0) {
     const bool queued = progress.state() == control::JobProgressResponse::QUEUED;
     text = queued ? "queued" : "planning";
+    if (progress.queue_position() > 0) {
+      text += fmt::format(", position {}", progress.queue_position());
+    }
   } else {
     done = static_cast<double>(finished) / static_cast<double>(tasks);
     text = fmt::format("{:.0f}% stage {}/{} · tasks {}/{}", std::floor(done * 100),

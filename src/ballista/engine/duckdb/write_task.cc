@@ -136,7 +136,11 @@ arrow::Status TaskRunner::RunWrite(const plan::Node& node) {
   const WritePlace place = PlaceFor(write, task_.task_name);
   std::error_code error;
   fs::remove_all(place.staging, error);
-  fs::create_directories(place.staging, error);
+  // Another task that ends may take away the folder above, where it is empty.
+  for (int tries = 0; tries < 5; ++tries) {
+    fs::create_directories(place.staging, error);
+    if (!error) break;
+  }
   if (error) {
     return arrow::Status::IOError("the folder ", place.staging.string(),
                                   " cannot be made: ", error.message());
@@ -158,7 +162,13 @@ arrow::Status TaskRunner::RunWrite(const plan::Node& node) {
                                    duckdb::Value::LIST(text, std::move(final_paths))}));
   };
   auto status = run();
-  if (!status.ok()) fs::remove_all(place.staging, error);
+  if (status.ok() && state_.cancelled) {
+    status = CancelledStatus("the task was cancelled", Cancelled::UNKNOWN);
+  }
+  if (!status.ok()) {
+    fs::remove_all(place.staging, error);
+    fs::remove(place.staging.parent_path(), error);  // where no other task is writing
+  }
   return status;
 }
 

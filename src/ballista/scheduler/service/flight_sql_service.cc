@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/any.pb.h>
 
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>
 
@@ -153,6 +154,8 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
   ARROW_ASSIGN_OR_RAISE(const auto handle, queries_->Execute(session.get(), sql, {}, [&] {
     return context.is_cancelled();
   }));
+  // Nobody will come for the result.
+  if (context.is_cancelled()) queries_->Cancel(handle.id);
   sqlp::TicketStatementQuery ticket;
   ticket.set_statement_handle(handle.id);
   return MakeInfo(*handle.schema, request, Pack(ticket), handle.rows, handle.id);
@@ -268,6 +271,9 @@ void FlightSqlService::AddControlActions() {
       "heartbeat", [this](const auto& r) { return jobs_->Heartbeat(r); });
   router_.Add<control::StopExecutorRequest, HeartbeatResponse>(
       "stop_executor", [this](const auto& r) { return jobs_->StopExecutor(r); });
+  router_.Add<control::DrainExecutorRequest, control::DrainExecutorResponse>(
+      "drain_executor",
+      [this](const auto& r) { return jobs_->DrainExecutor(r.executor()); });
   router_.Add<control::TaskStatusRequest, control::TaskStatusResponse>(
       "task_status", [this](const auto& r) { return jobs_->ReportTasks(r); });
   router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
@@ -287,6 +293,25 @@ void FlightSqlService::AddControlActions() {
         for (auto& one : jobs_->Executors()) *response.add_executors() = one;
         return response;
       });
+  router_.AddRaw("status", "What this scheduler keeps of jobs, as JSON.",
+                 [this](const Context&, std::string_view) -> arrow::Result<std::string> {
+                   return Status();
+                 });
+}
+
+std::string FlightSqlService::Status() const {
+  auto jobs = nlohmann::json::array();
+  for (const auto& job : jobs_->AllProgress()) {
+    jobs.push_back({{"job_id", job.job_id()},
+                    {"state", control::JobProgressResponse::State_Name(job.state())}});
+  }
+  const auto kept = jobs_->Kept();
+  return nlohmann::json{{"jobs", std::move(jobs)},
+                        {"known_jobs", kept.known},
+                        {"running_tasks", kept.running_tasks},
+                        {"results", queries_->KeptResults()},
+                        {"executors", jobs_->Executors().size()}}
+      .dump();
 }
 
 void FlightSqlService::AddSqlActions() {
@@ -299,6 +324,9 @@ void FlightSqlService::AddSqlActions() {
   router_.AddRaw(
       "CancelFlightInfo", "Cancels a query.",
       [this](const Context&, std::string_view body) { return CancelFlightInfo(body); });
+  router_.AddRaw(
+      "CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
+      [this](const Context&, std::string_view body) { return CancelQuery(body); });
   router_.AddRaw("SetSessionOptions", "Sets options of the session.",
                  [this](const Context& context, std::string_view body) {
                    return SetSessionOptions(context, body);
@@ -340,10 +368,30 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   return Pack(result);
 }
 
+bool FlightSqlService::CancelInfo(const fl::FlightInfo& info) {
+  for (const auto& endpoint : info.endpoints()) {
+    const auto any = ParseAny(endpoint.ticket.ticket);
+    sqlp::TicketStatementQuery ticket;
+    if (any.ok() && UnpackInto(*any, &ticket)) {
+      return queries_->Cancel(ticket.statement_handle());
+    }
+  }
+  return false;
+}
+
+arrow::Result<std::string> FlightSqlService::CancelQuery(std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request, ParseBody<sqlp::ActionCancelQueryRequest>(body));
+  ARROW_ASSIGN_OR_RAISE(const auto info, fl::FlightInfo::Deserialize(request.info()));
+  sqlp::ActionCancelQueryResult result;
+  result.set_result(CancelInfo(*info)
+                        ? sqlp::ActionCancelQueryResult::CANCEL_RESULT_CANCELLED
+                        : sqlp::ActionCancelQueryResult::CANCEL_RESULT_NOT_CANCELLABLE);
+  return Pack(result);
+}
+
 arrow::Result<std::string> FlightSqlService::CancelFlightInfo(std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::CancelFlightInfoRequest::Deserialize(body));
-  const bool known =
-      request.info != nullptr && queries_->Cancel(request.info->app_metadata());
+  const bool known = request.info != nullptr && CancelInfo(*request.info);
   return fl::CancelFlightInfoResult(known ? fl::CancelStatus::kCancelled
                                           : fl::CancelStatus::kNotCancellable)
       .SerializeToString();

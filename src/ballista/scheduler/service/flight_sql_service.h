@@ -58,6 +58,10 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<std::string> Close(std::string_view body);
   arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
   arrow::Result<std::string> CancelFlightInfo(std::string_view body);
+  arrow::Result<std::string> CancelQuery(std::string_view body);
+  // True when there was such a query.
+  bool CancelInfo(const arrow::flight::FlightInfo& info);
+  std::string Status() const;
   arrow::Result<std::string> SetSessionOptions(const Context& context,
                                                std::string_view body);
   arrow::Result<std::string> GetSessionOptions(const Context& context);

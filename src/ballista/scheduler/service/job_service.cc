@@ -1,5 +1,6 @@
 #include "ballista/scheduler/service/job_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -14,6 +15,9 @@ namespace ballista::scheduler {
 namespace {
 
 constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
+// The error of a job that failed is kept this long for a client that has not come for
+// its result yet.
+constexpr Time kFailureKept = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -78,7 +82,7 @@ void JobService::RunTimer() {
       lock.lock();
       continue;
     }
-    timer_due_ = core_.NextDeadline();
+    timer_due_ = std::min(core_.NextDeadline(), DropOldOutcomes());
     if (timer_due_ == kNever) {
       timer_wake_.wait(lock);
     } else {
@@ -112,6 +116,7 @@ std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
       continue;
     }
     if (keeper_ != nullptr) keeper_->ForgetExecutor(it->first);
+    to_drain_.erase(it->second);
     it = incarnations_.erase(it);
   }
   std::set<std::string> alive;
@@ -190,7 +195,17 @@ void JobService::Apply(JobFailed effect) {
   outcome->second.ended = true;
   outcome->second.status = std::move(effect.status);
   outcome->second.progress = std::move(effect.progress);
+  failed_.emplace_back(Now(), effect.job_id);
   changed_.notify_all();
+}
+
+Time JobService::DropOldOutcomes() {
+  while (!failed_.empty() && failed_.front().first + kFailureKept <= Now()) {
+    const auto outcome = outcomes_.find(failed_.front().second);
+    if (outcome != outcomes_.end() && outcome->second.ended) outcomes_.erase(outcome);
+    failed_.pop_front();
+  }
+  return failed_.empty() ? kNever : failed_.front().first + kFailureKept;
 }
 
 // ---------------------------------------------------------------------------- executors
@@ -246,8 +261,32 @@ arrow::Result<control::HeartbeatResponse> JobService::Heartbeat(
     return response;
   }
   PostLocked(ExecutorHeartbeat{request.executor_id(), request.incarnation()});
+  if (request.draining()) {
+    PostLocked(ExecutorDraining{request.executor_id(), request.incarnation()});
+    to_drain_.erase(request.incarnation());
+    response.set_may_leave(core_.MayLeave(request.executor_id(), request.incarnation()));
+  }
+  response.set_drain(to_drain_.contains(request.incarnation()));
   for (const auto& one : core_.Executors()) *response.add_executors() = one;
   return response;
+}
+
+arrow::Result<control::DrainExecutorResponse> JobService::DrainExecutor(
+    const std::string& executor) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& known : core_.Executors()) {
+    const auto address = flight::FormatAddress(known.host(), known.port());
+    if (executor != known.id() && executor != address) continue;
+    LOG_INFO("scheduler", "Executor {} at {} is asked to drain", known.id(), address);
+    to_drain_.insert(known.incarnation());
+    // No task from now on; it hears of it with its next heartbeat.
+    PostLocked(ExecutorDraining{known.id(), known.incarnation()});
+    control::DrainExecutorResponse response;
+    response.set_executor_id(known.id());
+    return response;
+  }
+  return arrow::Status::KeyError("there is no executor '", executor,
+                                 "': give its id, or its host:port");
 }
 
 arrow::Result<control::HeartbeatResponse> JobService::StopExecutor(
@@ -324,8 +363,10 @@ void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
 
 // --------------------------------------------------------------------------------- jobs
 
-std::string JobService::Submit(const std::string& session_id, job::JobGraph graph,
-                               const JobOptions& options) {
+arrow::Result<std::string> JobService::Submit(const std::string& session_id,
+                                              job::JobGraph graph,
+                                              const JobOptions& options,
+                                              std::chrono::milliseconds time_limit) {
   JobSubmitted event;
   event.job_id = NewId();
   event.session_id = session_id;
@@ -333,15 +374,25 @@ std::string JobService::Submit(const std::string& session_id, job::JobGraph grap
   event.options = options;
   std::string job_id = event.job_id;
   const std::lock_guard lock(mutex_);
-  outcomes_[job_id];
+  if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
+  outcomes_[job_id].session_id = session_id;
   PostLocked(std::move(event));
+  const auto refused = outcomes_.find(job_id);
+  if (refused != outcomes_.end() && !refused->second.status.ok()) {
+    const auto status = refused->second.status;
+    outcomes_.erase(refused);
+    return status;
+  }
   return job_id;
 }
 
 arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
                                                   job::JobGraph graph,
-                                                  const JobOptions& options) {
-  if (keeper_ == nullptr) return Submit(session_id, std::move(graph), options);
+                                                  const JobOptions& options,
+                                                  std::chrono::milliseconds time_limit) {
+  if (keeper_ == nullptr) {
+    return Submit(session_id, std::move(graph), options, time_limit);
+  }
   JobSubmitted event;
   event.job_id = NewId();
   event.session_id = session_id;
@@ -351,8 +402,15 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   ARROW_RETURN_NOT_OK(keeper_->KeepJob(event));
   {
     const std::lock_guard lock(mutex_);
-    outcomes_[job_id];
+    if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
+    outcomes_[job_id].session_id = session_id;
     PostLocked(std::move(event));
+    const auto refused = outcomes_.find(job_id);
+    if (refused != outcomes_.end() && !refused->second.status.ok()) {
+      const auto status = refused->second.status;
+      outcomes_.erase(refused);
+      return status;
+    }
   }
   // It runs meanwhile.
   const auto kept = keeper_->Flush();
@@ -418,6 +476,25 @@ bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
   if (!outcomes_.contains(job_id)) return false;
   PostLocked(JobCancelled{job_id, reason, message});
   return true;
+}
+
+void JobService::CloseSession(const std::string& session_id) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> jobs;
+  for (const auto& [job_id, outcome] : outcomes_) {
+    if (outcome.session_id == session_id) jobs.push_back(job_id);
+  }
+  for (const auto& job_id : jobs) {
+    PostLocked(JobCancelled{job_id, Cancelled::SESSION_CLOSED,
+                            "the session of the query was closed"});
+    // Who waits for a job that was running is told why it ended.
+    if (outcomes_.at(job_id).status.ok()) outcomes_.erase(job_id);
+  }
+}
+
+JobService::Holdings JobService::Kept() const {
+  const std::lock_guard lock(mutex_);
+  return {std::max(outcomes_.size(), core_.Jobs().size()), core_.NumRunningTasks()};
 }
 
 void JobService::Touch(const std::string& job_id) {

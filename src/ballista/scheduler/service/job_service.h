@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ballista/control.pb.h"
@@ -38,6 +40,10 @@ class JobService {
       const control::RegisterExecutorRequest& request);
   arrow::Result<control::HeartbeatResponse> Heartbeat(
       const control::HeartbeatRequest& request);
+  // Has the executor drain, at its next heartbeat. `executor`: its id, or "host:port".
+  // Errors: KeyError where there is none.
+  arrow::Result<control::DrainExecutorResponse> DrainExecutor(
+      const std::string& executor);
   arrow::Result<control::HeartbeatResponse> StopExecutor(
       const control::StopExecutorRequest& request);
   arrow::Result<control::TaskStatusResponse> ReportTasks(
@@ -48,13 +54,18 @@ class JobService {
   // Goes on with the jobs of a scheduler that has ended. Before executors register.
   void Recover(StateKeeper::Recovered recovered);
 
-  // Starts a job and gives its id.
-  std::string Submit(const std::string& session_id, job::JobGraph graph,
-                     const JobOptions& options);
+  // Starts a job and gives its id; it may wait in a queue first. It is cancelled when it
+  // has not finished after `time_limit`; zero: no limit. Errors: ResourcesExhausted
+  // (QUEUE).
+  arrow::Result<std::string> Submit(const std::string& session_id, job::JobGraph graph,
+                                    const JobOptions& options,
+                                    std::chrono::milliseconds time_limit);
   // The same for a job that outlives the process, where there is a keeper: it is durable
-  // on return. Errors: the backend did not take it in time; the job does not run then.
+  // on return. Errors: also that the backend did not take it in time; the job does not
+  // run then.
   arrow::Result<std::string> SubmitKept(const std::string& session_id,
-                                        job::JobGraph graph, const JobOptions& options);
+                                        job::JobGraph graph, const JobOptions& options,
+                                        std::chrono::milliseconds time_limit);
 
   // Waits for the end of the job. `abandoned` is asked now and then; once it says true
   // the wait ends with Cancelled (the job goes on). Errors: the job's own, or Invalid for
@@ -67,6 +78,8 @@ class JobService {
   // True when there was such a job.
   bool Cancel(const std::string& job_id, Cancelled::Reason reason,
               const std::string& message);
+  // Ends all jobs of the session, also those whose result is being read.
+  void CloseSession(const std::string& session_id);
   // Puts off the removal of a result that is being read.
   void Touch(const std::string& job_id);
 
@@ -76,10 +89,18 @@ class JobService {
   // A copy; no value for an unknown job.
   std::optional<job::JobGraph> Graph(const std::string& job_id) const;
 
+  // What is kept of jobs. `known`: jobs of which the core or a client's answer is kept.
+  struct Holdings {
+    size_t known = 0;
+    size_t running_tasks = 0;
+  };
+  Holdings Kept() const;
+
   const std::string& id() const { return id_; }
 
  private:
   struct Outcome {
+    std::string session_id;
     bool ended = false;
     arrow::Status status;
     JobFinished result;
@@ -105,6 +126,8 @@ class JobService {
   // Takes out the links of executors that are gone; the caller destroys them without the
   // lock.
   std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
+  // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
+  Time DropOldOutcomes();
   void RunTimer();
   // Those that have not come are kept no longer.
   void ForgetAwaited();
@@ -122,7 +145,9 @@ class JobService {
   SchedulerCore core_;
   std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
   std::map<std::string, std::string> incarnations_;             // by executor id
-  std::map<std::string, Outcome> outcomes_;                     // by job id
+  std::set<std::string> to_drain_;  // incarnations that have not begun to drain yet
+  std::map<std::string, Outcome> outcomes_;          // by job id
+  std::deque<std::pair<Time, std::string>> failed_;  // jobs, by when they failed
   // Executors of the scheduler before this one, that may still come.
   std::set<std::string> awaited_;
   Time awaited_until_ = kNever;

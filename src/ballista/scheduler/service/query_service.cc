@@ -35,6 +35,12 @@ arrow::Result<int64_t> IntegerOption(sql::SqlSession* session, const std::string
   return value;
 }
 
+// What a COPY wrote and did not put in place: all of it after a failure, else what
+// attempts left that were not the ones that counted.
+void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
+  if (plan.root().has_write()) sql::AbandonCopy(plan.root().write(), job_id);
+}
+
 }  // namespace
 
 QueryService::QueryService(JobService* jobs, flight::ClientPool* clients)
@@ -108,11 +114,18 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   if (single == 0) options.min_task_bytes = 0;
-  if (kept) return jobs_->SubmitKept(session->id(), std::move(graph), options);
-  return jobs_->Submit(session->id(), std::move(graph), options);
+  ARROW_ASSIGN_OR_RAISE(const int64_t limit,
+                        IntegerOption(session, "ballista.statement_timeout"));
+  const std::chrono::milliseconds time_limit(limit);
+  // One that must not run twice ends with its scheduler.
+  if (kept && options.retry) {
+    return jobs_->SubmitKept(session->id(), std::move(graph), options, time_limit);
+  }
+  return jobs_->Submit(session->id(), std::move(graph), options, time_limit);
 }
 
-arrow::Result<QueryHandle> QueryService::KeepRows(std::shared_ptr<arrow::Table> rows,
+arrow::Result<QueryHandle> QueryService::KeepRows(sql::SqlSession* session,
+                                                  std::shared_ptr<arrow::Table> rows,
                                                   bool is_query) {
   QueryHandle handle;
   handle.id = NewId();
@@ -129,32 +142,37 @@ arrow::Result<QueryHandle> QueryService::KeepRows(std::shared_ptr<arrow::Table> 
         fmt::format("{} results are waiting to be read; read or cancel some", kMaxKnown),
         ResourcesExhausted::QUEUE, kMaxKnown);
   }
-  known_[handle.id] = Known{std::move(rows), now};
+  known_[handle.id] = Known{session->id(), std::move(rows), now};
   return handle;
 }
 
 arrow::Result<QueryHandle> QueryService::Execute(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+  if (stopping_) {
+    return CancelledStatus(
+        "this scheduler is stopping and takes no more queries: send the query again once "
+        "it has started again, or to another scheduler",
+        Cancelled::SHUTDOWN);
+  }
   ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql, parameters));
   switch (statement.kind) {
     case sql::Statement::Kind::kRows:
-      return KeepRows(std::move(statement.rows), statement.is_query);
+      return KeepRows(session, std::move(statement.rows), statement.is_query);
     case sql::Statement::Kind::kInsertRows: {
-      ARROW_ASSIGN_OR_RAISE(auto rows, RunToTable(session, statement.plan, abandoned));
-      ARROW_ASSIGN_OR_RAISE(auto shown, statement.consume(rows));
-      return KeepRows(std::move(shown), statement.is_query);
+      ARROW_ASSIGN_OR_RAISE(auto shown, RunAndConsume(session, statement, abandoned));
+      return KeepRows(session, std::move(shown), statement.is_query);
     }
     case sql::Statement::Kind::kExplain: {
       ARROW_ASSIGN_OR_RAISE(auto rows, Explain(session, statement.plan));
-      return KeepRows(std::move(rows), true);
+      return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kExplainAnalyze: {
       ARROW_ASSIGN_OR_RAISE(auto rows, ExplainAnalyze(session, statement, abandoned));
-      return KeepRows(std::move(rows), true);
+      return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
-      if (statement.rows != nullptr) return KeepRows(std::move(statement.rows), true);
+      if (statement.rows != nullptr) return KeepRows(session, std::move(statement.rows), true);
       break;
   }
   QueryHandle handle;
@@ -192,19 +210,18 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResul
   return std::make_shared<arrow::TableBatchReader>(std::move(rows));
 }
 
-arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunToTable(
-    sql::SqlSession* session, const plan::Plan& plan,
+arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
+    sql::SqlSession* session, const sql::Statement& statement,
     const std::function<bool()>& abandoned) {
-  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, plan, false));
-  const auto read = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, statement.plan, false));
+  const auto run = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
-    return reader->ToTable();
+    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
+    return statement.consume(rows);
   };
-  auto rows = read();
-  if (!rows.ok() && plan.root().has_write()) {
-    sql::AbandonCopy(plan.root().write(), job_id);
-  }
-  return rows;
+  auto shown = run();
+  DropStagedFiles(statement.plan, job_id);
+  return shown;
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::Explain(
@@ -220,9 +237,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
   auto finished = jobs_->Wait(job_id, abandoned);
   if (!finished.ok()) {
     jobs_->Release(job_id);
-    if (statement.plan.root().has_write()) {
-      sql::AbandonCopy(statement.plan.root().write(), job_id);
-    }
+    DropStagedFiles(statement.plan, job_id);
     return finished.status();
   }
   const auto graph = jobs_->Graph(job_id);
@@ -231,7 +246,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
   if (statement.consume) {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
     ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
-    ARROW_RETURN_NOT_OK(statement.consume(rows).status());
+    const auto consumed = statement.consume(rows).status();
+    DropStagedFiles(statement.plan, job_id);
+    ARROW_RETURN_NOT_OK(consumed);
   }
   jobs_->Release(job_id);
   if (!graph.has_value()) {
@@ -250,6 +267,20 @@ arrow::Result<int64_t> QueryService::ExecuteUpdate(
   ARROW_ASSIGN_OR_RAISE(auto count, rows->column(0)->GetScalar(0));
   if (count->type->id() != arrow::Type::INT64 || !count->is_valid) return -1;
   return static_cast<const arrow::Int64Scalar&>(*count).value;
+}
+
+void QueryService::CloseSession(const std::string& session_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(
+        known_, [&](const auto& entry) { return entry.second.session_id == session_id; });
+  }
+  jobs_->CloseSession(session_id);
+}
+
+size_t QueryService::KeptResults() const {
+  const std::lock_guard lock(mutex_);
+  return known_.size();
 }
 
 bool QueryService::Cancel(const std::string& query_id) {

@@ -9,6 +9,7 @@
 #include <arrow/result.h>
 #include <arrow/table.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -55,21 +56,31 @@ class QueryService {
 
   // False when there is no such query (any more).
   bool Cancel(const std::string& query_id);
+  // Ends all queries of the session and drops their results.
+  void CloseSession(const std::string& session_id);
+
+  // From now on no statement is begun; the error says that the scheduler stops.
+  void StopTaking() { stopping_ = true; }
+
+  // Results that are kept without a job.
+  size_t KeptResults() const;
 
  private:
   struct Known {
+    std::string session_id;
     std::shared_ptr<arrow::Table> rows;
     std::chrono::steady_clock::time_point made;
   };
 
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
-  arrow::Result<QueryHandle> KeepRows(std::shared_ptr<arrow::Table> rows, bool is_query);
+  arrow::Result<QueryHandle> KeepRows(sql::SqlSession* session,
+                                      std::shared_ptr<arrow::Table> rows, bool is_query);
   // `kept`: a client gets a handle to it, which is to be good for the next scheduler,
   // too.
   arrow::Result<std::string> Start(sql::SqlSession* session, const plan::Plan& plan,
                                    bool collect_metrics, bool kept = false);
-  arrow::Result<std::shared_ptr<arrow::Table>> RunToTable(
-      sql::SqlSession* session, const plan::Plan& plan,
+  arrow::Result<std::shared_ptr<arrow::Table>> RunAndConsume(
+      sql::SqlSession* session, const sql::Statement& statement,
       const std::function<bool()>& abandoned);
   arrow::Result<std::shared_ptr<arrow::Table>> Explain(sql::SqlSession* session,
                                                        const plan::Plan& plan);
@@ -81,7 +92,8 @@ class QueryService {
 
   JobService* const jobs_;
   flight::ClientPool* const clients_;
-  std::mutex mutex_;
+  std::atomic<bool> stopping_{false};
+  mutable std::mutex mutex_;
   std::map<std::string, Known> known_;  // results without a job, not yet read
 };
 

@@ -1,6 +1,7 @@
 #include "ballista/scheduler/service/scheduler_process.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -44,7 +45,8 @@ struct SchedulerProcess::Parts {
         jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval,
              keeper.get()),
         queries(&jobs, &clients),
-        sessions(sql.get(), kMaxSessions, kSessionIdleLimit),
+        sessions(sql.get(), kMaxSessions, kSessionIdleLimit,
+                 [this](const std::string& id) { queries.CloseSession(id); }),
         service(&jobs, &queries, &sessions) {}
 
   static CoreOptions MakeOptions(const config::SchedulerConfig& config) {
@@ -56,6 +58,8 @@ struct SchedulerProcess::Parts {
     // Executors find out by a heartbeat that there is a new scheduler.
     options.recovery_wait =
         std::max(options.recovery_wait, 3 * Time(config.heartbeat_interval));
+    options.max_running_jobs = config.max_running_jobs;
+    options.max_queued_jobs = config.max_queued_jobs;
     return options;
   }
 
@@ -114,6 +118,21 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
 
 int SchedulerProcess::port() const {
   return parts_->service.port();
+}
+
+void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  parts_->queries.StopTaking();
+  const auto left = [this] {
+    return std::max(parts_->jobs.Kept().known, parts_->queries.KeptResults());
+  };
+  if (left() == 0) return;
+  LOG_INFO("scheduler", "Waiting for {} queries to be answered, at most {} ms", left(),
+           limit.count());
+  while (left() > 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  if (left() > 0) LOG_WARN("scheduler", "{} queries end without an answer", left());
 }
 
 void SchedulerProcess::Stop() {

@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,9 @@ class SchedulerProcess {
   ~SchedulerProcess();
 
   int port() const;
+  // Takes no more queries, and waits until those that were taken have been answered; at
+  // most for `limit`.
+  void Drain(std::chrono::milliseconds limit);
   // Answers no more calls; calls under way are ended. Idempotent.
   void Stop();
 

@@ -33,8 +33,12 @@ std::string CookieValue(std::string_view header) {
 }  // namespace
 
 SessionRegistry::SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
-                                 std::chrono::seconds idle_limit)
-    : engine_(engine), max_sessions_(max_sessions), idle_limit_(idle_limit) {}
+                                 std::chrono::seconds idle_limit,
+                                 std::function<void(const std::string&)> on_close)
+    : engine_(engine),
+      max_sessions_(max_sessions),
+      idle_limit_(idle_limit),
+      on_close_(std::move(on_close)) {}
 
 std::string SessionRegistry::FindId(
     const arrow::flight::ServerCallContext& context) const {
@@ -81,6 +85,7 @@ bool SessionRegistry::Close(const arrow::flight::ServerCallContext& context) {
   if (it == sessions_.end()) return false;
   by_peer_.erase(it->second.peer);
   sessions_.erase(it);
+  on_close_(id);
   return true;
 }
 
@@ -88,6 +93,7 @@ void SessionRegistry::EvictLocked(std::chrono::steady_clock::time_point now) {
   const auto evict = [this](std::map<std::string, Entry>::iterator it) {
     const auto peer = by_peer_.find(it->second.peer);
     if (peer != by_peer_.end() && peer->second == it->first) by_peer_.erase(peer);
+    on_close_(it->first);
     return sessions_.erase(it);
   };
   for (auto it = sessions_.begin(); it != sessions_.end();) {

@@ -6,6 +6,7 @@
 #include <arrow/result.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,8 +21,10 @@ class SessionRegistry {
  public:
   // A session not used for `idle_limit` is closed; so is the least recently used one
   // beyond `max_sessions`.
+  // `on_close` is called with the id of each session that ends.
   SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
-                  std::chrono::seconds idle_limit);
+                  std::chrono::seconds idle_limit,
+                  std::function<void(const std::string&)> on_close);
 
   // The session of the call: by its cookie, else by its connection (the peer's address
   // and port), else a new one. A new one's cookie is added to the answer's headers. A
@@ -46,6 +49,7 @@ class SessionRegistry {
   sql::SqlEngine* const engine_;
   const size_t max_sessions_;
   const std::chrono::seconds idle_limit_;
+  const std::function<void(const std::string&)> on_close_;
   mutable std::mutex mutex_;
   std::map<std::string, Entry> sessions_;       // by id
   std::map<std::string, std::string> by_peer_;  // peer -> id, for clients without cookies

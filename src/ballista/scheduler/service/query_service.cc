@@ -108,7 +108,10 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   if (single == 0) options.min_task_bytes = 0;
-  if (kept) return jobs_->SubmitKept(session->id(), std::move(graph), options);
+  // One that must not run twice ends with its scheduler.
+  if (kept && options.retry) {
+    return jobs_->SubmitKept(session->id(), std::move(graph), options);
+  }
   return jobs_->Submit(session->id(), std::move(graph), options);
 }
 

@@ -91,6 +91,13 @@ record::StageFormation MakeFormation(const job::Stage& stage,
       kept->add_outputs()->mutable_positions()->Add(positions.begin(), positions.end());
     }
     kept->mutable_scans()->Add(share.scans.begin(), share.scans.end());
+    kept->set_piece(share.piece);
+    kept->set_pieces(share.pieces);
+    kept->set_split_input(static_cast<uint32_t>(share.split_input));
+    kept->mutable_split_outputs()->Add(share.split_outputs.begin(),
+                                       share.split_outputs.end());
+    if (share.lower_key) kept->set_lower_key(*share.lower_key);
+    if (share.upper_key) kept->set_upper_key(*share.upper_key);
   }
   formation.set_fingerprint(Fingerprint(stage, formation));
   return formation;
@@ -112,6 +119,12 @@ std::vector<TaskShare> SharesOf(const record::StageFormation& formation) {
                                  positions.positions().end());
     }
     share.scans.assign(kept.scans().begin(), kept.scans().end());
+    share.piece = kept.piece();
+    share.pieces = kept.pieces();
+    share.split_input = kept.split_input();
+    share.split_outputs.assign(kept.split_outputs().begin(), kept.split_outputs().end());
+    if (kept.has_lower_key()) share.lower_key = kept.lower_key();
+    if (kept.has_upper_key()) share.upper_key = kept.upper_key();
   }
   return shares;
 }

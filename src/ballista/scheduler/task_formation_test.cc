@@ -433,98 +433,101 @@ TEST(SkewedPartitions, AreSplitAtAnyShape) {
     ExpectExactCover(inputs, after);
     EXPECT_LE(SlowestBytes(inputs, after), SlowestBytes(inputs, before) * 3 / 2);
   }
+}
 
-  // A run of keys first, first + step, ... of `rows` rows each.
-  job::OutputStatistics RunOf(std::vector<std::string> keys, uint64_t rows,
-                              uint64_t row_bytes = 8) {
-    job::OutputStatistics run;
-    for (auto& key : keys) {
-      auto* sample = run.add_range_samples();
-      sample->set_key(std::move(key));
-      sample->set_rows(rows);
-      sample->set_bytes(rows * row_bytes);
-      run.set_rows(run.rows() + rows);
-      run.set_bytes(run.bytes() + rows * row_bytes);
-    }
-    return run;
+// ---- ranges of sorted runs
+
+// A run with samples at these keys, each for `rows` rows.
+job::OutputStatistics RunOf(std::vector<std::string> keys, uint64_t rows,
+                            uint64_t row_bytes = 8) {
+  job::OutputStatistics run;
+  for (auto& key : keys) {
+    auto* sample = run.add_range_samples();
+    sample->set_key(std::move(key));
+    sample->set_rows(rows);
+    sample->set_bytes(rows * row_bytes);
+    run.set_rows(run.rows() + rows);
+    run.set_bytes(run.bytes() + rows * row_bytes);
   }
+  return run;
+}
 
-  struct Merging {
-    std::vector<job::OutputStatistics> runs;
+struct Merging {
+  std::vector<job::OutputStatistics> runs;
 
-    std::vector<InputOutputs> Inputs() const {
-      InputOutputs input;
-      input.mode = job::StageInput::MERGE;
-      input.kind = job::Output::RANGE;
-      for (uint32_t t = 0; t < runs.size(); ++t) {
-        input.outputs.push_back({0, t, 0, t, &runs[t]});
-      }
-      return {input};
+  std::vector<InputOutputs> Inputs() const {
+    InputOutputs input;
+    input.mode = job::StageInput::MERGE;
+    input.kind = job::Output::RANGE;
+    for (uint32_t t = 0; t < runs.size(); ++t) {
+      input.outputs.push_back({0, t, 0, t, &runs[t]});
     }
-    std::vector<TaskShare> Form(uint64_t min_task_bytes = 0) const {
-      return FormTasks(Many(), Inputs(), {0, 1, 2, 3}, {0, min_task_bytes});
-    }
-  };
-
-  TEST(FormTasks, CutsRunsIntoRangesOfEqualBytes) {
-    const Merging merging{
-        {RunOf({"a", "c", "e", "g"}, 10), RunOf({"b", "d", "f", "h"}, 10)}};
-    const auto shares = merging.Form();
-    ASSERT_EQ(shares.size(), 4u);
-    EXPECT_FALSE(shares[0].lower_key.has_value());
-    EXPECT_FALSE(shares[3].upper_key.has_value());
-    const std::vector<std::string> bounds = {"c", "e", "g"};
-    for (size_t t = 0; t + 1 < shares.size(); ++t) {
-      EXPECT_EQ(shares[t].upper_key, bounds[t]);
-      EXPECT_EQ(shares[t + 1].lower_key, bounds[t]);
-    }
-    EXPECT_EQ(EstimateRange(merging.runs[0], shares[1]), std::make_pair(10ul, 80ul));
-    std::set<ExecutorIndex> preferred;
-    for (const auto& share : shares) preferred.insert(share.preferred);
-    EXPECT_EQ(preferred.size(), 4u);
+    return {input};
   }
+  std::vector<TaskShare> Form(uint64_t min_task_bytes = 0) const {
+    return FormTasks(Many(), Inputs(), {0, 1, 2, 3}, {0, min_task_bytes});
+  }
+};
 
-  TEST(FormTasks, NeverSplitsEqualKeys) {
-    // Three quarters of the rows have one key.
-    const Merging merging{
-        {RunOf({"a", "m", "m", "m"}, 10), RunOf({"m", "m", "m", "z"}, 10)}};
-    const auto shares = merging.Form();
-    ASSERT_LE(shares.size(), 3u);
-    int with_m = 0;
-    for (const auto& share : shares) {
-      with_m += (!share.lower_key || *share.lower_key <= "m") &&
-                (!share.upper_key || *share.upper_key > "m");
+TEST(FormTasks, CutsRunsIntoRangesOfEqualBytes) {
+  const Merging merging{
+      {RunOf({"a", "c", "e", "g"}, 10), RunOf({"b", "d", "f", "h"}, 10)}};
+  const auto shares = merging.Form();
+  ASSERT_EQ(shares.size(), 4u);
+  EXPECT_FALSE(shares[0].lower_key.has_value());
+  EXPECT_FALSE(shares[3].upper_key.has_value());
+  const std::vector<std::string> bounds = {"c", "e", "g"};
+  for (size_t t = 0; t + 1 < shares.size(); ++t) {
+    EXPECT_EQ(shares[t].upper_key, bounds[t]);
+    EXPECT_EQ(shares[t + 1].lower_key, bounds[t]);
+  }
+  EXPECT_EQ(EstimateRange(merging.runs[0], shares[1]), std::make_pair(10ul, 80ul));
+  std::set<ExecutorIndex> preferred;
+  for (const auto& share : shares) preferred.insert(share.preferred);
+  EXPECT_EQ(preferred.size(), 4u);
+}
+
+TEST(FormTasks, NeverSplitsEqualKeys) {
+  // Three quarters of the rows have one key.
+  const Merging merging{
+      {RunOf({"a", "m", "m", "m"}, 10), RunOf({"m", "m", "m", "z"}, 10)}};
+  const auto shares = merging.Form();
+  ASSERT_LE(shares.size(), 3u);
+  int with_m = 0;
+  for (const auto& share : shares) {
+    with_m += (!share.lower_key || *share.lower_key <= "m") &&
+              (!share.upper_key || *share.upper_key > "m");
+  }
+  EXPECT_EQ(with_m, 1);
+  EXPECT_EQ(Merging{{RunOf({"m", "m"}, 10)}}.Form().size(), 1u);
+}
+
+TEST(FormTasks, MergesFewBytesOrNoneInOneTask) {
+  EXPECT_EQ((Merging{{RunOf({"a", "b", "c", "d"}, 10)}}.Form(1 << 20).size()), 1u);
+  EXPECT_EQ((Merging{{RunOf({}, 0), RunOf({}, 0)}}.Form().size()), 1u);
+}
+
+TEST(FormTasks, LeavesOutRunsThatBeginAfterTheRange) {
+  const Merging merging{{RunOf({"a", "b"}, 10), RunOf({"x", "y"}, 10)}};
+  const auto shares = merging.Form();
+  const auto inputs = merging.Inputs();
+  uint64_t rows = 0;
+  for (const auto& share : shares) {
+    job::TaskInput read;
+    FillTaskInput(
+        inputs[0], 0, share, false,
+        [](const AvailableOutput& output) { return output.executor; }, &read);
+    for (const auto& ref : read.outputs()) {
+      EXPECT_GT(ref.rows(), 0u);
+      rows += ref.rows();
     }
-    EXPECT_EQ(with_m, 1);
-    EXPECT_EQ(Merging{{RunOf({"m", "m"}, 10)}}.Form().size(), 1u);
-  }
-
-  TEST(FormTasks, MergesFewBytesOrNoneInOneTask) {
-    EXPECT_EQ((Merging{{RunOf({"a", "b", "c", "d"}, 10)}}.Form(1 << 20).size()), 1u);
-    EXPECT_EQ((Merging{{RunOf({}, 0), RunOf({}, 0)}}.Form().size()), 1u);
-  }
-
-  TEST(FormTasks, LeavesOutRunsThatBeginAfterTheRange) {
-    const Merging merging{{RunOf({"a", "b"}, 10), RunOf({"x", "y"}, 10)}};
-    const auto shares = merging.Form();
-    const auto inputs = merging.Inputs();
-    uint64_t rows = 0;
-    for (const auto& share : shares) {
-      job::TaskInput read;
-      FillTaskInput(
-          inputs[0], 0, share, false,
-          [](const AvailableOutput& output) { return output.executor; }, &read);
-      for (const auto& ref : read.outputs()) {
-        EXPECT_GT(ref.rows(), 0u);
-        rows += ref.rows();
-      }
-      if (share.upper_key && *share.upper_key <= "x") {
-        ASSERT_EQ(read.outputs_size(), 1);
-        EXPECT_EQ(read.outputs(0).task_index(), 0u);
-      }
+    if (share.upper_key && *share.upper_key <= "x") {
+      ASSERT_EQ(read.outputs_size(), 1);
+      EXPECT_EQ(read.outputs(0).task_index(), 0u);
     }
-    EXPECT_GE(rows, 40u);
   }
+  EXPECT_GE(rows, 40u);
+}
 
 }  // namespace
 }  // namespace ballista::scheduler

@@ -131,6 +131,7 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted) {
   job.set_max_task_attempts(submitted.options.max_task_attempts);
   job.set_tasks_per_stage(submitted.options.tasks_per_stage);
   job.set_min_task_bytes(submitted.options.min_task_bytes);
+  job.set_skew_factor(submitted.options.skew_factor);
   job.set_starts(1);
   const std::lock_guard lock(mutex_);
   PutGraph(submitted.job_id, submitted.graph, &job);
@@ -205,6 +206,7 @@ arrow::Status StateKeeper::LoadJob(const std::string& job_id,
   one.job.options.max_task_attempts = job.max_task_attempts();
   one.job.options.tasks_per_stage = job.tasks_per_stage();
   one.job.options.min_task_bytes = job.min_task_bytes();
+  one.job.options.skew_factor = job.skew_factor();
   one.first_attempt = job.starts() * kAttemptsOfOne;
   one.expected_executors = executors;
   for (auto it = entries.lower_bound("stage/");

@@ -109,6 +109,12 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        {},
        "A join side of up to this many bytes may be sent whole to every task; 0: never, "
        "-1: chosen by cost and memory."},
+      {"ballista.job_disk_quota",
+       Type::kBytes,
+       "0",
+       {},
+       "The most that the outputs of one query's tasks may take on the disks of an "
+       "executor; 0: as much as there is room for."},
       {"ballista.max_task_attempts",
        Type::kUnsigned,
        "4",

@@ -72,8 +72,11 @@ arrow::Status FromDuckDbError(const duckdb::ErrorData& error,
       return CancelledStatus("the task was cancelled", Cancelled::UNKNOWN);
     case ExceptionType::OUT_OF_MEMORY:
       if (IsTemporaryFileLimit(message)) return DiskIsFull(message);
-      return ResourcesExhaustedStatus(message, ResourcesExhausted::MEMORY,
-                                      context.memory_limit);
+      return ResourcesExhaustedStatus(
+          "the task needs more memory than the executor has, with all spilled that can "
+          "be; raise --memory-limit: " +
+              message,
+          ResourcesExhausted::MEMORY, context.memory_limit);
     case ExceptionType::IO:
     case ExceptionType::HTTP:
     case ExceptionType::NETWORK:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,11 @@ with flightsql.connect(sys.argv[1]) as connection, connection.cursor() as cursor
 """
 # 640 MB.
 LARGE = "SELECT range AS a, range * 2 AS b, range % 7 AS c, range + 1 AS d FROM range(20000000)"
+
+
+def size(text):
+    number, unit = text.split()
+    return float(number) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
 
 
 def files_on_disk(cluster):
@@ -78,6 +84,21 @@ class Memory(unittest.TestCase):
             self.assertEqual(cluster.dead(), [])
             # One value of a few hundred megabytes is not the pools' to divide: twice the limit, and not the sum.
             self.assertLess(max(peaks.of.values()), 3 * 256 * MIB)
+
+    def test_explain_analyze_counts_what_the_engine_spills(self):
+        sort = (
+            "SELECT count(*), max(n) FROM (SELECT row_number() OVER (ORDER BY s) AS n FROM "
+            "(SELECT repeat(md5(range::VARCHAR), 3) AS s FROM range({})))"
+        )
+        spilled, memory = {}, {}
+        with Cluster(executors=1, memory_limit="160MiB") as cluster, cluster.connect() as connection:
+            for rows in (1_000, 1_000_000):
+                plan = cluster.sql("EXPLAIN ANALYZE " + sort.format(rows), connection).column("plan")[0].as_py()
+                spilled[rows] = max(map(size, re.findall(r"spilled ([\d.]+ \w+)", plan)))
+                memory[rows] = max(map(size, re.findall(r"engine memory ([\d.]+ \w+)", plan)))
+        self.assertEqual(spilled[1_000], 0)
+        self.assertGreater(spilled[1_000_000], 40 * MIB)
+        self.assertGreater(memory[1_000_000], 10 * MIB)
 
     def test_100_million_rows_stream_through_flat_memory(self):
         with Cluster(executors=2, memory_limit="256MiB") as cluster, cluster.connect() as connection:

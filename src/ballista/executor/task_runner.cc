@@ -302,7 +302,9 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   auto* counted = finished.mutable_metrics();
   counted->set_output_rows(finished.output().rows());
   counted->set_output_bytes(finished.output().bytes());
-  counted->set_spilled_bytes(static_cast<uint64_t>(output->spilled_bytes()));
+  // Of the engine, as far as it was asked to count, and of the output.
+  counted->set_spilled_bytes(counted->spilled_bytes() +
+                             static_cast<uint64_t>(output->spilled_bytes()));
   uint64_t fetched = 0;
   uint64_t local = 0;
   for (const auto& source : sources) {

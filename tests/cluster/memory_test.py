@@ -67,12 +67,12 @@ class Memory(unittest.TestCase):
 
     def test_tpch_stays_within_the_limit(self):
         data = tpc_data.ensure("tpch", "1")
-        with Cluster(executors=2, memory_limit="320MiB") as cluster:
+        with Cluster(executors=2, memory_limit="384MiB") as cluster:
             for sql in tpc_data.external_tables(data):
                 cluster.sql(sql)
             with self.peaks(cluster) as peaks:
                 self.check_tpch(cluster, data, (1, 3, 9, 13, 18, 21))
-            self.assert_within(peaks, 320 * MIB)
+            self.assert_within(peaks, 384 * MIB)
             self.assertEqual(cluster.dead(), [])
 
     def test_a_query_that_needs_too_much_fails_alone(self):

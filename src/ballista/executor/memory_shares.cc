@@ -28,9 +28,12 @@ MemoryShares Divide(const MemoryLimits& limits, const MemoryUse& use) {
   MemoryShares shares;
   shares.fetch = std::min(kMaxFetch, limits.process / 16);
   const int64_t reserve = Reserve(limits.process);
-  const int64_t room = std::max<int64_t>(
-      limits.process - reserve - use.untracked - std::max(use.fetch, shares.fetch / 2),
-      0);
+  // Arrow's beside the kept outputs: rows that are being partitioned, read or sent.
+  const int64_t staged = std::max<int64_t>(use.pool - use.store, 0);
+  const int64_t room =
+      std::max<int64_t>(limits.process - reserve - use.untracked - staged -
+                            std::max(use.fetch, shares.fetch / 2),
+                        0);
   const int64_t floor = EngineFloor(limits.process);
   // The engine is held back while it uses nearly all that it may.
   const bool engine_wants = use.engine > use.engine_limit / 8 * 7;

@@ -39,6 +39,15 @@ TEST(MemoryShares, WhatTheStoreHoldsTheEngineLacks) {
   EXPECT_LE(Sum(after, use), kLimits.process);
 }
 
+TEST(MemoryShares, RowsUnderWayAreTakenFromTheEngine) {
+  auto use = Use();
+  const auto before = Divide(kLimits, use);
+  use.store = 50 * kMebibyte;
+  use.pool = 130 * kMebibyte;
+  const auto after = Divide(kLimits, use);
+  EXPECT_EQ(before.engine - after.engine, 80 * kMebibyte);
+}
+
 TEST(MemoryShares, TheStoreGivesWayToAnEngineAtItsLimit) {
   auto use = Use();
   use.engine = 790 * kMebibyte;

@@ -54,3 +54,32 @@ class Sampler:
 
     def sample(self) -> None:
         self.peak = max(self.peak, sum(resident(pid) for pid in self.pids))
+
+
+class Peaks:
+    """Peak of each process's resident memory, by name, between `start` and `stop`; sampled each 50 ms."""
+
+    def __init__(self, pids: dict[str, int], interval: float = 0.05):
+        self.pids = pids
+        self.interval = interval
+        self.of = dict.fromkeys(pids, 0)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self) -> "Peaks":
+        self.sample()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.ended.set()
+        self.thread.join()
+        self.sample()
+
+    def run(self) -> None:
+        while not self.ended.wait(self.interval):
+            self.sample()
+
+    def sample(self) -> None:
+        for name, pid in self.pids.items():
+            self.of[name] = max(self.of[name], resident(pid))

@@ -1,10 +1,12 @@
 // The executor program; with --local, a scheduler and an executor in one process.
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ballista/base/log.h"
 #include "ballista/base/machine_resources.h"
@@ -18,6 +20,7 @@
 #include "ballista/scheduler/service/scheduler_process.h"
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
+#include "ballista/shuffle/work_folder.h"
 
 namespace ballista {
 namespace {
@@ -28,9 +31,12 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
       config.log_format == config::ExecutorConfig::LogFormat::kJson));
   ARROW_ASSIGN_OR_RAISE(auto signals, StopSignals::Catch());
   ARROW_ASSIGN_OR_RAISE(const auto work_dir, config::WorkDir::Open(parsed.settings));
-  config.work_dir = work_dir.path().string();
+  std::vector<std::string> work_dirs;
+  for (const auto& path : work_dir.paths()) work_dirs.push_back(path.string());
+  config.work_dir = fmt::format("{}", fmt::join(work_dirs, ","));
   if (config.threads == 0) config.threads = AvailableCores();
   LOG_INFO("executor", "Running with config: {}", config::ToString(config));
+  work_dir.WarnOfPoorOnes(static_cast<int64_t>(config.memory_limit));
 
   security::SecurityOptions security_options;
   security_options.tls = {config.tls_cert, config.tls_key, config.tls_ca,
@@ -60,17 +66,23 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
     config.scheduler_host = security.tls.on() ? config.external_host : "127.0.0.1";
   }
 
+  // A folder of its own for the engine's temporary files: removed at the end, or by the
+  // next executor that starts here.
+  ARROW_ASSIGN_OR_RAISE(const auto spill,
+                        shuffle::WorkFolder::Create(work_dir.roomiest().string()));
   engine::DuckDbEngineOptions options;
   options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit - config.shuffle_memory_limit;
-  options.temp_directory = config.work_dir + "/spill";
+  options.temp_directory = spill->path();
+  options.max_temp_bytes = config.disk_quota;
   auto guard = security::PathGuard::Make(config.data_dirs);
   if (!guard.ok()) {
     return parsed.settings.Refuse("data-dirs", guard.status().message());
   }
   options.guard = *guard;
   ARROW_ASSIGN_OR_RAISE(auto engine, engine::DuckDbEngine::Make(options));
-  auto started = executor::ExecutorProcess::Start(config, security, engine.get());
+  auto started =
+      executor::ExecutorProcess::Start(config, work_dirs, security, engine.get());
   if (started.status().IsInvalid()) {
     return parsed.settings.Refuse("port", started.status().message());
   }

@@ -202,7 +202,9 @@ class Cluster:
         command += ["--bind-host", "127.0.0.1", "--external-host", "127.0.0.1"]
         command += ["--port", str(port or free_ports(1)[0])]
         command += ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port)]
-        command += ["--work-dir", str(work_dir), "--threads", str(self.threads)]
+        if "--work-dir" not in self.executor_args:
+            command += ["--work-dir", str(work_dir)]
+        command += ["--threads", str(self.threads)]
         if self.memory_limit is not None:
             command += ["--memory-limit", str(self.memory_limit)]
         if self.shuffle_memory_limit is not None:

@@ -369,7 +369,7 @@ TEST_F(ConfigTest, BadValueNamesOptionAndSource) {
   EXPECT_EQ(
       ExecutorError({"--memory-limit=120%"}),
       "command line: bad value \"120%\" for --memory-limit: expected a size such as "
-      "2GiB or a share of the available memory such as 50%, of at least 64MiB");
+      "2GiB or a share of the available memory such as 50%, of at least 128MiB");
 }
 
 TEST_F(ConfigTest, BoundsByOtherOptions) {

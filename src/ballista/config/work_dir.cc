@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+
+#include "ballista/base/disk_space.h"
+#include "ballista/base/log.h"
 
 namespace ballista::config {
 namespace {
@@ -40,31 +44,71 @@ arrow::Result<fs::path> MakeTemporary(const Settings& settings) {
   return fs::absolute(folder);
 }
 
-}  // namespace
-
-arrow::Result<WorkDir> WorkDir::Open(const Settings& settings) {
-  const auto& text = settings.Text(kOption);
-  if (text.empty()) {
-    ARROW_ASSIGN_OR_RAISE(auto folder, MakeTemporary(settings));
-    return WorkDir(std::move(folder), true);
-  }
+// Makes the folder where it is missing.
+arrow::Result<fs::path> MakeNamed(const Settings& settings, const std::string& name) {
   std::error_code error;
-  const auto folder = fs::absolute(text, error);
+  const auto folder = fs::absolute(name, error);
   if (!error) fs::create_directories(folder, error);
   if (error) {
-    return settings.Refuse(kOption, "the folder cannot be made: " + error.message());
+    return settings.Refuse(
+        kOption, fmt::format("the folder cannot be made: {}: {}", name, error.message()));
   }
   if (const int reason = TryToWrite(folder); reason != 0) {
-    return settings.Refuse(kOption, fmt::format("the folder cannot be written to: {}",
-                                                std::strerror(reason)));
+    return settings.Refuse(kOption, fmt::format("the folder cannot be written to: {}: {}",
+                                                name, std::strerror(reason)));
   }
-  return WorkDir(folder, false);
+  return folder;
+}
+
+}  // namespace
+
+std::vector<std::string> SplitFolders(const std::string& text) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    std::string name = text.substr(begin, end - begin);
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    if (!name.empty()) names.push_back(std::move(name));
+    begin = end + 1;
+  }
+  return names;
+}
+
+arrow::Result<WorkDir> WorkDir::Open(const Settings& settings) {
+  std::vector<fs::path> folders;
+  for (const auto& name : SplitFolders(settings.Text(kOption))) {
+    ARROW_ASSIGN_OR_RAISE(auto folder, MakeNamed(settings, name));
+    if (std::find(folders.begin(), folders.end(), folder) != folders.end()) {
+      return settings.Refuse(kOption, "it names " + folder.string() + " twice");
+    }
+    folders.push_back(std::move(folder));
+  }
+  if (!folders.empty()) return WorkDir(std::move(folders), false);
+  ARROW_ASSIGN_OR_RAISE(auto folder, MakeTemporary(settings));
+  return WorkDir({std::move(folder)}, true);
+}
+
+const fs::path& WorkDir::roomiest() const {
+  return *std::max_element(paths_.begin(), paths_.end(),
+                           [](const fs::path& a, const fs::path& b) {
+                             return FreeDiskBytes(a.string()) < FreeDiskBytes(b.string());
+                           });
+}
+
+void WorkDir::WarnOfPoorOnes(int64_t wanted_bytes) const {
+  for (const auto& path : paths_) {
+    const auto why = WhyPoorForSpilling(path.string(), wanted_bytes);
+    if (why.empty()) continue;
+    LOG_WARN("executor", "The work folder {} is a poor place for spilled data: {}",
+             path.string(), why);
+  }
 }
 
 WorkDir::~WorkDir() {
-  if (!temporary_ || path_.empty()) return;
+  if (!temporary_ || paths_.empty()) return;
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  fs::remove_all(paths_.front(), ignored);
 }
 
 }  // namespace ballista::config

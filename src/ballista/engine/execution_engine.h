@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ballista/engine/engine_resources.h"
 #include "ballista/job.pb.h"
 #include "ballista/plan.pb.h"
 #include "ballista/shuffle/exchange.h"
@@ -59,6 +60,9 @@ class ExecutionEngine {
   // Whatever was written to the sink before an error is the caller's to drop.
   virtual arrow::Result<job::TaskMetrics> Run(
       const FragmentTask& task, const std::shared_ptr<Interrupt>& interrupt) = 0;
+
+  // Of the whole engine; null where it has nothing to say. Lives as long as the engine.
+  virtual EngineResources* resources() { return nullptr; }
 
   // The statement that Run would run, as text for people (EXPLAIN).
   virtual arrow::Result<std::string> Describe(const plan::Node& fragment) = 0;

@@ -12,6 +12,7 @@
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/executor/executor_service.h"
+#include "ballista/executor/memory_arbiter.h"
 #include "ballista/executor/scheduler_link.h"
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/client_pool.h"
@@ -65,6 +66,10 @@ struct ExecutorProcess::Parts {
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
+        fetch_budget(std::make_shared<shuffle::MemoryBudget>(kFetchBudget)),
+        memory({.process = static_cast<int64_t>(config.memory_limit),
+                .store = static_cast<int64_t>(config.shuffle_memory_limit)},
+               engine->resources(), store.get(), fetch_budget),
         link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
              clients.get(),
              {.running_tasks = [this] { return runner.Running(); },
@@ -75,7 +80,7 @@ struct ExecutorProcess::Parts {
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},
-            engine, store.get(),
+            engine, store.get(), &memory,
             [this](const job::StageDefinition& stage, const job::TaskDefinition& task) {
               return OpenInputs(stage, task);
             },
@@ -84,7 +89,7 @@ struct ExecutorProcess::Parts {
     fetch.executor_id = self.id();
     fetch.store = store.get();
     fetch.clients = clients;
-    fetch.budget = std::make_shared<shuffle::MemoryBudget>(kFetchBudget);
+    fetch.budget = fetch_budget;
   }
 
   arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>> OpenInputs(
@@ -93,6 +98,8 @@ struct ExecutorProcess::Parts {
   const control::ExecutorMetadata self;
   const std::shared_ptr<flight::ClientPool> clients;
   const std::unique_ptr<shuffle::ShuffleStore> store;
+  const std::shared_ptr<shuffle::MemoryBudget> fetch_budget;
+  MemoryArbiter memory;
   shuffle::FetchContext fetch;
   SchedulerLink link;
   TaskRunner runner;
@@ -131,10 +138,11 @@ ExecutorProcess::~ExecutorProcess() {
 }
 
 arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
-    const config::ExecutorConfig& config, const security::ProcessSecurity& security,
-    engine::ExecutionEngine* engine) {
+    const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
+    const security::ProcessSecurity& security, engine::ExecutionEngine* engine) {
   shuffle::StoreOptions options;
-  options.work_dir = config.work_dir;
+  options.work_dirs = work_dirs;
+  options.disk_quota = static_cast<int64_t>(config.disk_quota);
   const auto self = Describe(config);
   options.executor_id = self.id();
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);

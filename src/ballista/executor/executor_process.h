@@ -7,6 +7,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "ballista/config/config.h"
 #include "ballista/engine/execution_engine.h"
@@ -17,11 +19,11 @@ namespace ballista::executor {
 class ExecutorProcess {
  public:
   // Listens, and registers in the background, on return. Borrows the engine.
-  // `config.work_dir` exists. `security`: as its options say. Errors: Invalid, half a
-  // sentence, for a port in use.
+  // `work_dirs` exist. `security`: as its options say. Errors: Invalid, half a sentence,
+  // for a port in use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
-      const config::ExecutorConfig& config, const security::ProcessSecurity& security,
-      engine::ExecutionEngine* engine);
+      const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
+      const security::ProcessSecurity& security, engine::ExecutionEngine* engine);
   ~ExecutorProcess();
 
   int port() const;

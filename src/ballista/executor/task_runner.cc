@@ -5,6 +5,7 @@
 #include <arrow/ipc/writer.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "ballista/base/ids.h"
@@ -40,14 +41,27 @@ struct TaskRunner::Task {
   }
 };
 
+namespace {
+
+bool RanOutOfMemory(const arrow::Status& status) {
+  const auto* detail = GetErrorDetail(status);
+  return status.IsOutOfMemory() ||
+         (detail != nullptr && detail->has_resources_exhausted() &&
+          detail->resources_exhausted().resource() == ResourcesExhausted::MEMORY);
+}
+
+}  // namespace
+
 TaskRunner::TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
-                       shuffle::ShuffleStore* store, SourceFactory sources,
-                       StatusCallback report)
+                       shuffle::ShuffleStore* store, MemoryArbiter* memory,
+                       SourceFactory sources, StatusCallback report)
     : options_(std::move(options)),
       engine_(engine),
       store_(store),
+      memory_(memory),
       sources_(std::move(sources)),
-      report_(std::move(report)) {
+      report_(std::move(report)),
+      admission_([memory] { return memory == nullptr || memory->HasRoom(); }) {
   for (int i = 0; i < options_.slots; ++i) threads_.emplace_back([this] { RunSlot(); });
 }
 
@@ -173,6 +187,51 @@ void TaskRunner::RunSlot() {
   }
 }
 
+bool TaskRunner::Cancelled(const Task& task) const {
+  const std::lock_guard lock(mutex_);
+  return task.cancelled;
+}
+
+bool TaskRunner::Arm(Task* task) {
+  const std::lock_guard lock(mutex_);
+  if (task->cancelled) return false;
+  task->interrupt = engine_->MakeInterrupt();
+  return true;
+}
+
+arrow::Result<control::TaskFinished> TaskRunner::ExecuteWithinMemory(Task* task) {
+  const auto cancelled = [this, task] { return Cancelled(*task); };
+  const auto gone = CancelledStatus("cancelled", ballista::Cancelled::UNKNOWN);
+  auto permit = admission_.Enter(cancelled);
+  if (!permit || !Arm(task)) return gone;
+  if (memory_ != nullptr) memory_->TasksRunning(admission_.running());
+  LOG_DEBUG("executor", "task {} starts", task->Name());
+  auto finished = Execute(task);
+  const auto leave = [&] {
+    permit = {};
+    if (memory_ != nullptr) memory_->TasksRunning(admission_.running());
+  };
+  if (finished.ok() || memory_ == nullptr || !RanOutOfMemory(finished.status())) {
+    leave();
+    return finished;
+  }
+  const bool was_alone = permit.began_alone();
+  leave();
+  permit = admission_.EnterAlone(cancelled);
+  if (!permit || !Arm(task)) return gone;
+  memory_->TasksRunning(1);
+  const int64_t before = memory_->LastUse().engine_limit;
+  memory_->MakeRoom();
+  const int64_t after = memory_->LastUse().engine_limit;
+  if (!was_alone || after > before + before / 8) {
+    LOG_INFO("executor", "task {} runs once more, alone, after: {}", task->Name(),
+             finished.status().message());
+    finished = Execute(task);
+  }
+  leave();
+  return finished;
+}
+
 void TaskRunner::RunTask(Task* task) {
   arrow::Result<control::TaskFinished> finished =
       CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
@@ -181,12 +240,8 @@ void TaskRunner::RunTask(Task* task) {
     const std::lock_guard lock(mutex_);
     if (task->cancelled && !task->handed_back) return;
     begun = !task->cancelled;
-    if (begun) task->interrupt = engine_->MakeInterrupt();
   }
-  if (begun) {
-    LOG_DEBUG("executor", "task {} starts", task->Name());
-    finished = Execute(task);
-  }
+  if (begun) finished = ExecuteWithinMemory(task);
   {
     const std::lock_guard lock(mutex_);
     if (task->cancelled && !task->handed_back) return;
@@ -239,6 +294,17 @@ arrow::Result<std::string> SerializeOutput(shuffle::OutputReader* reader) {
   return buffer->ToString();
 }
 
+// A setting of the stage that is for the executor; 0 where it is not there.
+int64_t NumberSetting(const job::StageDefinition& stage, const std::string& name) {
+  int64_t value = 0;
+  for (const auto& setting : stage.settings()) {
+    if (setting.name() != name) continue;
+    const auto& text = setting.value();
+    std::from_chars(text.data(), text.data() + text.size(), value);
+  }
+  return std::max<int64_t>(value, 0);
+}
+
 bool CollectMetrics(const job::StageDefinition& stage) {
   return std::any_of(
       stage.settings().begin(), stage.settings().end(), [](const plan::Setting& setting) {
@@ -256,8 +322,9 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
                           std::to_string(definition.inputs_size()) + " inputs where " +
                           std::to_string(stage.inputs_size()) + " are due");
   }
-  ARROW_ASSIGN_OR_RAISE(auto output,
-                        store_->CreateOutput(definition.id(), stage.output()));
+  ARROW_ASSIGN_OR_RAISE(
+      auto output, store_->CreateOutput(definition.id(), stage.output(),
+                                        NumberSetting(stage, "ballista.job_disk_quota")));
   ARROW_ASSIGN_OR_RAISE(auto sources, sources_(stage, definition));
   engine::FragmentTask fragment;
   fragment.fragment = &stage.fragment();
@@ -290,7 +357,9 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   auto* counted = finished.mutable_metrics();
   counted->set_output_rows(finished.output().rows());
   counted->set_output_bytes(finished.output().bytes());
-  counted->set_spilled_bytes(static_cast<uint64_t>(output->spilled_bytes()));
+  // Of the engine, as far as it was asked to count, and of the output.
+  counted->set_spilled_bytes(counted->spilled_bytes() +
+                             static_cast<uint64_t>(output->spilled_bytes()));
   uint64_t fetched = 0;
   uint64_t local = 0;
   for (const auto& source : sources) {

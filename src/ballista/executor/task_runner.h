@@ -19,6 +19,8 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/engine/execution_engine.h"
+#include "ballista/executor/memory_arbiter.h"
+#include "ballista/executor/task_admission.h"
 #include "ballista/shuffle/shuffle_store.h"
 #include "ballista/shuffle/task_input.h"
 
@@ -40,10 +42,12 @@ class TaskRunner {
       std::function<arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>(
           const job::StageDefinition&, const job::TaskDefinition&)>;
 
-  // Borrows everything. `report` is called from task threads, once for each task that was
+  // Borrows everything; `memory` may be null: then tasks begin whenever a slot is free.
+  // `report` is called from task threads, once for each task that was
   // not cancelled.
   TaskRunner(TaskRunnerOptions options, engine::ExecutionEngine* engine,
-             shuffle::ShuffleStore* store, SourceFactory sources, StatusCallback report);
+             shuffle::ShuffleStore* store, MemoryArbiter* memory, SourceFactory sources,
+             StatusCallback report);
   // Cancels what runs and waits for it.
   ~TaskRunner();
 
@@ -71,14 +75,21 @@ class TaskRunner {
   static Key KeyOf(const job::TaskId& id);
   void RunSlot();
   void RunTask(Task* task);
+  // Executes when there is room; once more, alone, where memory did not suffice.
+  arrow::Result<control::TaskFinished> ExecuteWithinMemory(Task* task);
   arrow::Result<control::TaskFinished> Execute(Task* task);
+  bool Cancelled(const Task& task) const;
+  // A handle for the next run; false for a task that was cancelled.
+  bool Arm(Task* task);
   void CancelLocked(Task* task);
 
   const TaskRunnerOptions options_;
   engine::ExecutionEngine* const engine_;
   shuffle::ShuffleStore* const store_;
+  MemoryArbiter* const memory_;
   const SourceFactory sources_;
   const StatusCallback report_;
+  TaskAdmission admission_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -35,4 +35,17 @@ int64_t MemoryBudget::peak() const {
   return peak_;
 }
 
+int64_t MemoryBudget::limit() const {
+  std::lock_guard lock(mutex_);
+  return limit_;
+}
+
+void MemoryBudget::SetLimit(int64_t bytes) {
+  {
+    std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+  changed_.notify_all();
+}
+
 }  // namespace ballista::shuffle

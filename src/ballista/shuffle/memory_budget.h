@@ -32,12 +32,14 @@ class MemoryBudget {
 
   int64_t used() const;
   int64_t peak() const;
-  int64_t limit() const { return limit_; }
+  int64_t limit() const;
+  // What is taken already stays.
+  void SetLimit(int64_t bytes);
 
  private:
-  const int64_t limit_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  int64_t limit_;
   int64_t used_ = 0;
   int64_t peak_ = 0;
 };

@@ -40,7 +40,7 @@ arrow::Status WriteError(const std::string& path, int error) {
       fmt::format("writing the shuffle file {} failed: {}", path, std::strerror(error));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
     return ResourcesExhaustedStatus(
-        message + "; free space on the executor's work_dir or point it at a larger disk",
+        message + "; free space there, or give the executor another --work-dir",
         ResourcesExhausted::DISK, 0);
   }
   return arrow::Status::IOError(message);
@@ -101,12 +101,14 @@ arrow::Result<arrow::ipc::IpcWriteOptions> WriteOptions(
 
 OutputFile::OutputFile(std::string path, int descriptor,
                        std::shared_ptr<arrow::Schema> schema,
-                       arrow::ipc::IpcWriteOptions options)
+                       arrow::ipc::IpcWriteOptions options,
+                       std::shared_ptr<DiskShare> share)
     : path_(std::move(path)),
       descriptor_(descriptor),
       schema_(std::move(schema)),
       has_dictionaries_(HasDictionary(*schema_)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      share_(std::move(share)) {}
 
 OutputFile::~OutputFile() {
   Remove();
@@ -115,7 +117,7 @@ OutputFile::~OutputFile() {
 
 arrow::Result<std::shared_ptr<OutputFile>> OutputFile::Create(
     std::string path, std::shared_ptr<arrow::Schema> schema,
-    arrow::Compression::type compression) {
+    arrow::Compression::type compression, std::shared_ptr<DiskShare> share) {
   ARROW_ASSIGN_OR_RAISE(auto options, WriteOptions(compression));
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
@@ -123,8 +125,9 @@ arrow::Result<std::shared_ptr<OutputFile>> OutputFile::Create(
   const int descriptor =
       ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (descriptor < 0) return WriteError(path, errno);
-  return std::shared_ptr<OutputFile>(
-      new OutputFile(std::move(path), descriptor, std::move(schema), std::move(options)));
+  return std::shared_ptr<OutputFile>(new OutputFile(std::move(path), descriptor,
+                                                    std::move(schema), std::move(options),
+                                                    std::move(share)));
 }
 
 arrow::Result<FilePosition> OutputFile::Write(const arrow::RecordBatch& batch) {
@@ -134,6 +137,7 @@ arrow::Result<FilePosition> OutputFile::Write(const arrow::RecordBatch& batch) {
   } else {
     ARROW_ASSIGN_OR_RAISE(bytes, arrow::ipc::SerializeRecordBatch(batch, options_));
   }
+  ARROW_RETURN_NOT_OK(share_->Take(bytes->size()));
   // Several threads write pieces of one file side by side.
   const int64_t offset = end_.fetch_add(bytes->size());
   ARROW_RETURN_NOT_OK(WriteAt(descriptor_, path_, bytes->data(), bytes->size(), offset));

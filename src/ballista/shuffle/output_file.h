@@ -3,7 +3,8 @@
 //
 // The index (where each piece is) is the caller's. The file is unlinked when Remove is
 // called; readers that hold the OutputFile go on reading until they drop it. Thread-safe.
-// Errors of writing: ResourcesExhausted (DISK) where the disk is full, else IOError;
+// Errors of writing: ResourcesExhausted (DISK) where the disk or a quota is full, else
+// IOError;
 // after an error the pieces already written stay readable.
 #pragma once
 
@@ -16,6 +17,8 @@
 #include <memory>
 #include <string>
 
+#include "ballista/shuffle/disk_ledger.h"
+
 namespace ballista::shuffle {
 
 // Where a piece lies in its file.
@@ -26,10 +29,11 @@ struct FilePosition {
 
 class OutputFile {
  public:
-  // Makes the file, and its folder where it is missing.
+  // Makes the file, and its folder where it is missing. What is written is taken from
+  // `share` first.
   static arrow::Result<std::shared_ptr<OutputFile>> Create(
       std::string path, std::shared_ptr<arrow::Schema> schema,
-      arrow::Compression::type compression);
+      arrow::Compression::type compression, std::shared_ptr<DiskShare> share);
 
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -42,13 +46,14 @@ class OutputFile {
 
  private:
   OutputFile(std::string path, int descriptor, std::shared_ptr<arrow::Schema> schema,
-             arrow::ipc::IpcWriteOptions options);
+             arrow::ipc::IpcWriteOptions options, std::shared_ptr<DiskShare> share);
 
   const std::string path_;
   const int descriptor_;
   const std::shared_ptr<arrow::Schema> schema_;
   const bool has_dictionaries_;
   const arrow::ipc::IpcWriteOptions options_;
+  const std::shared_ptr<DiskShare> share_;
   std::atomic<int64_t> end_{0};
   std::atomic<bool> removed_{false};
 };

@@ -64,7 +64,7 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk) {
   const auto partitions = static_cast<uint32_t>(state.range(0));
   TempFolder folder;
   StoreOptions options;
-  options.work_dir = folder.path();
+  options.work_dirs = {folder.path()};
   options.executor_id = "peer";
   options.memory_limit = from_disk ? 0 : int64_t{8} << 30;
   auto store = ShuffleStore::Open(options).ValueOrDie();

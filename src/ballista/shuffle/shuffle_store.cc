@@ -2,10 +2,14 @@
 
 #include <arrow/util/byte_size.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <random>
 #include <utility>
 
+#include "ballista/base/disk_space.h"
 #include "ballista/base/ids.h"
 #include "ballista/base/status.h"
 #include "ballista/shuffle/output_reader.h"
@@ -61,23 +65,45 @@ class StoreWriter : public TaskOutputWriter {
   const std::shared_ptr<StoredOutput> output_;
 };
 
-ShuffleStore::ShuffleStore(StoreOptions options, std::unique_ptr<WorkFolder> folder)
+ShuffleStore::ShuffleStore(StoreOptions options,
+                           std::vector<std::unique_ptr<WorkFolder>> folders)
     : options_(std::move(options)),
-      folder_(std::move(folder)),
-      totals_(std::make_shared<StoreTotals>()) {}
+      folders_(std::move(folders)),
+      ledger_(std::make_shared<DiskLedger>(options_.disk_quota)),
+      totals_(std::make_shared<StoreTotals>()),
+      memory_limit_(options_.memory_limit) {}
 
 ShuffleStore::~ShuffleStore() {
   for (const auto& job_id : Jobs()) RemoveJob(job_id);
 }
 
 arrow::Result<std::unique_ptr<ShuffleStore>> ShuffleStore::Open(StoreOptions options) {
-  ARROW_ASSIGN_OR_RAISE(auto folder, WorkFolder::Create(options.work_dir));
+  std::vector<std::unique_ptr<WorkFolder>> folders;
+  for (const auto& root : options.work_dirs) {
+    ARROW_ASSIGN_OR_RAISE(folders.emplace_back(), WorkFolder::Create(root));
+  }
+  if (folders.empty()) return InternalStatus("a shuffle store without a work_dir");
   return std::unique_ptr<ShuffleStore>(
-      new ShuffleStore(std::move(options), std::move(folder)));
+      new ShuffleStore(std::move(options), std::move(folders)));
+}
+
+const std::string& ShuffleStore::PickFolder() const {
+  if (folders_.size() == 1) return folders_[0]->path();
+  std::vector<double> free;
+  for (const auto& folder : folders_) {
+    free.push_back(static_cast<double>(FreeDiskBytes(folder->path())));
+  }
+  // By chance, in proportion: all on the emptiest disk would leave the others idle.
+  thread_local std::minstd_rand random{std::random_device{}()};
+  if (std::all_of(free.begin(), free.end(), [](double one) { return one <= 0; })) {
+    return folders_[0]->path();
+  }
+  std::discrete_distribution<size_t> pick(free.begin(), free.end());
+  return folders_[pick(random)]->path();
 }
 
 arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
-    const job::TaskId& id, const job::Output& output) {
+    const job::TaskId& id, const job::Output& output, int64_t job_disk_quota) {
   // Job ids become folder names.
   if (!IsPlainName(id.job_id())) {
     return arrow::Status::Invalid("'", id.job_id(), "' is no job id");
@@ -87,8 +113,8 @@ arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
     return arrow::Status::Invalid("an output has 1 to ", kMaxPartitions,
                                   " partitions, not ", output.partitions());
   }
-  auto path = fmt::format("{}/{}/{}-{}-{}.data", folder_->path(), id.job_id(),
-                          id.stage_id(), id.task_index(), id.attempt());
+  auto path = fmt::format("{}/{}/{}-{}-{}.data", PickFolder(), id.job_id(), id.stage_id(),
+                          id.task_index(), id.attempt());
   std::unique_ptr<RunIndex> run;
   if (output.kind() == job::Output::RANGE) {
     ARROW_ASSIGN_OR_RAISE(auto encoder, SortKeyEncoder::Make({output.sort_keys().begin(),
@@ -96,7 +122,8 @@ arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
     run = std::make_unique<RunIndex>(std::move(encoder));
   }
   auto stored = std::make_shared<StoredOutput>(
-      id, output, std::move(run), std::move(path), options_.compression, totals_);
+      id, output, std::move(run), std::move(path), options_.compression, totals_,
+      std::make_shared<DiskShare>(ledger_, id.job_id(), job_disk_quota));
   std::lock_guard lock(mutex_);
   if (removed_jobs_.count(id.job_id()) > 0) {
     return CancelledStatus("the job " + id.job_id() + " has ended", Cancelled::UNKNOWN);
@@ -110,9 +137,9 @@ arrow::Result<std::unique_ptr<TaskOutputWriter>> ShuffleStore::CreateOutput(
   return std::make_unique<StoreWriter>(this, std::move(stored));
 }
 
-bool ShuffleStore::NextToSpill(SpillEntry* entry) {
+bool ShuffleStore::NextToSpill(int64_t target_bytes, SpillEntry* entry) {
   std::lock_guard lock(mutex_);
-  if (totals_->memory_bytes - spilling_bytes_ <= options_.memory_limit) return false;
+  if (totals_->memory_bytes - spilling_bytes_ <= target_bytes) return false;
   if (spill_queue_.empty()) return false;
   *entry = std::move(spill_queue_.front());
   spill_queue_.pop_front();
@@ -121,23 +148,43 @@ bool ShuffleStore::NextToSpill(SpillEntry* entry) {
 }
 
 arrow::Status ShuffleStore::Keep(SpillEntry entry) {
+  const auto output = entry.output.lock();
   {
     std::lock_guard lock(mutex_);
     spill_queue_.push_back(std::move(entry));
     // Entries of outputs that are gone would pile up where nothing is ever spilled.
     while (spill_queue_.front().output.expired()) spill_queue_.pop_front();
   }
-  while (NextToSpill(&entry)) {
+  return SpillDownTo(memory_limit_, output == nullptr ? "" : output->id().job_id());
+}
+
+void ShuffleStore::SetMemoryLimit(int64_t bytes) {
+  memory_limit_ = bytes;
+}
+
+arrow::Status ShuffleStore::Evict(int64_t target_bytes) {
+  return SpillDownTo(target_bytes, "");
+}
+
+arrow::Status ShuffleStore::SpillDownTo(int64_t target_bytes, const std::string& job_id) {
+  SpillEntry entry;
+  std::vector<SpillEntry> passed_over;
+  arrow::Status status;
+  while (status.ok() && NextToSpill(target_bytes, &entry)) {
     const auto output = entry.output.lock();
-    auto status = output == nullptr ? arrow::Status::OK() : output->Spill(entry.index);
+    if (output != nullptr) status = output->Spill(entry.index);
     std::lock_guard lock(mutex_);
     spilling_bytes_ -= entry.bytes;
-    if (!status.ok()) {
-      spill_queue_.push_front(std::move(entry));
-      return status;
+    if (status.ok()) continue;
+    if (output->over_job_quota() && output->id().job_id() != job_id) {
+      status = arrow::Status::OK();
     }
+    passed_over.push_back(std::move(entry));
   }
-  return arrow::Status::OK();
+  std::lock_guard lock(mutex_);
+  spill_queue_.insert(spill_queue_.begin(), std::make_move_iterator(passed_over.begin()),
+                      std::make_move_iterator(passed_over.end()));
+  return status;
 }
 
 void ShuffleStore::Forget(const job::TaskId& id) {
@@ -255,6 +302,9 @@ void ShuffleStore::RemoveJob(const std::string& job_id) {
     }
   }
   for (const auto& [key, output] : outputs) output->Remove();
+  for (const auto& folder : folders_) {
+    ::rmdir(fmt::format("{}/{}", folder->path(), job_id).c_str());
+  }
 }
 
 StoreUsage ShuffleStore::Usage() const {

@@ -16,6 +16,7 @@
 #include <arrow/result.h>
 #include <arrow/util/type_fwd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -28,6 +29,7 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/job.pb.h"
+#include "ballista/shuffle/disk_ledger.h"
 #include "ballista/shuffle/exchange.h"
 
 namespace ballista::shuffle {
@@ -38,12 +40,16 @@ class WorkFolder;
 struct StoreTotals;
 
 struct StoreOptions {
-  // Spilled data goes below it, in a folder that dies with the process.
-  std::string work_dir;
+  // Spilled data goes below them, in folders that die with the process; where there are
+  // several, more of it goes where more is free. At least one.
+  std::vector<std::string> work_dirs;
   // For FetchFailed errors.
   std::string executor_id;
-  // Bytes of Arrow memory of all outputs; 0: everything goes through disk.
+  // Bytes of Arrow memory of all outputs, at first; 0: everything goes through disk.
   int64_t memory_limit = int64_t{1} << 30;
+  // Bytes of files of all outputs and of what others of the process have on disk; 0: the
+  // disk's size is the limit.
+  int64_t disk_quota = 0;
   // Of what goes to disk and, by the data service, to other processes: UNCOMPRESSED,
   // LZ4_FRAME or ZSTD.
   arrow::Compression::type compression = arrow::Compression::UNCOMPRESSED;
@@ -76,17 +82,18 @@ class TaskOutputWriter : public OutputSink {
 
 class ShuffleStore {
  public:
-  // Removes what dead processes left in the work_dir. Errors: IOError.
+  // Removes what dead processes left in the work_dirs. Errors: IOError.
   static arrow::Result<std::unique_ptr<ShuffleStore>> Open(StoreOptions options);
 
   ~ShuffleStore();
   ShuffleStore(const ShuffleStore&) = delete;
   ShuffleStore& operator=(const ShuffleStore&) = delete;
 
-  // Errors: AlreadyExists where this attempt has an output; Cancelled where the job was
-  // removed; Invalid for an id or a number of partitions that cannot be.
+  // `job_disk_quota`: bytes that the job's outputs may take here on disk; 0: no quota of
+  // its own. Errors: AlreadyExists where this attempt has an output; Cancelled where the
+  // job was removed; Invalid for an id or a number of partitions that cannot be.
   arrow::Result<std::unique_ptr<TaskOutputWriter>> CreateOutput(
-      const job::TaskId& id, const job::Output& output);
+      const job::TaskId& id, const job::Output& output, int64_t job_disk_quota = 0);
 
   // A reader of the ranges, one after the other; at least one. Errors: FetchFailed where
   // one is not here (never was, is not committed, or its job was removed); Invalid for
@@ -98,11 +105,19 @@ class ShuffleStore {
   // write is refused. Readers keep the batches that they have. Idempotent.
   void RemoveJob(const std::string& job_id);
 
+  // The bytes of memory from now on; what is above it goes to disk with the next batches,
+  // or by Evict.
+  void SetMemoryLimit(int64_t bytes);
+  int64_t memory_limit() const { return memory_limit_; }
+  // Moves batches to disk until at most `target_bytes` are in memory. Errors: as Write.
+  arrow::Status Evict(int64_t target_bytes);
+
   StoreUsage Usage() const;
   StoreUsage Usage(const std::string& job_id) const;
   std::vector<std::string> Jobs() const;
 
   const StoreOptions& options() const { return options_; }
+  DiskLedger& disk() { return *ledger_; }
 
  private:
   friend class StoreWriter;
@@ -116,20 +131,27 @@ class ShuffleStore {
     int64_t bytes;
   };
 
-  ShuffleStore(StoreOptions options, std::unique_ptr<WorkFolder> folder);
+  ShuffleStore(StoreOptions options, std::vector<std::unique_ptr<WorkFolder>> folders);
 
   // Takes note of a new batch in memory, then spills until the budget holds.
   arrow::Status Keep(SpillEntry entry);
-  bool NextToSpill(SpillEntry* entry);
+  // On behalf of a task of `job_id`; empty: of none. What a full quota of another job
+  // keeps in memory is passed over.
+  arrow::Status SpillDownTo(int64_t target_bytes, const std::string& job_id);
+  bool NextToSpill(int64_t target_bytes, SpillEntry* entry);
   void Forget(const job::TaskId& id);
   arrow::Status FetchFailure(const std::string& job_id, const control::OutputRange& range,
                              const std::string& why) const;
+  // A work folder for the next output.
+  const std::string& PickFolder() const;
   std::shared_ptr<StoredOutput> Find(const std::string& job_id,
                                      const control::OutputRange& range) const;
 
   const StoreOptions options_;
-  const std::unique_ptr<WorkFolder> folder_;
+  const std::vector<std::unique_ptr<WorkFolder>> folders_;
+  const std::shared_ptr<DiskLedger> ledger_;
   const std::shared_ptr<StoreTotals> totals_;
+  std::atomic<int64_t> memory_limit_;
 
   mutable std::mutex mutex_;
   std::map<std::string, JobOutputs> jobs_;

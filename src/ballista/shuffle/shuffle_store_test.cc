@@ -29,7 +29,7 @@ std::unique_ptr<ShuffleStore> OpenStore(
     const std::string& folder, int64_t memory_limit,
     arrow::Compression::type compression = arrow::Compression::UNCOMPRESSED) {
   StoreOptions options;
-  options.work_dir = folder;
+  options.work_dirs = {folder};
   options.executor_id = "executor-1";
   options.memory_limit = memory_limit;
   options.compression = compression;

@@ -36,7 +36,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Slice::Load() const {
 StoredOutput::StoredOutput(job::TaskId id, const job::Output& output,
                            std::unique_ptr<RunIndex> run, std::string path,
                            arrow::Compression::type compression,
-                           std::shared_ptr<StoreTotals> totals)
+                           std::shared_ptr<StoreTotals> totals,
+                           std::shared_ptr<DiskShare> disk)
     : id_(std::move(id)),
       hashed_(output.kind() == job::Output::HASH),
       partitions_(hashed_ ? output.partitions() : 1),
@@ -44,6 +45,7 @@ StoredOutput::StoredOutput(job::TaskId id, const job::Output& output,
       compression_(compression),
       totals_(std::move(totals)),
       run_(std::move(run)),
+      disk_(std::move(disk)),
       partition_rows_(partitions_, 0),
       partition_bytes_(partitions_, 0) {}
 
@@ -125,7 +127,7 @@ arrow::Result<std::shared_ptr<OutputFile>> StoredOutput::File() {
   std::lock_guard lock(mutex_);
   if (removed_) return RemovedStatus();
   if (file_ == nullptr) {
-    ARROW_ASSIGN_OR_RAISE(file_, OutputFile::Create(path_, schema_, compression_));
+    ARROW_ASSIGN_OR_RAISE(file_, OutputFile::Create(path_, schema_, compression_, disk_));
   }
   return file_;
 }

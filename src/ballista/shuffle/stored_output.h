@@ -40,11 +40,11 @@ struct Slice {
 
 class StoredOutput {
  public:
-  // `path`: of the file, made when something is spilled.
+  // `path`: of the file, made when something is spilled; `disk`: what that is taken from.
   // `run`: where the batches come in the order of sort keys, else null.
   StoredOutput(job::TaskId id, const job::Output& output, std::unique_ptr<RunIndex> run,
                std::string path, arrow::Compression::type compression,
-               std::shared_ptr<StoreTotals> totals);
+               std::shared_ptr<StoreTotals> totals, std::shared_ptr<DiskShare> disk);
   ~StoredOutput();
 
   const job::TaskId& id() const { return id_; }
@@ -88,6 +88,7 @@ class StoredOutput {
 
   int64_t memory_bytes() const;
   int64_t disk_bytes() const;
+  bool over_job_quota() const { return disk_->over_job_quota(); }
 
  private:
   // Partitions [first_partition, last_partition) of a batch, in the file.
@@ -122,6 +123,7 @@ class StoredOutput {
   const arrow::Compression::type compression_;
   const std::shared_ptr<StoreTotals> totals_;
   const std::unique_ptr<RunIndex> run_;  // what it holds is under the mutex
+  const std::shared_ptr<DiskShare> disk_;
 
   mutable std::mutex mutex_;
   std::shared_ptr<arrow::Schema> schema_;

@@ -71,7 +71,7 @@ class DataServer : public arrow::flight::FlightServerBase {
       std::string id, int64_t memory_limit = kNoLimit,
       arrow::Compression::type compression = arrow::Compression::UNCOMPRESSED) {
     StoreOptions options;
-    options.work_dir = folder_.path();
+    options.work_dirs = {folder_.path()};
     options.executor_id = std::move(id);
     options.memory_limit = memory_limit;
     options.compression = compression;

@@ -137,6 +137,12 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        "task",
        {"task", "none"},
        "task: what fails or is lost is run again; none: the first failure ends the job."},
+      {"ballista.job_disk_quota",
+       Type::kBytes,
+       "0",
+       {},
+       "The most that the outputs of one query's tasks may take on the disks of an "
+       "executor; 0: as much as there is room for."},
       {"ballista.max_task_attempts",
        Type::kUnsigned,
        "4",

@@ -90,7 +90,7 @@ arrow::Result<std::shared_ptr<EngineState>> MakeState(
   }
 }
 
-class Engine : public DuckDbEngine {
+class Engine : public DuckDbEngine, public EngineResources {
  public:
   Engine(DuckDbEngineOptions options, std::shared_ptr<EngineState> state)
       : options_(std::move(options)), state_(std::move(state)) {}
@@ -110,6 +110,45 @@ class Engine : public DuckDbEngine {
                             duckdb::ErrorData(e).Message());
     }
   }
+
+  EngineResources* resources() override { return this; }
+
+  EngineUsage Usage() override {
+    auto& buffers = Buffers(*Current());
+    EngineUsage usage;
+    usage.memory_bytes = static_cast<int64_t>(buffers.GetUsedMemory());
+    usage.memory_limit = static_cast<int64_t>(buffers.GetMaxMemory());
+    usage.spilled_bytes = static_cast<int64_t>(buffers.GetUsedSwap());
+    return usage;
+  }
+
+  int64_t SetMemoryLimit(int64_t bytes) override {
+    const auto state = Current();
+    auto& buffers = Buffers(*state);
+    try {
+      buffers.SetMemoryLimit(static_cast<duckdb::idx_t>(bytes));
+    } catch (const std::exception&) {
+      // Pinned, or the disk is full: at least it shall not grow.
+      try {
+        buffers.SetMemoryLimit(
+            std::max(static_cast<duckdb::idx_t>(bytes), buffers.GetUsedMemory()));
+      } catch (const std::exception&) {
+        // It has grown meanwhile; the limit is as it was.
+      }
+    }
+    state->memory_limit = buffers.GetMaxMemory();
+    return static_cast<int64_t>(buffers.GetMaxMemory());
+  }
+
+  void SetSpillLimit(int64_t bytes) override {
+    try {
+      Buffers(*Current()).SetSwapLimit(static_cast<duckdb::idx_t>(bytes));
+    } catch (const std::exception&) {
+      // Without a folder for temporary files there is nothing to limit.
+    }
+  }
+
+  void ReleaseFree() override { duckdb::Allocator::FlushAll(); }
 
   arrow::Result<std::string> Describe(const plan::Node& fragment) override {
     if (fragment.has_statement()) return fragment.statement().sql();
@@ -132,6 +171,15 @@ class Engine : public DuckDbEngine {
       ARROW_ASSIGN_OR_RAISE(state_, MakeState(options_));
     }
     return state_;
+  }
+
+  std::shared_ptr<EngineState> Current() {
+    std::lock_guard lock(mutex_);
+    return state_;
+  }
+
+  static duckdb::BufferManager& Buffers(const EngineState& state) {
+    return duckdb::BufferManager::GetBufferManager(*state.database->instance);
   }
 
   const DuckDbEngineOptions options_;

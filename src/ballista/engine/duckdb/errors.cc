@@ -44,6 +44,19 @@ arrow::Status OurBug(const duckdb::ErrorData& error, const ErrorContext& context
                         "\nwhile running: " + context.statement.substr(0, kMaxStatement));
 }
 
+// DuckDB reports the limit of its temporary files as one of memory.
+bool IsTemporaryFileLimit(const std::string& message) {
+  return message.find("max_temp_directory_size") != std::string::npos;
+}
+
+arrow::Status DiskIsFull(const std::string& message) {
+  return ResourcesExhaustedStatus(
+      "spilled data does not fit on the executor's disk; free space there, give the "
+      "executor another --work-dir, or raise --disk-quota: " +
+          message,
+      ResourcesExhausted::DISK, 0);
+}
+
 bool IsMissingFile(const std::string& message) {
   return message.find("No such file") != std::string::npos ||
          message.find("No files found") != std::string::npos;
@@ -58,14 +71,18 @@ arrow::Status FromDuckDbError(const duckdb::ErrorData& error,
     case ExceptionType::INTERRUPT:
       return CancelledStatus("the task was cancelled", Cancelled::UNKNOWN);
     case ExceptionType::OUT_OF_MEMORY:
-      return ResourcesExhaustedStatus(message, ResourcesExhausted::MEMORY,
-                                      context.memory_limit);
+      if (IsTemporaryFileLimit(message)) return DiskIsFull(message);
+      return ResourcesExhaustedStatus(
+          "the task needs more memory than the executor has, with all spilled that can "
+          "be; raise --memory-limit: " +
+              message,
+          ResourcesExhausted::MEMORY, context.memory_limit);
     case ExceptionType::IO:
     case ExceptionType::HTTP:
     case ExceptionType::NETWORK:
       if (IsMissingFile(message)) return UserErrorStatus(UserError::NOT_FOUND, message);
       if (message.find("No space left") != std::string::npos) {
-        return ResourcesExhaustedStatus(message, ResourcesExhausted::DISK, 0);
+        return DiskIsFull(message);
       }
       return arrow::Status::IOError(message);
     case ExceptionType::PARSER:

@@ -39,3 +39,4 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/statement/set_statement.hpp"
 #include "duckdb/parser/tableref/list.hpp"
+#include "duckdb/storage/buffer_manager.hpp"

@@ -25,7 +25,7 @@ struct EngineState {
   std::unique_ptr<duckdb::DuckDB> database;
   duckdb::shared_ptr<InputRegistry> inputs;
   std::unique_ptr<ConnectionPool> connections;
-  uint64_t memory_limit = 0;
+  std::atomic<uint64_t> memory_limit{0};
   std::shared_ptr<const security::PathGuard> guard;  // null: every path is allowed
   // DuckDB refuses all further work after a bug of its own (an internal or fatal error).
   std::atomic<bool> broken{false};

@@ -63,7 +63,9 @@ std::string StageFigures(const std::vector<const TaskReport*>& tasks) {
   text += "\n  rows in " + Spread(figures(&M::input_rows), Count, true);
   text += ", bytes in " + Spread(figures(&M::input_bytes), Bytes, true);
   text += ", rows scanned " + Spread(figures(&M::scan_rows), Count, true);
-  text += ", spilled " + Spread(figures(&M::spilled_bytes), Bytes, true) + "\n";
+  text += ", spilled " + Spread(figures(&M::spilled_bytes), Bytes, true);
+  text += ", engine memory " + Spread(figures(&M::peak_memory_bytes), Bytes, false);
+  text += "\n";
   return text;
 }
 

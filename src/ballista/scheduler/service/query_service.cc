@@ -98,6 +98,13 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
     setting->set_name("ballista.collect_metrics");
     setting->set_value("true");
   }
+  ARROW_ASSIGN_OR_RAISE(const int64_t disk_quota,
+                        IntegerOption(session, "ballista.job_disk_quota"));
+  if (disk_quota > 0) {
+    auto* setting = graph.add_settings();
+    setting->set_name("ballista.job_disk_quota");
+    setting->set_value(std::to_string(disk_quota));
+  }
   JobOptions options;
   ARROW_ASSIGN_OR_RAISE(const int64_t attempts,
                         IntegerOption(session, "ballista.max_task_attempts"));

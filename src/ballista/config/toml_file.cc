@@ -111,7 +111,10 @@ arrow::Result<SourceValues> ReadFile(const ProgramSpec& program,
     return a.second->source().begin < b.second->source().begin;
   });
   SourceValues values;
-  for (const auto& [key, node] : entries) {
+  for (const auto& entry : entries) {
+    // No structured binding: a lambda of C++20 may not capture one, says clang 14.
+    const auto& key = entry.first;
+    const auto* node = entry.second;
     const std::string source = At(path, node->source());
     const auto spec = std::find_if(
         program.options.begin(), program.options.end(), [&](const auto& one) {

@@ -7,6 +7,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/control.pb.h"
+#include "ballista/plan/plan.h"
 #include "ballista/rpc_status.pb.h"
 
 namespace ballista::flight {
@@ -70,8 +71,10 @@ arrow::Status ToFlightStatus(const arrow::flight::ServerCallContext& context,
 std::optional<arrow::Status> ParseStatusTrailer(std::string_view bytes) {
   RpcStatus encoded;
   control::TaskFailed failure;
-  if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
-      encoded.details().empty() || !encoded.details(0).UnpackTo(&failure)) {
+  // Quiet, whatever the bytes: protobuf itself would report them on standard error.
+  if (!plan::ParseMessage(bytes, &encoded).ok() || encoded.details().empty() ||
+      !encoded.details(0).Is<control::TaskFailed>() ||
+      !plan::ParseMessage(encoded.details(0).value(), &failure).ok()) {
     return std::nullopt;
   }
   const auto code = static_cast<arrow::StatusCode>(failure.status_code());

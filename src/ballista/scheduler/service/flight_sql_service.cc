@@ -307,7 +307,6 @@ std::string FlightSqlService::Status() const {
   }
   const auto kept = jobs_->Kept();
   return nlohmann::json{{"jobs", std::move(jobs)},
-                        {"known_jobs", kept.known},
                         {"running_tasks", kept.running_tasks},
                         {"results", queries_->KeptResults()},
                         {"executors", jobs_->Executors().size()}}

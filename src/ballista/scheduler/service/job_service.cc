@@ -18,6 +18,7 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 // The error of a job that failed is kept this long for a client that has not come for
 // its result yet.
 constexpr Time kFailureKept = std::chrono::minutes(1);
+constexpr size_t kMaxFailuresKept = 10000;
 
 }  // namespace
 
@@ -200,7 +201,8 @@ void JobService::Apply(JobFailed effect) {
 }
 
 Time JobService::DropOldOutcomes() {
-  while (!failed_.empty() && failed_.front().first + kFailureKept <= Now()) {
+  while (!failed_.empty() && (failed_.front().first + kFailureKept <= Now() ||
+                              failed_.size() > kMaxFailuresKept)) {
     const auto outcome = outcomes_.find(failed_.front().second);
     if (outcome != outcomes_.end() && outcome->second.ended) outcomes_.erase(outcome);
     failed_.pop_front();
@@ -494,7 +496,7 @@ void JobService::CloseSession(const std::string& session_id) {
 
 JobService::Holdings JobService::Kept() const {
   const std::lock_guard lock(mutex_);
-  return {std::max(outcomes_.size(), core_.Jobs().size()), core_.NumRunningTasks()};
+  return {core_.Jobs().size(), core_.NumRunningTasks()};
 }
 
 void JobService::Touch(const std::string& job_id) {

@@ -89,9 +89,9 @@ class JobService {
   // A copy; no value for an unknown job.
   std::optional<job::JobGraph> Graph(const std::string& job_id) const;
 
-  // What is kept of jobs. `known`: jobs of which the core or a client's answer is kept.
+  // What is kept of jobs that have not been cancelled, failed or read.
   struct Holdings {
-    size_t known = 0;
+    size_t jobs = 0;
     size_t running_tasks = 0;
   };
   Holdings Kept() const;

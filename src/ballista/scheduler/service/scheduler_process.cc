@@ -124,7 +124,7 @@ void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   parts_->queries.StopTaking();
   const auto left = [this] {
-    return std::max(parts_->jobs.Kept().known, parts_->queries.KeptResults());
+    return std::max(parts_->jobs.Kept().jobs, parts_->queries.KeptResults());
   };
   if (left() == 0) return;
   LOG_INFO("scheduler", "Waiting for {} queries to be answered, at most {} ms", left(),

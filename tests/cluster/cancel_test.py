@@ -209,16 +209,20 @@ class Cancellation(unittest.TestCase):
                     self.assert_clean(f"{name}, {number.name}")
 
     def test_copy_leaves_no_file(self):
-        for target, options in (("out.parquet", ""), ("out", ", PARTITION_BY (p)")):
+        # One file is written after all rows have come to one task; a folder at once.
+        for target, options, copies in (("out.parquet", "", 20), ("out", ", PARTITION_BY (p)", 2000)):
             for number in (signal.SIGINT, signal.SIGKILL):
                 with self.subTest(target=target, signal=number.name):
                     place = pathlib.Path(self.folder.name, f"copy-{target}-{number.name}")
                     place.mkdir()
-                    rows = "SELECT v, s, r, r % 5 AS p FROM t, range(2000) u(r)"
+                    rows = f"SELECT v, s, r, r % 5 AS p FROM t, range({copies}) u(r)"
                     with self.client(f"COPY ({rows}) TO '{place / target}' (FORMAT parquet{options})") as child:
-                        self.wait_for_tasks()
-                        time.sleep(0.5)
-                        self.assertTrue([*place.rglob("*")], "nothing was begun")
+                        deadline = time.monotonic() + 30
+                        while not [path for path in place.rglob("*") if path.is_file()]:
+                            self.assertLess(time.monotonic(), deadline, "no file was begun")
+                            time.sleep(0.02)
+                        time.sleep(0.3)
+                        self.assertIsNone(child.poll(), "the COPY ended too soon for this test")
                         child.send_signal(number)
                         child.wait(5)
                         self.assert_clean("COPY")

@@ -204,7 +204,10 @@ Time JobService::DropOldOutcomes() {
   while (!failed_.empty() && (failed_.front().first + kFailureKept <= Now() ||
                               failed_.size() > kMaxFailuresKept)) {
     const auto outcome = outcomes_.find(failed_.front().second);
-    if (outcome != outcomes_.end() && outcome->second.ended) outcomes_.erase(outcome);
+    if (outcome != outcomes_.end() && outcome->second.ended) {
+      if (keeper_ != nullptr) keeper_->ForgetJob(outcome->first);
+      outcomes_.erase(outcome);
+    }
     failed_.pop_front();
   }
   return failed_.empty() ? kNever : failed_.front().first + kFailureKept;
@@ -410,6 +413,7 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
     const auto refused = outcomes_.find(job_id);
     if (refused != outcomes_.end() && !refused->second.status.ok()) {
       const auto status = refused->second.status;
+      keeper_->ForgetJob(job_id);
       outcomes_.erase(refused);
       return status;
     }
@@ -490,7 +494,9 @@ void JobService::CloseSession(const std::string& session_id) {
     PostLocked(JobCancelled{job_id, Cancelled::SESSION_CLOSED,
                             "the session of the query was closed"});
     // Who waits for a job that was running is told why it ended.
-    if (outcomes_.at(job_id).status.ok()) outcomes_.erase(job_id);
+    if (!outcomes_.at(job_id).status.ok()) continue;
+    if (keeper_ != nullptr) keeper_->ForgetJob(job_id);
+    outcomes_.erase(job_id);
   }
 }
 

@@ -122,7 +122,10 @@ class HostileInput(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         pq.write_table(pa.table({"a": range(100_000)}), pathlib.Path(cls.folder.name, "t.parquet"))
         cls.http = free_ports(1)[0]
-        cls.cluster = Cluster(executors=2, scheduler_args=["--http-port", str(cls.http)], memory_limit="512MiB")
+        # Results that nobody reads are kept for a while.
+        cls.cluster = Cluster(
+            executors=2, scheduler_args=["--http-port", str(cls.http)], memory_limit="512MiB", leak_check=False
+        )
         cls.cluster.__enter__()
         cls.executor_ports = [int(one.command[one.command.index("--port") + 1]) for one in cls.cluster.executors]
         cls.flight_ports = [cls.cluster.port, *cls.executor_ports]

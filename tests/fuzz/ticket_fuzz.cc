@@ -62,7 +62,7 @@ std::vector<std::unique_ptr<ShuffleStore>>& Stores() {
   for (const int64_t limit : {int64_t{1} << 30, int64_t{0}}) {
     StoreOptions options;
     const char* folder = std::getenv("FUZZ_FOLDER");
-    options.work_dir = folder == nullptr ? "/tmp/ballista-ticket-fuzz" : folder;
+    options.work_dirs = {folder == nullptr ? "/tmp/ballista-ticket-fuzz" : folder};
     options.memory_limit = limit;
     stores.push_back(ShuffleStore::Open(std::move(options)).ValueOrDie());
     for (const uint32_t task : {0U, 1U}) Write(stores.back().get(), task);

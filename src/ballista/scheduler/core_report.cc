@@ -35,6 +35,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
         "without them in {:.0f} s",
         job.recovery->expected.size(),
         Seconds(std::max(job.recovery->until - now, Time{0})));
+  }
   if (!job.admitted) {
     return fmt::format(
         "waiting in the queue, at position {} of {}: {} queries run, which is the "

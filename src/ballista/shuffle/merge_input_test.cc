@@ -71,7 +71,7 @@ class RunServer : public arrow::flight::FlightServerBase {
  public:
   explicit RunServer(const std::string& id, int64_t memory_limit) {
     StoreOptions options;
-    options.work_dir = folder_.path();
+    options.work_dirs = {folder_.path()};
     options.executor_id = id;
     options.memory_limit = memory_limit;
     store_ = ShuffleStore::Open(options).ValueOrDie();

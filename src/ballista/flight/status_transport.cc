@@ -33,13 +33,6 @@ int GrpcCode(arrow::StatusCode code) {
   }
 }
 
-// A transport error without what gRPC says of its own insides.
-arrow::Status Plain(const arrow::Status& status) {
-  const size_t end = status.message().find(". gRPC client debug context:");
-  if (end == std::string::npos) return status;
-  return status.WithMessage(status.message().substr(0, end));
-}
-
 // At most `limit` bytes, ending at a whole UTF-8 character.
 std::string CutMessage(const std::string& message, size_t limit) {
   if (message.size() <= limit) return message;

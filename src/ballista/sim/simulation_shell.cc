@@ -44,8 +44,8 @@ void Simulation::CheckAdmission() {
   size_t running = 0;
   for (const auto& [id, job] : jobs_) {
     if (job.over || job.finished) continue;
-    running +=
-        core_->Progress(id, clock_.now()).state() == control::JobProgressResponse::RUNNING;
+    running += core_->Progress(id, clock_.now()).state() ==
+               control::JobProgressResponse::RUNNING;
   }
   if (running > options_.max_running_jobs) {
     Violation(

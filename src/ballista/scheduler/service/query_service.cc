@@ -179,7 +179,8 @@ arrow::Result<QueryHandle> QueryService::Execute(
       return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
-      if (statement.rows != nullptr) return KeepRows(session, std::move(statement.rows), true);
+      if (statement.rows != nullptr)
+        return KeepRows(session, std::move(statement.rows), true);
       break;
   }
   QueryHandle handle;

@@ -7,8 +7,8 @@ import sys
 import unittest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS))
 sys.path.insert(0, str(TESTS / "oracle"))
+sys.path.insert(0, str(TESTS))
 
 import tpc  # noqa: E402
 import tpc_data  # noqa: E402

@@ -104,17 +104,20 @@ class State(unittest.TestCase):
             for name, ticket in finished.items():
                 self.assertTrue(client.read(ticket).equals(expected[name]), name)
             # Under load: each client submits, and reads with its ticket whatever happens.
-            errors, answers, stop = [], [], threading.Event()
+            errors, answers, cut, stop = [], [], [], threading.Event()
 
             def load(name):
                 while not stop.is_set():
                     try:
                         ticket = client.submit(sqls[name])
-                    except fl.FlightUnavailableError:
+                    except fl.FlightUnavailableError as error:
+                        cut.append(error)
                         time.sleep(0.1)
                         continue
                     except fl.FlightInternalError as error:
-                        if "Connection reset" not in str(error):
+                        if "Connection reset" in str(error):
+                            cut.append(error)  # its job may be kept, and nobody knows of it
+                        else:
                             errors.append(error)
                         continue
                     try:
@@ -136,10 +139,11 @@ class State(unittest.TestCase):
             self.assertEqual(errors, [])
             self.assertGreater(len(answers), 3)
             self.assertTrue(all(answers))
-            # Nothing is left to go on with.
+            # Nothing is left to go on with, but for what was cut off before it had its ticket.
             time.sleep(0.5)
             restart(cluster)
-            self.assertNotIn("Going on with job", cluster.scheduler.text())
+            left = cluster.scheduler.text().count("Going on with job")
+            self.assertLessEqual(left, min(len(cut), 9), "at most one for each thread and restart")
 
     def test_recovers_with_sqlite(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -83,6 +83,7 @@ class SchedulerCore::Impl {
   void On(JobResultRead& event);
   // Lets jobs of the queue run as far as the limit allows.
   void AdmitJobs();
+  void Admit(JobState* job);
   // The job's tasks have ended: another job may have its place.
   void LeavePlace(JobState* job);
   void FinishJob(JobState* job);

@@ -68,13 +68,16 @@ void SchedulerCore::Impl::On(JobResultRead& event) {
 void SchedulerCore::Impl::AdmitJobs() {
   const size_t limit = options_.max_running_jobs;
   while (!admission_.empty() && (limit == 0 || admitted_ < limit)) {
-    JobState* job = jobs_.at(admission_.Next()).get();
-    admission_.SetReady(&job->admission, false);
-    admission_.TaskLaunched(&job->admission);
-    job->admitted = true;
-    ++admitted_;
-    UpdateReady(job);
+    Admit(jobs_.at(admission_.Next()).get());
   }
+}
+
+void SchedulerCore::Impl::Admit(JobState* job) {
+  admission_.SetReady(&job->admission, false);
+  admission_.TaskLaunched(&job->admission);
+  job->admitted = true;
+  ++admitted_;
+  UpdateReady(job);
 }
 
 void SchedulerCore::Impl::LeavePlace(JobState* job) {

@@ -49,6 +49,8 @@ void SchedulerCore::Impl::On(JobRecovered& event) {
   UpdateReady(job);
   NoteDeadline(job->recovery->until);
   recovering_.insert(job->number);
+  // One that had begun goes on at once, however many others run.
+  if (!job->recovery->formations.empty()) Admit(job);
 }
 
 void SchedulerCore::Impl::NoteKeeper(JobState* job, Executor* executor) {

@@ -57,21 +57,15 @@ size_t FairQueue::Position(const Entry& entry) const {
   const auto& own = entry.session->ready;
   const auto index = static_cast<size_t>(
       std::distance(own.begin(), own.find(Key{entry.running, entry.turn, entry.job})));
-  const size_t load = entry.session->running + index;
   size_t before = index;
   bool own_passed = false;
+  // Running jobs end in an order that nobody knows: from now on sessions take turns.
   for (const auto& [key, session] : sessions_by_load_) {
     if (session == entry.session) {
       own_passed = true;
       continue;
     }
-    // Sessions go up to this one's load; one that is as far and whose turn comes first,
-    // a step beyond.
-    const bool first = !own_passed && session->running == entry.session->running;
-    const size_t reach = first ? load + 1 : load;
-    if (reach > session->running) {
-      before += std::min(session->ready.size(), reach - session->running);
-    }
+    before += std::min(session->ready.size(), own_passed ? index : index + 1);
   }
   return before;
 }

@@ -32,6 +32,7 @@ struct SimulatedJob {
   std::optional<scheduler::JobFinished> result;
   bool finished = false;
   bool failed = false;
+  bool resumed = false;  // had begun under a scheduler that ended
   bool over = false;  // read, released or failed: nothing more is expected
 };
 

@@ -96,6 +96,7 @@ void Simulation::StartScheduler(const std::vector<std::string>& executors) {
       recovered.formations.push_back(formation);
     }
     recovered.expected_executors = executors;
+    if (!recovered.formations.empty()) jobs_.at(id).resumed = true;
     Deliver(std::move(recovered));
   }
 }

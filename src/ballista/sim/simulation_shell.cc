@@ -38,12 +38,13 @@ void Simulation::Deliver(Event event) {
   ArmTimer();
 }
 
-// No more jobs have tasks at executors than may run.
+// No more jobs have tasks at executors than may run, but for those that had begun under
+// another scheduler.
 void Simulation::CheckAdmission() {
   if (options_.max_running_jobs == 0) return;
   size_t running = 0;
   for (const auto& [id, job] : jobs_) {
-    if (job.over || job.finished) continue;
+    if (job.over || job.finished || job.resumed) continue;
     running += core_->Progress(id, clock_.now()).state() ==
                control::JobProgressResponse::RUNNING;
   }

@@ -7,8 +7,8 @@ import sys
 import unittest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "oracle"))
-sys.path.insert(0, str(TESTS))
+# `cluster` is the folder here, as for the oracle, and not the module beside this file.
+sys.path[:1] = [str(TESTS), str(TESTS / "oracle")]
 
 import tpc  # noqa: E402
 import tpc_data  # noqa: E402

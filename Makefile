@@ -2,12 +2,13 @@
 # make test     sets up, builds, runs all tests
 # make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
 # make lint     checks format and static analysis
+# make fuzz     fuzzes what reads bytes from outside (clang)
 # make bench    measures against single-process DuckDB, side by side
 BUILD ?= build
 CMAKE_FLAGS ?=
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup build test demo lint bench format clean docs
+.PHONY: all setup build test demo lint bench fuzz format clean docs
 
 all: build
 
@@ -37,6 +38,9 @@ format: setup
 bench: build
 	@ninja -C $(BUILD) -j $(JOBS) shuffle_process_benchmark
 	@.deps/venv/bin/python benchmarks/run.py --build $(BUILD)
+
+fuzz: setup
+	@bash tests/fuzz/run
 
 clean:
 	rm -rf $(BUILD)

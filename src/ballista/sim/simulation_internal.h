@@ -33,7 +33,7 @@ struct SimulatedJob {
   bool finished = false;
   bool failed = false;
   bool resumed = false;  // had begun under a scheduler that ended
-  bool over = false;  // read, released or failed: nothing more is expected
+  bool over = false;     // read, released or failed: nothing more is expected
 };
 
 // Cuts stages to one task, or the other way round, where the result stays the same.

@@ -93,6 +93,13 @@ class Cancellation(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "no task started")
             time.sleep(0.01)
 
+    def wait_for_reader(self):
+        """A driver that gives up before it asks for the result cannot be told from one that will ask later."""
+        deadline = time.monotonic() + 20
+        while self.cluster.status(self.cluster.scheduler)["waiting"] == 0:
+            self.assertLess(time.monotonic(), deadline, "nobody asked for the result")
+            time.sleep(0.01)
+
     def assert_clean(self, what: str):
         taken = self.cluster.time_until_clean()
         self.assertLess(taken, 1.0, f"{what}: tasks, memory or files were left for {taken:.2f} s")
@@ -121,6 +128,7 @@ class Cancellation(unittest.TestCase):
                         thread = threading.Thread(target=self.read_all, args=(cursor, sql, errors))
                         thread.start()
                         self.wait_for_tasks()
+                        self.wait_for_reader()
                         time.sleep(delay)
                         cursor.adbc_cancel()
                         thread.join(10)
@@ -203,6 +211,7 @@ class Cancellation(unittest.TestCase):
             for number in (signal.SIGINT, signal.SIGKILL):
                 with self.subTest(query=name, signal=number.name), self.client(QUERIES[name]) as child:
                     self.wait_for_tasks()
+                    self.wait_for_reader()
                     time.sleep(0.3)
                     child.send_signal(number)
                     child.wait(5)

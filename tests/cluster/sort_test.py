@@ -57,7 +57,7 @@ class Sort(unittest.TestCase):
 
     def test_with_little_memory(self):
         settings = {"ballista.single_task_threshold": 0, "ballista.range_sort_threshold": 0}
-        with Cluster(executors=2, memory_limit="160MiB", shuffle_memory_limit="8MiB") as cluster:
+        with Cluster(executors=2, memory_limit="256MiB", shuffle_memory_limit="8MiB") as cluster:
             plan = self.check(cluster, settings, "EXPLAIN ANALYZE")
         self.assertIn("range exchange by", plan)
         spilled = re.findall(r"spilled ([\d.]+) (\w+)", plan)

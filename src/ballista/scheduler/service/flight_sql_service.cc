@@ -308,6 +308,7 @@ std::string FlightSqlService::Status() const {
   const auto kept = jobs_->Kept();
   return nlohmann::json{{"jobs", std::move(jobs)},
                         {"running_tasks", kept.running_tasks},
+                        {"waiting", kept.waiting},
                         {"results", queries_->KeptResults()},
                         {"executors", jobs_->Executors().size()}}
       .dump();

@@ -461,7 +461,9 @@ arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
     if (stopping_) {
       return CancelledStatus("the scheduler is stopping", Cancelled::SHUTDOWN);
     }
+    ++waiting_;
     changed_.wait_for(lock, std::chrono::milliseconds(100));
+    --waiting_;
     if (abandoned && abandoned()) {
       return CancelledStatus("nobody waits for job " + job_id + " any more",
                              Cancelled::CLIENT);
@@ -502,7 +504,7 @@ void JobService::CloseSession(const std::string& session_id) {
 
 JobService::Holdings JobService::Kept() const {
   const std::lock_guard lock(mutex_);
-  return {core_.Jobs().size(), core_.NumRunningTasks()};
+  return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_};
 }
 
 void JobService::Touch(const std::string& job_id) {

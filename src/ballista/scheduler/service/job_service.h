@@ -93,6 +93,7 @@ class JobService {
   struct Holdings {
     size_t jobs = 0;
     size_t running_tasks = 0;
+    size_t waiting = 0;  // calls of Wait that wait
   };
   Holdings Kept() const;
 
@@ -152,6 +153,7 @@ class JobService {
   std::set<std::string> awaited_;
   Time awaited_until_ = kNever;
   Time timer_due_ = kNever;  // when the timer wakes by itself
+  size_t waiting_ = 0;
   bool stopping_ = false;
   std::thread timer_;
 };

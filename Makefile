@@ -1,7 +1,7 @@
 # make          builds a release into build/
 # make test     sets up, builds, runs all tests
 # make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
-# make lint     checks format and static analysis
+# make lint     checks format and dependencies between folders
 # make fuzz     fuzzes what reads bytes from outside (clang)
 # make bench    measures against single-process DuckDB, side by side
 BUILD ?= build

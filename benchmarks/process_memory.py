@@ -29,44 +29,15 @@ def proportional(pid: int) -> int:
     return 0
 
 
-class Sampler:
-    """Peak of the sum of the processes' resident memory between `start` and `stop`."""
+class Sampling:
+    """Calls `sample` again and again while its block runs; also at its start and end."""
 
-    def __init__(self, pids: list[int]):
-        self.pids = pids
-        self.peak = 0
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def __enter__(self) -> "Sampler":
-        self.sample()
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.ended.set()
-        self.thread.join()
-        self.sample()
-
-    def run(self) -> None:
-        while not self.ended.wait(INTERVAL):
-            self.sample()
-
-    def sample(self) -> None:
-        self.peak = max(self.peak, sum(resident(pid) for pid in self.pids))
-
-
-class Peaks:
-    """Peak of each process's resident memory, by name, between `start` and `stop`; sampled each 50 ms."""
-
-    def __init__(self, pids: dict[str, int], interval: float = 0.05):
-        self.pids = pids
+    def __init__(self, interval: float):
         self.interval = interval
-        self.of = dict.fromkeys(pids, 0)
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
-    def __enter__(self) -> "Peaks":
+    def __enter__(self):
         self.sample()
         self.thread.start()
         return self
@@ -79,6 +50,30 @@ class Peaks:
     def run(self) -> None:
         while not self.ended.wait(self.interval):
             self.sample()
+
+    def sample(self) -> None:
+        raise NotImplementedError
+
+
+class Sampler(Sampling):
+    """Peak of the sum of the processes' resident memory while its block runs."""
+
+    def __init__(self, pids: list[int]):
+        super().__init__(INTERVAL)
+        self.pids = pids
+        self.peak = 0
+
+    def sample(self) -> None:
+        self.peak = max(self.peak, sum(resident(pid) for pid in self.pids))
+
+
+class Peaks(Sampling):
+    """Peak of each process's resident memory, by name, while its block runs; sampled each 50 ms."""
+
+    def __init__(self, pids: dict[str, int], interval: float = 0.05):
+        super().__init__(interval)
+        self.pids = pids
+        self.of = dict.fromkeys(pids, 0)
 
     def sample(self) -> None:
         for name, pid in self.pids.items():

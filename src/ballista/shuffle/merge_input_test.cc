@@ -10,6 +10,7 @@
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/run_merger.h"
 #include "ballista/shuffle/test_outputs_internal.h"
+#include "ballista/shuffle/test_streams_internal.h"
 
 namespace ballista::shuffle {
 namespace {
@@ -89,7 +90,7 @@ class RunServer : public arrow::flight::FlightServerBase {
                       std::unique_ptr<arrow::flight::FlightDataStream>* stream) override {
     ++calls;
     ARROW_RETURN_NOT_OK(ServeFetch(store_.get(), context, ticket, stream));
-    if (breaks-- > 0) *stream = std::make_unique<Breaking>(std::move(*stream));
+    if (breaks-- > 0) *stream = std::make_unique<BreakingStream>(std::move(*stream), 1);
     return arrow::Status::OK();
   }
 
@@ -98,25 +99,6 @@ class RunServer : public arrow::flight::FlightServerBase {
   std::atomic<int> breaks{0};
 
  private:
-  class Breaking : public arrow::flight::FlightDataStream {
-   public:
-    explicit Breaking(std::unique_ptr<arrow::flight::FlightDataStream> stream)
-        : stream_(std::move(stream)) {}
-    std::shared_ptr<arrow::Schema> schema() override { return stream_->schema(); }
-    arrow::Result<arrow::flight::FlightPayload> GetSchemaPayload() override {
-      return stream_->GetSchemaPayload();
-    }
-    arrow::Result<arrow::flight::FlightPayload> Next() override {
-      if (left_-- > 0) return stream_->Next();
-      return arrow::flight::MakeFlightError(arrow::flight::FlightStatusCode::Unavailable,
-                                            "the test broke the stream");
-    }
-
-   private:
-    std::unique_ptr<arrow::flight::FlightDataStream> stream_;
-    int left_ = 1;
-  };
-
   TempFolder folder_;
   std::unique_ptr<ShuffleStore> store_;
 };

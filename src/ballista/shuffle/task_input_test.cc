@@ -15,6 +15,7 @@
 #include "ballista/shuffle/batch_slice.h"
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/test_outputs_internal.h"
+#include "ballista/shuffle/test_streams_internal.h"
 
 namespace ballista::shuffle {
 namespace {
@@ -23,26 +24,6 @@ using namespace ballista::shuffle::testing;  // NOLINT
 using std::chrono::milliseconds;
 
 constexpr int64_t kNoLimit = int64_t{1} << 40;
-
-// A stream that fails once, after a number of batches.
-class BreakingStream : public arrow::flight::FlightDataStream {
- public:
-  BreakingStream(std::unique_ptr<arrow::flight::FlightDataStream> stream, int batches)
-      : stream_(std::move(stream)), batches_(batches) {}
-  std::shared_ptr<arrow::Schema> schema() override { return stream_->schema(); }
-  arrow::Result<arrow::flight::FlightPayload> GetSchemaPayload() override {
-    return stream_->GetSchemaPayload();
-  }
-  arrow::Result<arrow::flight::FlightPayload> Next() override {
-    if (batches_-- > 0) return stream_->Next();
-    return arrow::flight::MakeFlightError(arrow::flight::FlightStatusCode::Unavailable,
-                                          "the test broke the stream");
-  }
-
- private:
-  std::unique_ptr<arrow::flight::FlightDataStream> stream_;
-  int batches_;
-};
 
 // Blocks until it is told to go on.
 class BlockedStream : public arrow::flight::FlightDataStream {

@@ -368,26 +368,29 @@ void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
 
 // --------------------------------------------------------------------------------- jobs
 
+arrow::Status JobService::StartLocked(JobSubmitted event,
+                                      std::chrono::milliseconds time_limit) {
+  const std::string job_id = event.job_id;
+  if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
+  outcomes_[job_id].session_id = event.session_id;
+  PostLocked(std::move(event));
+  const auto refused = outcomes_.find(job_id);
+  if (refused == outcomes_.end() || refused->second.status.ok()) {
+    return arrow::Status::OK();
+  }
+  const auto status = refused->second.status;
+  outcomes_.erase(refused);
+  return status;
+}
+
 arrow::Result<std::string> JobService::Submit(const std::string& session_id,
                                               job::JobGraph graph,
                                               const JobOptions& options,
                                               std::chrono::milliseconds time_limit) {
-  JobSubmitted event;
-  event.job_id = NewId();
-  event.session_id = session_id;
-  event.graph = std::move(graph);
-  event.options = options;
-  std::string job_id = event.job_id;
+  const std::string job_id = NewId();
   const std::lock_guard lock(mutex_);
-  if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
-  outcomes_[job_id].session_id = session_id;
-  PostLocked(std::move(event));
-  const auto refused = outcomes_.find(job_id);
-  if (refused != outcomes_.end() && !refused->second.status.ok()) {
-    const auto status = refused->second.status;
-    outcomes_.erase(refused);
-    return status;
-  }
+  ARROW_RETURN_NOT_OK(
+      StartLocked({job_id, session_id, std::move(graph), options}, time_limit));
   return job_id;
 }
 
@@ -398,24 +401,15 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   if (keeper_ == nullptr) {
     return Submit(session_id, std::move(graph), options, time_limit);
   }
-  JobSubmitted event;
-  event.job_id = NewId();
-  event.session_id = session_id;
-  event.graph = std::move(graph);
-  event.options = options;
-  const std::string job_id = event.job_id;
+  const std::string job_id = NewId();
+  JobSubmitted event{job_id, session_id, std::move(graph), options};
   ARROW_RETURN_NOT_OK(keeper_->KeepJob(event));
   {
     const std::lock_guard lock(mutex_);
-    if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
-    outcomes_[job_id].session_id = session_id;
-    PostLocked(std::move(event));
-    const auto refused = outcomes_.find(job_id);
-    if (refused != outcomes_.end() && !refused->second.status.ok()) {
-      const auto status = refused->second.status;
+    const auto started = StartLocked(std::move(event), time_limit);
+    if (!started.ok()) {
       keeper_->ForgetJob(job_id);
-      outcomes_.erase(refused);
-      return status;
+      return started;
     }
   }
   // It runs meanwhile.

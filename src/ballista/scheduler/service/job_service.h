@@ -112,6 +112,8 @@ class JobService {
   // Feeds the core and carries out what it wants. Takes the lock.
   void Post(Event event);
   void PostLocked(Event event);
+  // Errors: the core's, where it refused the job.
+  arrow::Status StartLocked(JobSubmitted event, std::chrono::milliseconds time_limit);
   void Apply(Effect effect);
   void Apply(StageFormed effect);
   void Apply(GraphReplaced effect);

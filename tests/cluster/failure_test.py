@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import Cluster  # noqa: E402
+from summary import main  # noqa: E402
 
 QUERY = """
 SELECT l.k % 100 AS g, count(*) AS n, sum(r.v) AS s
@@ -97,8 +98,4 @@ class Failures(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

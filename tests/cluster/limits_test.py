@@ -10,6 +10,7 @@ from adbc_driver_flightsql import DatabaseOptions
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import Cluster  # noqa: E402
+from summary import main  # noqa: E402
 
 
 class Limits(unittest.TestCase):
@@ -47,8 +48,4 @@ class Limits(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

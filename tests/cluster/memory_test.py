@@ -14,6 +14,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(ROOT / "tests" / "oracle
 import duckdb  # noqa: E402
 import tpc_data  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from summary import main  # noqa: E402
 from compare import compare  # noqa: E402
 from process_memory import Peaks  # noqa: E402
 
@@ -153,8 +154,4 @@ class Memory(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

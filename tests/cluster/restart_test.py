@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import LISTENING, Cluster  # noqa: E402
+from summary import main  # noqa: E402
 
 QUERY = "SELECT l.k % 10 AS g, count(*) AS n, sum(r.v) AS s FROM facts l JOIN facts r ON l.k = r.k GROUP BY 1 ORDER BY 1"
 
@@ -88,8 +89,4 @@ class Restart(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

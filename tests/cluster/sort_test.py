@@ -14,6 +14,7 @@ import tpc  # noqa: E402
 import tpc_data  # noqa: E402
 
 from cluster.cluster import Cluster  # noqa: E402
+from cluster.summary import main  # noqa: E402
 
 CONFIGS = json.loads((TESTS / "sql" / "configs.json").read_text())
 # Few rows tie in the first two, none in all.
@@ -65,8 +66,4 @@ class Sort(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

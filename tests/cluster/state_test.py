@@ -14,6 +14,7 @@ import pyarrow.flight as fl
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import LISTENING, Cluster, free_ports  # noqa: E402
+from summary import main  # noqa: E402
 from failure_test import QUERY, write_tables  # noqa: E402
 
 COMMAND = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
@@ -185,8 +186,4 @@ class State(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    program = unittest.main(exit=False, verbosity=1)
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(bool(failed))
+    main()

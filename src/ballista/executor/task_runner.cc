@@ -249,6 +249,11 @@ void TaskRunner::RunTask(Task* task) {
     if (task->handed_back && !finished.ok()) {
       finished = CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
     }
+    if (finished.ok() && task->stage->fingerprint() != 0) {
+      control::HeldOutput& held = held_[KeyOf(task->definition.id())] = task->Describe();
+      held.set_finished(true);
+      *held.mutable_output() = finished->output();
+    }
   }
   control::TaskStatus status;
   *status.mutable_id() = task->definition.id();
@@ -263,15 +268,6 @@ void TaskRunner::RunTask(Task* task) {
     failed->set_message(finished.status().message());
     if (const auto* detail = GetErrorDetail(finished.status())) {
       *failed->mutable_detail() = *detail;
-    }
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (task->cancelled && !task->handed_back) return;
-    if (status.has_finished() && task->stage->fingerprint() != 0) {
-      control::HeldOutput& held = held_[KeyOf(status.id())] = task->Describe();
-      held.set_finished(true);
-      *held.mutable_output() = status.finished().output();
     }
   }
   report_(std::move(status));

@@ -186,7 +186,9 @@ arrow::Result<Fragment> NodePlanner::PlanSetOperation(Node node) {
     node.clear_set_operation();
     node.mutable_distinct();
     if (input.distribution.IsSpread()) {
-      input = Together(std::move(input), AllColumns(input.root));
+      // Before the fragment is moved from: arguments have no order.
+      const Columns columns = AllColumns(input.root);
+      input = Together(std::move(input), columns);
     }
     input.ordered = false;
     input.steps.push_back("distinct");

@@ -106,6 +106,24 @@ TEST_F(ExternalTables, ParquetFolderWithHivePartitions) {
   EXPECT_EQ(Count(plan, plan::Node::kEmpty), 1);
 }
 
+TEST_F(ExternalTables, ScansAreCalledByTheTable) {
+  Make("COPY (SELECT i AS a, i % 3 AS part FROM range(30) t(i)) TO '" + Path("things") +
+       "' (FORMAT parquet, PARTITION_BY (part))");
+  Make("COPY (SELECT 1 AS a) TO '" + Path("one.parquet") + "'");
+  const auto scanned = [&](const std::string& sql) {
+    const auto plan = Plan(sql);
+    return OnlyScan(plan).table();
+  };
+  Compile("CREATE EXTERNAL TABLE things STORED AS PARQUET LOCATION '" + Path("things") +
+          "'");
+  EXPECT_EQ(scanned("SELECT count(*) FROM things"), "things (3 files)");
+  Compile("CREATE VIEW over_things AS SELECT * FROM things");
+  EXPECT_EQ(scanned("SELECT * FROM over_things t WHERE a > 1"), "things (3 files)");
+  Compile("CREATE VIEW one AS SELECT * FROM '" + Path("one.parquet") + "'");
+  EXPECT_EQ(scanned("WITH c AS (SELECT a FROM one) SELECT sum(a) FROM c"), "one");
+  EXPECT_EQ(scanned("SELECT * FROM '" + Path("one.parquet") + "'"), Path("one.parquet"));
+}
+
 TEST_F(ExternalTables, CsvPinsSchemaAndDialect) {
   std::ofstream(Path("a.csv")) << "id;day\n1;31.12.2020\n2;\n";
   Compile("CREATE EXTERNAL TABLE days STORED AS CSV LOCATION '" + Path("a.csv") + "'");

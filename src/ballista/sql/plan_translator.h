@@ -12,6 +12,7 @@
 #include "ballista/plan.pb.h"
 #include "ballista/sql/expression_translator.h"
 #include "ballista/sql/pch_internal.h"
+#include "ballista/sql/scan_names.h"
 
 namespace ballista::sql {
 
@@ -31,8 +32,13 @@ struct Translation {
 // and PlannerOnly, and whatever DuckDB throws.
 class PlanTranslator {
  public:
-  PlanTranslator(duckdb::ClientContext& context, catalog::FileCatalog& files)
-      : context_(context), files_(files), expressions_(context) {}
+  // `names`: what to call scans, for people.
+  PlanTranslator(duckdb::ClientContext& context, catalog::FileCatalog& files,
+                 ScanNames names = {})
+      : context_(context),
+        files_(files),
+        scan_names_(std::move(names)),
+        expressions_(context) {}
 
   // `root` has its types resolved and its cardinalities estimated.
   Translation Translate(duckdb::LogicalOperator& root);
@@ -86,6 +92,7 @@ class PlanTranslator {
 
   duckdb::ClientContext& context_;
   catalog::FileCatalog& files_;
+  const ScanNames scan_names_;
   ExpressionTranslator expressions_;
   Translation result_;
   uint32_t next_shared_ = 0;

@@ -21,6 +21,7 @@ struct QueryPlanner::Draft {
   std::vector<std::string> names;
   std::vector<duckdb::LogicalType> types;
   PlanSources sources;
+  ScanNames scan_names;
   Translation translation;
   std::string unsupported;   // why the translator gave up
   std::string planner_only;  // why only the planning instance can run it
@@ -152,6 +153,7 @@ plan::Node MakeWrite(const duckdb::LogicalCopyToFile& copy) {
 void QueryPlanner::PlanInTransaction(duckdb::unique_ptr<duckdb::SQLStatement> statement,
                                      const ParameterValues& parameters, Draft* draft) {
   auto& context = *connection_.context;
+  draft->scan_names = FindScanNames(context, *statement);
   duckdb::Planner planner(context);
   planner.parameter_data = parameters;
   planner.CreatePlan(std::move(statement));
@@ -186,7 +188,8 @@ void QueryPlanner::PlanInTransaction(duckdb::unique_ptr<duckdb::SQLStatement> st
 
 void QueryPlanner::TranslateOrExplain(duckdb::LogicalOperator& root, Draft* draft) {
   try {
-    draft->translation = PlanTranslator(*connection_.context, files_).Translate(root);
+    draft->translation =
+        PlanTranslator(*connection_.context, files_, draft->scan_names).Translate(root);
   } catch (const Unsupported& reason) {
     draft->unsupported = reason.what();
   } catch (const PlannerOnly& reason) {

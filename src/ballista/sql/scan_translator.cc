@@ -196,7 +196,8 @@ plan::Node PlanTranslator::FileScan(duckdb::LogicalGet& op,
   for (auto& option : PinnedScanOptions(format, op, data)) {
     *scan->add_options() = std::move(option);
   }
-  scan->set_table(scan->files(0).path());
+  const auto key = op.parameters.empty() ? "" : ScanKey(op.parameters[0]);
+  scan->set_table(ScanName(scan_names_, key, scan->files(0).path(), paths.size()));
   node.set_estimated_rows(
       format == "parquet" ? rows : static_cast<double>(op.estimated_cardinality));
   return node;

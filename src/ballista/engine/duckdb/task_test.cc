@@ -313,8 +313,14 @@ TEST_F(TaskTest, WriteStagesFilesThatARenameCommits) {
   MemorySink sink;
   FragmentTask task = ResultTask(node, &sink);
   task.output.set_is_result(false);
+  task.collect_metrics = true;
   auto metrics = Run(task);
   ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+  // The operators are those of the COPY.
+  const auto& operators = metrics->operators();
+  EXPECT_TRUE(std::any_of(operators.begin(), operators.end(), [](const auto& op) {
+    return op.name().find("COPY") != std::string::npos;
+  })) << metrics->ShortDebugString();
   ASSERT_EQ(sink.batches().size(), 1U);
   const auto& batch = *sink.batches()[0];
   EXPECT_EQ((*batch.column(0)->GetScalar(0))->ToString(), "10");

@@ -150,6 +150,8 @@ arrow::Status TaskRunner::RunWrite(const plan::Node& node) {
     ARROW_ASSIGN_OR_RAISE(auto copy,
                           MakeCopy(write, task_.task_name, place, std::move(select)));
     ARROW_ASSIGN_OR_RAISE(auto result, Execute(std::move(copy)));
+    // Those of the COPY: what follows is one row of counts.
+    KeepOperatorMetrics();
     auto chunk = result->Fetch();
     auto rows =
         chunk && chunk->size() > 0 ? chunk->GetValue(0, 0) : duckdb::Value::BIGINT(0);

@@ -98,23 +98,26 @@ std::string OperatorFigures(const std::vector<const TaskReport*>& tasks) {
   struct Merged {
     job::OperatorMetrics first;
     std::vector<double> rows;
+    std::vector<double> bytes;
     std::vector<double> times;
   };
   std::vector<Merged> merged;
   for (const auto* task : tasks) {
     for (int i = 0; i < task->metrics.operators_size(); ++i) {
       const auto& one = task->metrics.operators(i);
-      if (static_cast<size_t>(i) >= merged.size()) merged.push_back({one, {}, {}});
-      if (merged[static_cast<size_t>(i)].first.name() != one.name()) break;
-      merged[static_cast<size_t>(i)].rows.push_back(static_cast<double>(one.rows()));
-      merged[static_cast<size_t>(i)].times.push_back(
-          static_cast<double>(one.elapsed_us()));
+      if (static_cast<size_t>(i) >= merged.size()) merged.push_back({one, {}, {}, {}});
+      auto& into = merged[static_cast<size_t>(i)];
+      if (into.first.name() != one.name()) break;
+      into.rows.push_back(static_cast<double>(one.rows()));
+      into.bytes.push_back(static_cast<double>(one.bytes()));
+      into.times.push_back(static_cast<double>(one.elapsed_us()));
     }
   }
   std::string text;
   for (const auto& one : merged) {
-    text += fmt::format("    {:{}}{}: rows {}, time {}\n", "", 2 * one.first.depth(),
-                        one.first.name(), Spread(one.rows, Count, true),
+    text += fmt::format("    {:{}}{}: rows {}, bytes {}, time {}\n", "",
+                        2 * one.first.depth(), one.first.name(),
+                        Spread(one.rows, Count, true), Spread(one.bytes, Bytes, true),
                         Spread(one.times, Milliseconds, true));
   }
   return text;

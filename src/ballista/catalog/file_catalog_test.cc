@@ -30,7 +30,7 @@ class Files : public ::testing::Test {
     const auto table =
         arrow::Table::Make(arrow::schema({arrow::field("a", arrow::int64())}),
                            {builder.Finish().ValueOrDie()});
-    const auto path = (folder_ / name).string();
+    auto path = (folder_ / name).string();
     const auto out = arrow::io::FileOutputStream::Open(path).ValueOrDie();
     EXPECT_TRUE(
         parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), out, 10).ok());

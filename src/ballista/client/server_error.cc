@@ -80,7 +80,7 @@ arrow::Status FromServerError(const arrow::Status& status) {
   if (status.ok() || GetErrorDetail(status) != nullptr) return status;
   const auto* transport = TransportDetail(status);
   const auto read = transport == nullptr ? status : ReadHeaders(status, *transport);
-  const auto typed = ballista::flight::FromFlightStatus(read);
+  auto typed = ballista::flight::FromFlightStatus(read);
   if (GetErrorDetail(typed) != nullptr) return typed;
   return arrow::Status(typed.code(), ServersWords(typed.message()), typed.detail());
 }

@@ -98,7 +98,7 @@ arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(
   server.Get("/api/jobs", [shown](const httplib::Request&, httplib::Response& response) {
     SendList(shown->jobs(), &response);
   });
-  if (!server.bind_to_port(host.c_str(), port)) {
+  if (!server.bind_to_port(host, port)) {
     return arrow::Status::Invalid("cannot listen on ", host, ":", port, " for HTTP");
   }
   parts->thread = std::thread([&server] { server.listen_after_bind(); });

@@ -218,7 +218,7 @@ std::vector<uint32_t> MaterializeKeys(Node* node, const std::vector<int>& keys, 
   auto* join = node->mutable_join();
   std::vector<Expression> expressions;
   for (const int i : keys) expressions.push_back(Side(join->conditions(i), left));
-  const auto columns = AppendColumns(side, expressions);
+  auto columns = AppendColumns(side, expressions);
   for (size_t k = 0; k < keys.size(); ++k) {
     auto* condition = join->mutable_conditions(keys[k]);
     auto* expression = left ? condition->mutable_left() : condition->mutable_right();

@@ -68,7 +68,7 @@ uint64_t RunToEnd(SchedulerCore* core, std::deque<Running>* running) {
     event.executor_id = std::move(task.executor);
     event.incarnation = "1";
     event.output.set_rows(kPartitions);
-    event.output.set_bytes(8 * kPartitions);
+    event.output.set_bytes(uint64_t{8} * kPartitions);
     const auto* graph = core->Graph(task.id.job_id());
     if (graph->stages(task.id.stage_id()).output().kind() == job::Output::HASH) {
       event.output.mutable_partition_rows()->Resize(kPartitions, 1);

@@ -94,7 +94,8 @@ TEST_P(EveryConfig, GivesEachPartitionItsRowsInOrder) {
 TEST_P(EveryConfig, ReadsSeveralOutputsAsOne) {
   auto store = Open();
   for (uint32_t task = 0; task < 3; ++task) {
-    WriteOutput(store.get(), MakeTaskId("job", 0, task), 2, {IdBatch(task * 100, 100)});
+    WriteOutput(store.get(), MakeTaskId("job", 0, task), 2,
+                {IdBatch(int64_t{task} * 100, 100)});
   }
   WriteOutput(store.get(), MakeTaskId("job", 0, 3), 2, {});
   auto reader = store->Read(
@@ -243,7 +244,7 @@ TEST(ShuffleStore, SmallSlicesAreJoinedToAboutAMegabyte) {
   TempFolder folder;
   auto store = OpenStore(folder.path(), kNoLimit);
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
-  for (int b = 0; b < 400; ++b) batches.push_back(IdBatch(b * 10'000, 10'000));
+  for (int64_t b = 0; b < 400; ++b) batches.push_back(IdBatch(b * 10'000, 10'000));
   WriteOutput(store.get(), MakeTaskId("job", 0, 0), 64, batches);
   auto reader = store->Read("job", {MakeRange(0, 0, 5, 6)}).ValueOrDie();
   const auto read = ReadAll(reader.get()).ValueOrDie();

@@ -263,8 +263,8 @@ arrow::Result<std::vector<Slice>> StoredOutput::Find(size_t index, uint32_t firs
 
 int64_t StoredOutput::CountRows(uint32_t first, uint32_t last) const {
   std::lock_guard lock(mutex_);
-  return std::accumulate(partition_rows_.begin() + first, partition_rows_.begin() + last,
-                         int64_t{0});
+  return static_cast<int64_t>(std::accumulate(
+      partition_rows_.begin() + first, partition_rows_.begin() + last, uint64_t{0}));
 }
 
 Slice StoredOutput::WholeBatch(size_t index) const {

@@ -338,7 +338,7 @@ TEST_F(TaskInputTest, TheBudgetBoundsWhatIsFetchedAhead) {
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (int64_t b = 0; b < 60; ++b) batches.push_back(IdBatch(b * 30'000, 30'000, 24));
   WriteOutput(a.store(), MakeTaskId("job", 0, 0), 1, batches);
-  AddOutput(AddExecutor(&a), 0, 0, 60 * 30'000);
+  AddOutput(AddExecutor(&a), 0, 0, int64_t{60} * 30'000);
   constexpr int64_t kLimit = 4 << 20;
   context_.budget = std::make_shared<MemoryBudget>(kLimit);
   // Nobody reads the first input: it must not keep the second from its rows.

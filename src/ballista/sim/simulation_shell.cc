@@ -31,7 +31,8 @@ void Simulation::Deliver(Event event) {
     report_.trace = Mix(report_.trace, effect.index() + 100);
     std::visit([this](auto& e) { On(std::move(e)); }, effect);
   }
-  if (core_->NumRunningTasks() > slots_before + options_.executors * options_.max_slots) {
+  if (core_->NumRunningTasks() >
+      slots_before + size_t{options_.executors} * options_.max_slots) {
     Violation("more tasks are running than there are slots");
   }
   CheckAdmission();

@@ -37,7 +37,7 @@ class TableWriter : public ResultWriter {
   }
 
   arrow::Status Write(const arrow::RecordBatch& batch) override {
-    const auto columns = batch.columns();
+    const auto& columns = batch.columns();
     for (int64_t row = 0; row < batch.num_rows() && WantsMore(); ++row) {
       std::vector<std::string> cells;
       cells.reserve(columns.size());

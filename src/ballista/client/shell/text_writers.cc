@@ -22,7 +22,7 @@ class LineWriter : public ResultWriter {
   explicit LineWriter(arrow::io::OutputStream* out) : out_(out) {}
 
   arrow::Status Write(const arrow::RecordBatch& batch) override {
-    const auto columns = batch.columns();
+    const auto& columns = batch.columns();
     for (int64_t row = 0; row < batch.num_rows(); ++row) {
       AppendRow(columns, row, &text_);
       if (text_.size() >= kFlushBytes) ARROW_RETURN_NOT_OK(Flush());

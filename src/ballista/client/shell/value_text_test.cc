@@ -292,7 +292,7 @@ TEST(ValueText, DuckDbsOpaqueTypes) {
               ElementsAre("-1", "5"));
   EXPECT_THAT(Jsons(*Opaque(wide, "uhugeint", {ones})),
               ElementsAre("340282366920938463463374607431768211455"));
-  const auto view = arrow::binary_view();
+  const auto& view = arrow::binary_view();
   EXPECT_THAT(
       Texts(*Opaque(view, "bignum",
                     {"\x80\x00\x01\x7b"s, "\x7f\xff\xfe\x84"s, "\x80\x00\x01\x00"s,

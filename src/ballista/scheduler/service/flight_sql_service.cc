@@ -94,8 +94,8 @@ constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
 class ResultStream : public fl::RecordBatchStream {
  public:
   ResultStream(const fl::ServerCallContext* context,
-               std::shared_ptr<arrow::RecordBatchReader> reader)
-      : fl::RecordBatchStream(std::move(reader)), context_(context) {}
+               const std::shared_ptr<arrow::RecordBatchReader>& reader)
+      : fl::RecordBatchStream(reader), context_(context) {}
 
   arrow::Result<fl::FlightPayload> Next() override {
     auto payload = fl::RecordBatchStream::Next();

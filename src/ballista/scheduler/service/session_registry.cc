@@ -49,7 +49,7 @@ std::string SessionRegistry::FindId(
   };
   const auto range = context.incoming_headers().equal_range("cookie");
   for (auto it = range.first; it != range.second; ++it) {
-    const std::string id = CookieValue(it->second);
+    std::string id = CookieValue(it->second);
     if (is_owners(id)) return id;
   }
   const auto peer = by_peer_.find(context.peer());

@@ -117,6 +117,15 @@ class Options(unittest.TestCase):
             )
             self.assertEqual("skew: partitions" in plan.column("plan")[0].as_py(), split, factor)
 
+    def test_batch_rows(self):
+        def largest(*settings):
+            rows = self.run_all(*(f"SET {setting}" for setting in settings), "SELECT k FROM facts LIMIT 20000")
+            self.assertEqual(rows.num_rows, 20_000)
+            return max(len(chunk) for chunk in rows.column(0).chunks)
+
+        self.assertEqual(largest("ballista.batch_rows = 7"), 7)
+        self.assertGreater(largest("ballista.batch_rows = 0"), 1000)
+
     def test_max_task_attempts(self):
         for attempts in (1, 3):
             with self.assertRaisesRegex(Exception, f"failure {attempts} of at most {attempts}"):

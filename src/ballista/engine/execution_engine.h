@@ -37,6 +37,9 @@ struct FragmentTask {
   std::string task_name;
   // Operator metrics are collected (EXPLAIN ANALYZE); costs a little.
   bool collect_metrics = false;
+  // Rows of a batch that the task writes, and of a piece of its inputs that it takes at
+  // once; 0: the engine's own choice.
+  uint32_t batch_rows = 0;
 };
 
 class ExecutionEngine {

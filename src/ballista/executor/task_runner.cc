@@ -301,11 +301,17 @@ int64_t NumberSetting(const job::StageDefinition& stage, const std::string& name
   return std::max<int64_t>(value, 0);
 }
 
-bool CollectMetrics(const job::StageDefinition& stage) {
-  return std::any_of(
-      stage.settings().begin(), stage.settings().end(), [](const plan::Setting& setting) {
-        return setting.name() == "ballista.collect_metrics" && setting.value() == "true";
-      });
+// Settings are DuckDB's, but for those of Ballista itself, which say how a task is run.
+void ApplySettings(const job::StageDefinition& stage, engine::FragmentTask* task) {
+  for (const auto& setting : stage.settings()) {
+    if (!setting.name().starts_with("ballista.")) {
+      task->settings.push_back(setting);
+    } else if (setting.name() == "ballista.collect_metrics") {
+      task->collect_metrics = setting.value() == "true";
+    } else if (setting.name() == "ballista.batch_rows") {
+      task->batch_rows = static_cast<uint32_t>(NumberSetting(stage, setting.name()));
+    }
+  }
 }
 
 }  // namespace
@@ -324,16 +330,13 @@ arrow::Result<control::TaskFinished> TaskRunner::Execute(Task* task) {
   ARROW_ASSIGN_OR_RAISE(auto sources, sources_(stage, definition));
   engine::FragmentTask fragment;
   fragment.fragment = &stage.fragment();
-  for (const auto& setting : stage.settings()) {
-    if (!setting.name().starts_with("ballista.")) fragment.settings.push_back(setting);
-  }
+  ApplySettings(stage, &fragment);
   for (const auto& source : sources) fragment.inputs.push_back(source.get());
   fragment.scans.assign(definition.scans().begin(), definition.scans().end());
   fragment.output = stage.output();
   fragment.names.assign(stage.names().begin(), stage.names().end());
   fragment.task_name = task->Name();
   fragment.sink = output.get();
-  fragment.collect_metrics = CollectMetrics(stage);
   std::shared_ptr<engine::ExecutionEngine::Interrupt> interrupt;
   {
     const std::lock_guard lock(mutex_);

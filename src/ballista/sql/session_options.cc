@@ -126,6 +126,11 @@ arrow::Result<std::string> Normalize(const SessionOptionSpec& spec,
 
 const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
   static const std::vector<SessionOptionSpec> specs = {
+      {"ballista.batch_rows",
+       Type::kUnsigned,
+       "0",
+       {},
+       "Rows of a batch between tasks and in a result, at most 32768; 0: 32768."},
       {"ballista.broadcast_threshold",
        Type::kAutoBytes,
        "-1",

@@ -42,7 +42,9 @@ arrow::Status BatchPartitioner::Append(duckdb::DataChunk& chunk) {
       (rows_ + chunk.size() > batch_rows_ || bytes_ + bytes > options_.batch_bytes)) {
     ARROW_RETURN_NOT_OK(Flush());
   }
-  if (bytes > options_.batch_bytes) return AppendLarge(chunk);
+  if (bytes > options_.batch_bytes || chunk.size() > batch_rows_) {
+    return AppendLarge(chunk);
+  }
   bytes_ += bytes;
   return Stage(chunk, false);
 }
@@ -53,7 +55,8 @@ arrow::Status BatchPartitioner::AppendLarge(duckdb::DataChunk& chunk) {
   for (uint32_t column : variable_columns_) {
     bytes += StringBytes(chunk.data[column], chunk.size());
   }
-  if (bytes <= options_.batch_bytes || chunk.size() == 1) {
+  const bool fits = bytes <= options_.batch_bytes && chunk.size() <= batch_rows_;
+  if (fits || chunk.size() == 1) {
     ARROW_RETURN_NOT_OK(Stage(chunk, true));
     return Flush();
   }

@@ -24,7 +24,7 @@ namespace ballista::engine {
 struct PartitionerOptions {
   std::vector<uint32_t> keys;   // columns that the hash is over
   uint32_t num_partitions = 1;  // 1..65535
-  uint64_t batch_rows = 32768;
+  uint64_t batch_rows = 32768;  // at least 1
   // Of variable width data in one batch; a row that is larger is a batch of its own.
   uint64_t batch_bytes = 16 << 20;
 };

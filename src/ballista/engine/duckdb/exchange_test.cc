@@ -436,6 +436,41 @@ TEST_F(ExchangeTest, WideNestedRowsBecomeSmallBatches) {
   EXPECT_LT(sink.batches_.size(), 64U);
 }
 
+TEST_F(ExchangeTest, BatchesHaveAtMostTheRowsAskedFor) {
+  auto list = plan::MakeCall("range", plan::ListType(kBigint), {ColumnRef(0, kBigint)});
+  const Node node = ProjectNode(RangeNode(1000), {ColumnRef(0, kBigint), list});
+  MemorySink exchange;
+  FragmentTask writer = HashTask(node, &exchange, {0}, 3);
+  writer.batch_rows = 7;
+  ASSERT_TRUE(Run(writer).ok());
+  int64_t rows = 0;
+  for (const auto& batch : exchange.batches()) {
+    EXPECT_LE(batch->num_rows(), 7);
+    rows += batch->num_rows();
+  }
+  EXPECT_EQ(rows, 1000);
+  MemorySource source(exchange);
+  Node sum;
+  *sum.add_types() = kBigint;
+  *sum.add_inputs() = ProjectNode(
+      ExchangeNode(node.types()),
+      {plan::MakeCall("length", kBigint, {ColumnRef(1, plan::ListType(kBigint))})});
+  *sum.mutable_aggregate()->add_aggregates() =
+      AggregateOf("max", kBigint, {ColumnRef(0, kBigint)});
+  MemorySink most;
+  FragmentTask reader = ResultTask(sum, &most);
+  reader.inputs = {&source};
+  reader.batch_rows = 3;
+  ASSERT_TRUE(Run(reader).ok());
+  EXPECT_EQ(Rows(most), Strings{"999"});
+  MemorySink result;
+  FragmentTask last = ResultTask(RangeNode(5000), &result);
+  last.batch_rows = 100;
+  ASSERT_TRUE(Run(last).ok());
+  EXPECT_EQ(Rows(result).size(), 5000U);
+  for (const auto& batch : result.batches()) EXPECT_LE(batch->num_rows(), 100);
+}
+
 TEST_F(ExchangeTest, ProjectionAndCountOfAnExchange) {
   const Node rows = ProjectNode(RangeNode(5000), {ColumnRef(0, kBigint), Text("t")});
   MemorySink sink;

@@ -151,8 +151,8 @@ void ReadInput(ClientContext&, duckdb::TableFunctionInput& call, DataChunk& outp
   if (!state.batch || state.position >= state.batch->num_rows()) {
     if (!NextBatch(*data.input, &state)) return;
   }
-  const int64_t count =
-      std::min<int64_t>(STANDARD_VECTOR_SIZE, state.batch->num_rows() - state.position);
+  const int64_t count = std::min<int64_t>({STANDARD_VECTOR_SIZE, data.input->rows_at_once,
+                                           state.batch->num_rows() - state.position});
   output.SetCardinality(static_cast<idx_t>(count));
   if (state.import) {
     state.import->chunk_offset = static_cast<idx_t>(state.position);

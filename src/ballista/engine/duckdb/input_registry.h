@@ -31,6 +31,7 @@ struct RegisteredInput {
   // The arrays have the layout of an exchange; else any that DuckDB can import.
   bool exchange_layout = true;
   TaskState* task = nullptr;
+  int64_t rows_at_once = STANDARD_VECTOR_SIZE;  // of a chunk, at most
   // Rows can be read only once; a second reader would find none.
   std::shared_ptr<std::atomic<bool>> opened = std::make_shared<std::atomic<bool>>(false);
 };

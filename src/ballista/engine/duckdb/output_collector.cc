@@ -46,7 +46,7 @@ class RowWriter {
 class ExchangeWriter : public RowWriter {
  public:
   explicit ExchangeWriter(const OutputTarget& target)
-      : partitioner_(target.types, Options(target.output),
+      : partitioner_(target.types, Options(target),
                      [&target](shuffle::PartitionedBatch batch) {
                        return WriteBatch(target, std::move(batch));
                      }) {}
@@ -55,8 +55,10 @@ class ExchangeWriter : public RowWriter {
   arrow::Status Flush() override { return partitioner_.Flush(); }
 
  private:
-  static PartitionerOptions Options(const job::Output& output) {
+  static PartitionerOptions Options(const OutputTarget& target) {
+    const job::Output& output = target.output;
     PartitionerOptions options;
+    options.batch_rows = target.batch_rows;
     if (output.kind() == job::Output::HASH) {
       options.keys.assign(output.keys().begin(), output.keys().end());
       options.num_partitions = output.partitions();
@@ -88,16 +90,21 @@ class ResultWriter : public RowWriter {
   arrow::Status Append(DataChunk& chunk) override {
     DataChunk rows;
     Convert(chunk, &rows);
-    if (!appender_) {
-      appender_ = std::make_unique<duckdb::ArrowAppender>(types_, rows.size(),
-                                                          properties_, extensions_);
-    }
     for (auto& column : rows.data) bytes_ += StringBytes(column, rows.size());
-    appender_->Append(rows, 0, rows.size(), rows.size());
-    if (appender_->RowCount() < kBatchRows && bytes_ < kBatchBytes) {
-      return arrow::Status::OK();
+    for (uint64_t first = 0; first < rows.size();) {
+      if (!appender_) {
+        appender_ = std::make_unique<duckdb::ArrowAppender>(types_, rows.size(),
+                                                            properties_, extensions_);
+      }
+      const uint64_t last =
+          std::min(rows.size(), first + target_.batch_rows - appender_->RowCount());
+      appender_->Append(rows, first, last, rows.size());
+      first = last;
+      if (appender_->RowCount() >= target_.batch_rows || bytes_ >= kBatchBytes) {
+        ARROW_RETURN_NOT_OK(Flush());
+      }
     }
-    return Flush();
+    return arrow::Status::OK();
   }
 
   arrow::Status Flush() override {
@@ -113,7 +120,6 @@ class ResultWriter : public RowWriter {
   }
 
  private:
-  static constexpr uint64_t kBatchRows = 32768;
   static constexpr uint64_t kBatchBytes = 16 << 20;
 
   // The chunk's columns in the types of the result.

@@ -20,6 +20,7 @@ struct OutputTarget {
   // Of the plan; DuckDB's must have the same layout.
   duckdb::vector<duckdb::LogicalType> types;
   std::vector<std::string> names;  // for a result
+  uint64_t batch_rows = 32768;     // at most, in one batch
   TaskState* task = nullptr;
 };
 

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -83,9 +84,11 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
   target_.output = task_.output;
   target_.names = task_.names;
   target_.task = &state_;
+  if (task_.batch_rows > 0) {
+    target_.batch_rows = std::min<uint64_t>(target_.batch_rows, task_.batch_rows);
+  }
   errors_.memory_limit = engine_.memory_limit;
   ARROW_ASSIGN_OR_RAISE(connection_, engine_.connections->Take(task_.settings));
-  job::TaskMetrics metrics;
   {
     TaskInterrupt::Scope scope(interrupt_, &state_, task_.inputs, connection_.get());
     SetProfiling(connection_.get(), task_.collect_metrics);
@@ -96,9 +99,10 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
     } else {
       ARROW_RETURN_NOT_OK(RunFragment(node));
     }
-    if (task_.collect_metrics) AddOperatorMetrics(connection_.get(), &metrics);
+    KeepOperatorMetrics();
   }
   if (reusable_) engine_.connections->Give(task_.settings, std::move(connection_));
+  auto metrics = std::move(metrics_);
   metrics.set_elapsed_us(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                 std::chrono::steady_clock::now() - start)
@@ -109,6 +113,11 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
   metrics.set_output_bytes(state_.output_bytes);
   metrics.set_scan_rows(SplitRows(task_.scans));
   return metrics;
+}
+
+void TaskRunner::KeepOperatorMetrics() {
+  if (!task_.collect_metrics || metrics_.operators_size() > 0) return;
+  AddOperatorMetrics(connection_.get(), &metrics_);
 }
 
 arrow::Status TaskRunner::CheckOutput() const {
@@ -158,6 +167,7 @@ FragmentSources TaskRunner::Sources() {
 
 uint64_t TaskRunner::Register(RegisteredInput input) {
   input.task = &state_;
+  if (task_.batch_rows > 0) input.rows_at_once = task_.batch_rows;
   registered_.push_back(
       engine_.inputs->Add(std::make_shared<RegisteredInput>(std::move(input))));
   return registered_.back();

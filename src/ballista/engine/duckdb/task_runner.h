@@ -47,6 +47,8 @@ class TaskRunner {
   arrow::Status RunWholeStatement(const plan::Node& node);
   arrow::Status RunInOwnDatabase(const plan::Statement& statement);
 
+  // Of the operators of the statement that ran last; the first call counts.
+  void KeepOperatorMetrics();
   arrow::Status CheckOutput() const;
   FragmentSources Sources();
   arrow::Result<uint64_t> RegisterInput(const plan::Node& node);
@@ -69,6 +71,7 @@ class TaskRunner {
   const FragmentTask& task_;
   TaskInterrupt* const interrupt_;
   TaskState state_;
+  job::TaskMetrics metrics_;
   OutputTarget target_;
   ErrorContext errors_;
   std::unique_ptr<duckdb::Connection> connection_;

@@ -98,12 +98,12 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
     setting->set_name("ballista.collect_metrics");
     setting->set_value("true");
   }
-  ARROW_ASSIGN_OR_RAISE(const int64_t disk_quota,
-                        IntegerOption(session, "ballista.job_disk_quota"));
-  if (disk_quota > 0) {
+  for (const char* name : {"ballista.job_disk_quota", "ballista.batch_rows"}) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t value, IntegerOption(session, name));
+    if (value <= 0) continue;
     auto* setting = graph.add_settings();
-    setting->set_name("ballista.job_disk_quota");
-    setting->set_value(std::to_string(disk_quota));
+    setting->set_name(name);
+    setting->set_value(std::to_string(value));
   }
   JobOptions options;
   ARROW_ASSIGN_OR_RAISE(const int64_t attempts,

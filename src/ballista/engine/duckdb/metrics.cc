@@ -32,7 +32,9 @@ std::string Detail(const ProfilingInfo& info) {
 
 void AddOperator(const ProfilingNode& node, uint32_t depth, job::TaskMetrics* metrics) {
   const auto& info = node.GetProfilingInfo();
-  if (info.metrics.find(MetricType::OPERATOR_TYPE) != info.metrics.end()) {
+  // The collector of the output has no name of its own, and is no operator of the query.
+  if (info.metrics.find(MetricType::OPERATOR_TYPE) != info.metrics.end() &&
+      !Metric<std::string>(info, MetricType::OPERATOR_NAME).empty()) {
     auto* op = metrics->add_operators();
     op->set_name(Metric<std::string>(info, MetricType::OPERATOR_NAME));
     op->set_rows(Metric<uint64_t>(info, MetricType::OPERATOR_CARDINALITY));

@@ -19,6 +19,7 @@
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/sql/error_place.h"
 #include "ballista/sql/session_options.h"
 
 namespace ballista::scheduler {
@@ -107,6 +108,13 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
+arrow::Result<sql::SqlSession::Description> Describe(sql::SqlSession* session,
+                                                     const std::string& sql) {
+  auto description = session->Describe(sql);
+  if (!description.ok()) return sql::PlaceError(description.status(), sql);
+  return description;
+}
+
 }  // namespace
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
@@ -189,7 +197,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
                                          " is not supported by this server");
   }
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, session->Describe(sql));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(session.get(), sql));
   return description.schema;
 }
 
@@ -357,7 +365,7 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   ARROW_ASSIGN_OR_RAISE(auto request,
                         ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, session->Describe(request.query()));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(session.get(), request.query()));
   sqlp::ActionCreatePreparedStatementResult result;
   result.set_prepared_statement_handle(prepared_.Add(request.query()));
   ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),

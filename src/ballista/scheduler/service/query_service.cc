@@ -16,6 +16,7 @@
 #include "ballista/scheduler/service/explain.h"
 #include "ballista/scheduler/service/result_reader.h"
 #include "ballista/sql/copy_commit.h"
+#include "ballista/sql/error_place.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -23,6 +24,8 @@ namespace {
 // Rows that were never fetched are dropped after this long.
 constexpr auto kKnownLimit = std::chrono::minutes(10);
 constexpr size_t kMaxKnown = 4096;
+// Statements beyond this have errors without a position.
+constexpr size_t kMaxText = 16 << 10;
 
 arrow::Result<int64_t> IntegerOption(sql::SqlSession* session, const std::string& name) {
   ARROW_ASSIGN_OR_RAISE(const std::string text, session->GetOption(name));
@@ -153,6 +156,23 @@ arrow::Result<QueryHandle> QueryService::KeepRows(sql::SqlSession* session,
   return handle;
 }
 
+void QueryService::KeepText(const std::string& job_id, const std::string& sql) {
+  if (sql.size() > kMaxText) return;
+  const std::lock_guard lock(mutex_);
+  // Ids are in no order of time: what goes is any one whose position is lost then.
+  if (texts_.size() >= kMaxKnown) texts_.erase(texts_.begin());
+  texts_[job_id] = sql;
+}
+
+std::string QueryService::TakeText(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = texts_.find(job_id);
+  if (found == texts_.end()) return "";
+  std::string text = std::move(found->second);
+  texts_.erase(found);
+  return text;
+}
+
 arrow::Result<QueryHandle> QueryService::Execute(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
@@ -162,6 +182,16 @@ arrow::Result<QueryHandle> QueryService::Execute(
         "it has started again, or to another scheduler",
         Cancelled::SHUTDOWN);
   }
+  auto handle = Begin(session, sql, parameters, abandoned);
+  if (!handle.ok()) return sql::PlaceError(handle.status(), sql);
+  if (handle->rows < 0) KeepText(handle->id, sql);
+  return handle;
+}
+
+arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
+                                               const std::string& sql,
+                                               const std::vector<plan::Value>& parameters,
+                                               const std::function<bool()>& abandoned) {
   ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql, parameters));
   switch (statement.kind) {
     case sql::Statement::Kind::kRows:
@@ -214,7 +244,12 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResul
       known_.erase(known);
     }
   }
-  if (rows == nullptr) return OpenJob(query_id, abandoned);
+  if (rows == nullptr) {
+    const std::string text = TakeText(query_id);
+    auto reader = OpenJob(query_id, abandoned);
+    if (!reader.ok()) return sql::PlaceError(reader.status(), text);
+    return reader;
+  }
   return std::make_shared<arrow::TableBatchReader>(std::move(rows));
 }
 
@@ -296,6 +331,7 @@ bool QueryService::Cancel(const std::string& query_id) {
     const std::lock_guard lock(mutex_);
     if (known_.erase(query_id) > 0) return true;
   }
+  TakeText(query_id);
   return jobs_->Cancel(query_id, Cancelled::CLIENT, "the client cancelled the query");
 }
 

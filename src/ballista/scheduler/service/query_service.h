@@ -72,6 +72,12 @@ class QueryService {
     std::chrono::steady_clock::time_point made;
   };
 
+  arrow::Result<QueryHandle> Begin(sql::SqlSession* session, const std::string& sql,
+                                   const std::vector<plan::Value>& parameters,
+                                   const std::function<bool()>& abandoned);
+  // The statement's text, for the errors of its job.
+  void KeepText(const std::string& job_id, const std::string& sql);
+  std::string TakeText(const std::string& job_id);
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
   arrow::Result<QueryHandle> KeepRows(sql::SqlSession* session,
                                       std::shared_ptr<arrow::Table> rows, bool is_query);
@@ -94,7 +100,8 @@ class QueryService {
   flight::ClientPool* const clients_;
   std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;
-  std::map<std::string, Known> known_;  // results without a job, not yet read
+  std::map<std::string, Known> known_;        // results without a job, not yet read
+  std::map<std::string, std::string> texts_;  // of queries whose result was not read
 };
 
 }  // namespace ballista::scheduler

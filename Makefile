@@ -1,14 +1,16 @@
 # make          builds a release into build/
 # make test     sets up, builds, runs all tests
 # make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
-# make lint     checks format and dependencies between folders
+# make lint     checks format, dependencies between folders and static analysis
+# make asan     builds with AddressSanitizer and UBSan, runs the unit tests
+# make tsan     builds with ThreadSanitizer what stands without DuckDB, runs its unit tests
 # make fuzz     fuzzes what reads bytes from outside (clang)
 # make bench    measures against single-process DuckDB, side by side
 BUILD ?= build
 CMAKE_FLAGS ?=
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup build test demo lint bench fuzz format clean docs
+.PHONY: all setup build test demo lint bench asan tsan fuzz format clean docs
 
 all: build
 
@@ -31,6 +33,9 @@ demo: build
 
 lint: setup $(BUILD)/build.ninja
 	@BUILD=$(BUILD) bash scripts/lint
+
+asan tsan: setup
+	@bash scripts/sanitize $@
 
 format: setup
 	@git ls-files '*.h' '*.cc' | xargs clang-format -i

@@ -283,7 +283,12 @@ std::vector<Value> MovedArguments(const duckdb::AggregateFunction& function,
     return read([](Reader& reader) -> std::vector<Value> {
       auto low = reader.ReadProperty<Value>(100, "min");
       auto high = reader.ReadProperty<Value>(101, "max");
-      if (low.IsNull()) return {};
+      if (low.IsNull()) {
+        // What DuckDB says, when it runs the query.
+        throw duckdb::BinderException(
+            "Could not retrieve required statistics. Alternatively, try by providing the "
+            "statistics explicitly: BITSTRING_AGG(col, min, max)");
+      }
       return {std::move(low), std::move(high)};
     });
   }

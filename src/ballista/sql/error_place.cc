@@ -13,6 +13,8 @@ namespace {
 // Bytes of a long line that are drawn.
 constexpr size_t kShownBefore = 40;
 constexpr size_t kShownAfter = 80;
+// Of the message, when there is a drawing: both must fit into what travels of an error.
+constexpr size_t kMaxWords = 1000;
 
 bool SameName(const std::string& a, const std::string& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {

@@ -1,6 +1,7 @@
 """Every session option changes what the cluster does, an unknown one is refused, and sessions are kept apart."""
 
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -118,13 +119,16 @@ class Options(unittest.TestCase):
             self.assertEqual("skew: partitions" in plan.column("plan")[0].as_py(), split, factor)
 
     def test_batch_rows(self):
-        def largest(*settings):
-            rows = self.run_all(*(f"SET {setting}" for setting in settings), "SELECT k FROM facts LIMIT 20000")
-            self.assertEqual(rows.num_rows, 20_000)
-            return max(len(chunk) for chunk in rows.column(0).chunks)
+        # One column of bits: a batch of a single row takes a byte for it.
+        query = "SELECT row_number() OVER (PARTITION BY b) FROM (SELECT v % 3 = 0 AS b FROM facts WHERE v < 20000)"
 
-        self.assertEqual(largest("ballista.batch_rows = 7"), 7)
-        self.assertGreater(largest("ballista.batch_rows = 0"), 1000)
+        def written(batch_rows):
+            settings = ("SET ballista.single_task_threshold = 0", f"SET ballista.batch_rows = {batch_rows}")
+            plan = self.run_all(*settings, "EXPLAIN ANALYZE " + query).column("plan")[0].as_py()
+            return float(re.search(r"rows out 20000.*bytes out ([\d.]+) KiB", plan)[1])
+
+        self.assertLess(written(0), 5)
+        self.assertGreaterEqual(written(1), 19)
 
     def test_max_task_attempts(self):
         for attempts in (1, 3):

@@ -104,9 +104,15 @@ arrow::Status PlaceError(const arrow::Status& status, const std::string& sql) {
   const int position =
       error.position() >= 0 ? error.position() : FindPlace(error, status.message(), sql);
   if (position < 0 || static_cast<size_t>(position) > sql.size()) return status;
-  return UserErrorStatus(
-      error.kind(), status.message() + "\n\n" + Draw(sql, static_cast<size_t>(position)),
-      position);
+  std::string words = status.message();
+  if (words.size() > kMaxWords) {
+    size_t end = kMaxWords;
+    while (end > 0 && IsContinuation(words[end])) --end;
+    words.resize(end);
+    words += "...";
+  }
+  words += "\n\n" + Draw(sql, static_cast<size_t>(position));
+  return UserErrorStatus(error.kind(), words, position);
 }
 
 }  // namespace ballista::sql

@@ -61,6 +61,13 @@ TEST(PlaceError, DrawsThePlace) {
                                   "^");
 }
 
+TEST(PlaceError, AVeryLongMessageLeavesRoomForTheDrawing) {
+  const auto placed = PlaceError(
+      UserErrorStatus(UserError::BINDER, std::string(9000, 'x'), 7), "SELECT a");
+  EXPECT_LT(placed.message().size(), 1100U);
+  EXPECT_TRUE(placed.message().ends_with("...\n\nLINE 1: SELECT a\n               ^"));
+}
+
 TEST(PlaceError, LeavesOthersAlone) {
   EXPECT_TRUE(PlaceError(arrow::Status::OK(), "SELECT 1").ok());
   EXPECT_TRUE(PlaceError(arrow::Status::IOError("'x'"), "SELECT 'x'").IsIOError());

@@ -32,7 +32,10 @@ demo: build
 	@BUILD=$(BUILD) bash scripts/demo
 
 lint: setup $(BUILD)/build.ninja
-	@BUILD=$(BUILD) bash scripts/lint
+	@bash scripts/lint
+	@# The messages are generated first; nothing else is built.
+	@ninja -C $(BUILD) cmake_object_order_depends_target_ballista_proto >/dev/null
+	@python3 scripts/clang_tidy.py --build $(BUILD)
 
 asan tsan: setup
 	@bash scripts/sanitize $@

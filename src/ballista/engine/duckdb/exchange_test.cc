@@ -464,7 +464,8 @@ TEST_F(ExchangeTest, BatchesHaveAtMostTheRowsAskedFor) {
   ASSERT_TRUE(Run(reader).ok());
   EXPECT_EQ(Rows(most), Strings{"999"});
   MemorySink result;
-  FragmentTask last = ResultTask(RangeNode(5000), &result);
+  const Node range = RangeNode(5000);  // which the task borrows
+  FragmentTask last = ResultTask(range, &result);
   last.batch_rows = 100;
   ASSERT_TRUE(Run(last).ok());
   EXPECT_EQ(Rows(result).size(), 5000U);

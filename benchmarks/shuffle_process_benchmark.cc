@@ -174,7 +174,7 @@ void Produce(int commands, int answers, int threads, const std::string& folder) 
   std::string pattern = (fs::temp_directory_path() / "ballista-bench-XXXXXX").string();
   const std::string work_dir = ::mkdtemp(pattern.data());
   shuffle::StoreOptions options;
-  options.work_dir = work_dir;
+  options.work_dirs = {work_dir};
   options.executor_id = "producer";
   options.memory_limit = int64_t{4} << 30;
   auto store = Take(shuffle::ShuffleStore::Open(options));

@@ -285,9 +285,13 @@ class Replanner {
       }
       const CostModel cost{static_cast<double>(options_.executors)};
       const double rows = static_cast<double>(side.rows);
-      const double extra = cost.Broadcast(static_cast<double>(side.bytes)) +
-                           (cost.executors - 1) * rows * CostModel::kBuildRow;
-      return extra < cost.Shuffle(other.estimated_rows(), other.estimated_bytes());
+      const double probes = other.estimated_rows();
+      const auto tables = [&](double rows_of_one) {
+        return CostModel::HashTables(cost.executors, rows_of_one, probes);
+      };
+      return cost.Broadcast(static_cast<double>(side.bytes)) + tables(rows) <
+             cost.Shuffle(probes, other.estimated_bytes()) +
+                 tables(rows / cost.executors);
     };
     const bool keeps_right = join.type() == Join::RIGHT || join.type() == Join::FULL;
     if (!keeps_right && pays(right, left)) return true;

@@ -1,6 +1,8 @@
 // Estimates of rows and bytes, and the prices of moving them.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "ballista/plan.pb.h"
@@ -29,8 +31,12 @@ struct CostModel {
   static constexpr double kReadByte = 0.6;
   static constexpr double kPartitionByte = 0.8;  // write, rows sorted by partition
   static constexpr double kHashRow = 4;
-  static constexpr double kBuildRow = 45;  // into a join's hash table
+  static constexpr double kBuildRow = 45;  // into a join's hash table within the caches
   static constexpr double kProbeRow = 15;
+  static constexpr double kColdBuildRow = 110;  // into one of kColdRows, in new memory
+  static constexpr double kColdProbeRow = 160;
+  static constexpr double kWarmRows = 250e3;
+  static constexpr double kColdRows = 4e6;
 
   double Broadcast(double bytes) const {
     return kStage + bytes * (kWriteByte + executors * kReadByte);
@@ -39,8 +45,19 @@ struct CostModel {
     return kStage + bytes * (kPartitionByte + kReadByte) + rows * kHashRow;
   }
   double Gather(double bytes) const { return kStage + bytes * (kWriteByte + kReadByte); }
-  double HashTable(double build_rows, double probe_rows) const {
-    return build_rows * kBuildRow + probe_rows * kProbeRow;
+  // Of `tables` hash tables with `build_rows` each and `probe_rows` in all. A large one
+  // costs more a row, since each access misses the caches.
+  static double HashTables(double tables, double build_rows, double probe_rows) {
+    const double cold = Coldness(build_rows);
+    return tables * build_rows * (kBuildRow + cold * (kColdBuildRow - kBuildRow)) +
+           probe_rows * (kProbeRow + cold * (kColdProbeRow - kProbeRow));
+  }
+
+ private:
+  // 0 up to kWarmRows, 1 from kColdRows, and even by doublings between.
+  static double Coldness(double rows) {
+    if (rows <= kWarmRows) return 0;
+    return std::min(1.0, std::log(rows / kWarmRows) / std::log(kColdRows / kWarmRows));
   }
 };
 

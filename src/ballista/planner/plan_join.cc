@@ -135,10 +135,10 @@ class PlacementChooser {
   static double Rows(const Fragment& f) { return f.root.estimated_rows(); }
   static double Bytes(const Fragment& f) { return EstimatedBytes(f.root); }
 
-  // Of the join itself, each row once.
-  double Work() const {
-    return cost_.HashTable(std::min(Rows(left_), Rows(right_)),
-                           std::max(Rows(left_), Rows(right_)));
+  // Of the join itself, each row once, in as many tasks.
+  double Work(double tasks) const {
+    return CostModel::HashTables(tasks, std::min(Rows(left_), Rows(right_)) / tasks,
+                                 std::max(Rows(left_), Rows(right_)));
   }
 
   void Offer(Placement placement) {
@@ -164,11 +164,7 @@ class PlacementChooser {
       if (threshold > 0) cost *= kPreferred;
     }
     // Each executor has all of the one side, and its share of the other.
-    const double all = cost_.executors * Rows(copied);
-    double work = cost_.HashTable(all, Rows(kept));
-    if (join_.type() == Join::INNER) {
-      work = std::min(work, cost_.HashTable(Rows(kept), all));
-    }
+    double work = CostModel::HashTables(cost_.executors, Rows(copied), Rows(kept));
     if (!is_free && threshold > 0) work *= kPreferred;
     Offer({kind, cost + work, {}, false, false});
   }
@@ -178,7 +174,7 @@ class PlacementChooser {
     const auto& right = right_.distribution;
     const double move_left = cost_.Shuffle(Rows(left_), Bytes(left_));
     const double move_right = cost_.Shuffle(Rows(right_), Bytes(right_));
-    const double build = Work();
+    const double build = Work(cost_.executors);
     if (auto both = MatchKeys(join_, keys, left, true, &right); !both.empty()) {
       Offer({Placement::kHash, build, std::move(both), false, false});
       return;
@@ -194,7 +190,7 @@ class PlacementChooser {
 
   void TryGather() {
     // One executor works while the others wait.
-    double cost = cost_.executors * Work();
+    double cost = cost_.executors * Work(1);
     for (const Fragment* side : {&left_, &right_}) {
       if (side->distribution.IsSpread()) cost += cost_.Gather(Bytes(*side));
     }

@@ -179,7 +179,7 @@ arrow::Result<std::unique_ptr<Watch>> EtcdBackend::StartWatch(const std::string&
 arrow::Status EtcdBackend::Compact(int64_t revision, Deadline deadline) {
   // etcd drops what was replaced up to the revision, and a watch may begin after it.
   if (revision <= 1) return arrow::Status::OK();
-  const arrow::Status status =
+  arrow::Status status =
       client_
           .Call("/v3/kv/compaction", {{"revision", std::to_string(revision)}}, true,
                 deadline)

@@ -378,7 +378,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   if (refused == outcomes_.end() || refused->second.status.ok()) {
     return arrow::Status::OK();
   }
-  const auto status = refused->second.status;
+  auto status = refused->second.status;
   outcomes_.erase(refused);
   return status;
 }

@@ -306,12 +306,24 @@ TEST(JoinTest, BroadcastThresholdDecides) {
 
 TEST(JoinTest, MemoryBoundsABroadcast) {
   PlannerOptions options = TwoExecutors();
-  const Node join = JoinOf(Join::INNER, BigintScan("l", 2, kBig), BigintScan("r", 1, 1e6),
+  const Node join = JoinOf(Join::INNER, BigintScan("l", 2, kBig), BigintScan("r", 1, 2e5),
                            {{0, 0}}, kBig);
   options.memory_per_executor = 1 << 20;
   EXPECT_EQ(HashStages(Planned(join, options)), 2);
   options.memory_per_executor = 8ULL << 30;
   EXPECT_EQ(HashStages(Planned(join, options)), 0);
+}
+
+// A table that is far larger than the caches costs more in each executor than its
+// exchange.
+TEST(JoinTest, ALargeTableIsNotBuiltTwice) {
+  const auto stages = [](double build_rows) {
+    return HashStages(Planned(JoinOf(Join::INNER, BigintScan("l", 2, 2e6),
+                                     BigintScan("r", 1, build_rows), {{0, 0}}, 2e6),
+                              TwoExecutors()));
+  };
+  EXPECT_EQ(stages(1e5), 0);
+  EXPECT_EQ(stages(2e6), 2);
 }
 
 TEST(JoinTest, PartitioningIsUsedAgain) {

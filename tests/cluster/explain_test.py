@@ -48,6 +48,11 @@ class Explain(unittest.TestCase):
         plan = self.sql("EXPLAIN SELECT sum(k) FROM facts f").column("plan")[0].as_py()
         self.assertIn("Scan facts (2 files) [k]", plan)
 
+    def test_pivot_whose_columns_are_found_first(self):
+        pivot = "PIVOT (SELECT k, k % 2 AS odd FROM facts) ON odd USING count(*) GROUP BY k"
+        self.assertEqual(self.sql(pivot).column_names, ["k", "0", "1"])
+        self.assertIn("Scan facts (2 files) [k]", self.sql("EXPLAIN " + pivot).column("plan")[0].as_py())
+
     def test_analyze_gives_figures_by_stage_and_operator(self):
         text, stages = self.stages("SELECT k, count(*) FROM facts GROUP BY k")
         self.assertGreaterEqual(len(stages), 2, text)

@@ -21,6 +21,10 @@ using plan::Node;
 constexpr double kTableBytesPerRow = 24;
 // The share of an executor's memory that one broadcast side may take.
 constexpr double kMemoryShare = 0.25;
+// What is left of an estimate that filters have passed: what nothing is known of counts
+// as a fifth, and most filters leave less. With a copy, moreover, the other side's scan
+// drops what has no partner (engine/duckdb/join_filters.h).
+constexpr double kFiltered = 0.25;
 
 bool IsEquality(const plan::JoinCondition& condition) {
   return condition.op() == Comparison::EQUAL ||
@@ -112,9 +116,15 @@ struct Placement {
 
 class PlacementChooser {
  public:
-  PlacementChooser(const PlannerOptions& options, const CostModel& cost, const Node& node,
-                   const Fragment& left, const Fragment& right)
-      : options_(options), cost_(cost), join_(node.join()), left_(left), right_(right) {}
+  PlacementChooser(const PlannerOptions& options, const CostModel& cost,
+                   const StageBuilder& stages, const Node& node, const Fragment& left,
+                   const Fragment& right)
+      : options_(options),
+        cost_(cost),
+        stages_(stages),
+        join_(node.join()),
+        left_(left),
+        right_(right) {}
 
   Placement Choose() {
     const auto keys = KeyConditions(join_);
@@ -135,9 +145,14 @@ class PlacementChooser {
   static double Rows(const Fragment& f) { return f.root.estimated_rows(); }
   static double Bytes(const Fragment& f) { return EstimatedBytes(f.root); }
 
+  // Rows that a hash table is likely to get.
+  double Built(const Fragment& f) const {
+    return Rows(f) * (stages_.IsFiltered(f.root) ? kFiltered : 1);
+  }
+
   // Of the join itself, each row once, in as many tasks.
   double Work(double tasks) const {
-    return CostModel::HashTables(tasks, std::min(Rows(left_), Rows(right_)) / tasks,
+    return CostModel::HashTables(tasks, std::min(Built(left_), Built(right_)) / tasks,
                                  std::max(Rows(left_), Rows(right_)));
   }
 
@@ -164,7 +179,7 @@ class PlacementChooser {
       if (threshold > 0) cost *= kPreferred;
     }
     // Each executor has all of the one side, and its share of the other.
-    double work = CostModel::HashTables(cost_.executors, Rows(copied), Rows(kept));
+    double work = CostModel::HashTables(cost_.executors, Built(copied), Rows(kept));
     if (!is_free && threshold > 0) work *= kPreferred;
     Offer({kind, cost + work, {}, false, false});
   }
@@ -201,6 +216,7 @@ class PlacementChooser {
 
   const PlannerOptions& options_;
   const CostModel& cost_;
+  const StageBuilder& stages_;
   const Join& join_;
   const Fragment& left_;
   const Fragment& right_;
@@ -386,7 +402,7 @@ arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
       distribution = Distribution::Replicated();
     }
   } else {
-    placement = PlacementChooser(options_, cost_, node, left, right).Choose();
+    placement = PlacementChooser(options_, cost_, *stages_, node, left, right).Choose();
     switch (placement.kind) {
       case Placement::kGather:
         left = stages_->Gather(std::move(left));

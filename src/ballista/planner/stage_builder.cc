@@ -56,8 +56,20 @@ void MoveScans(job::Stage* stage) {
 }  // namespace
 
 uint32_t StageBuilder::AddStage(Fragment fragment, job::Output output) {
-  stages_.push_back({std::move(fragment), std::move(output), {}});
+  const bool filtered = IsFiltered(fragment.root);
+  stages_.push_back({std::move(fragment), std::move(output), {}, filtered});
   return static_cast<uint32_t>(stages_.size() - 1);
+}
+
+bool StageBuilder::IsFiltered(const plan::Node& root) const {
+  bool filtered = false;
+  plan::VisitNodes(root, [&](const plan::Node& node) {
+    if (node.has_filter()) filtered = true;
+    if (node.has_exchange_read()) {
+      filtered |= stages_[reads_[node.exchange_read().input()].stage].filtered;
+    }
+  });
+  return filtered;
 }
 
 Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,

@@ -46,6 +46,10 @@ class StageBuilder {
   uint32_t Materialize(Fragment input, const std::vector<uint32_t>& keys);
   Fragment Read(uint32_t stage);
 
+  // Whether a filter took rows away anywhere below: then the estimate of what is left is
+  // a guess, and mostly too high.
+  bool IsFiltered(const plan::Node& root) const;
+
   // The graph whose result is `result`.
   arrow::Result<job::JobGraph> Finish(Fragment result) &&;
 
@@ -55,6 +59,7 @@ class StageBuilder {
     job::Output output;
     // As Read gives it.
     Distribution produced;
+    bool filtered = false;
   };
   struct DraftRead {
     uint32_t stage = 0;

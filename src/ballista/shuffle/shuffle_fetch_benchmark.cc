@@ -115,6 +115,44 @@ void Disk(benchmark::State& state) {
   Fetch(state, false, true);
 }
 
+// The bound of the above: a bare Flight server sends the same batches as they lie in
+// memory, and the client drops them.
+class BareServer : public arrow::flight::FlightServerBase {
+ public:
+  explicit BareServer(arrow::RecordBatchVector batches) : batches_(std::move(batches)) {}
+  arrow::Status DoGet(const arrow::flight::ServerCallContext&,
+                      const arrow::flight::Ticket&,
+                      std::unique_ptr<arrow::flight::FlightDataStream>* stream) override {
+    ARROW_ASSIGN_OR_RAISE(auto reader, arrow::RecordBatchReader::Make(batches_));
+    *stream = std::make_unique<arrow::flight::RecordBatchStream>(std::move(reader));
+    return arrow::Status::OK();
+  }
+
+ private:
+  const arrow::RecordBatchVector batches_;
+};
+
+void BareFlight(benchmark::State& state) {
+  const auto batch = MakeBatch(false);
+  BareServer server(arrow::RecordBatchVector(kNarrowBatches, batch));
+  (void)server.Init(arrow::flight::FlightServerOptions(
+      *arrow::flight::Location::ForGrpcTcp("127.0.0.1", 0)));
+  const auto client =
+      arrow::flight::FlightClient::Connect(
+          *arrow::flight::Location::ForGrpcTcp("127.0.0.1", server.port()))
+          .ValueOrDie();
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    const auto stream = client->DoGet(arrow::flight::Ticket{}).ValueOrDie();
+    while (const auto data = stream->Next().ValueOrDie().data) {
+      bytes += data->num_rows() * data->num_columns() * int64_t{sizeof(int64_t)};
+    }
+  }
+  state.SetBytesProcessed(bytes);
+  (void)server.Shutdown();
+}
+
+BENCHMARK(BareFlight)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(Memory)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(MemoryWide)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(Disk)->Arg(1)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();

@@ -524,6 +524,8 @@ arrow::Result<Statement> Session::CompilePivot(std::vector<Parsed> pieces,
       if (failed.ok()) {
         result = CompileSelect(piece->Cast<duckdb::SelectStatement>(), parameters);
       }
+    } else if (piece->type == StatementType::EXPLAIN_STATEMENT) {
+      if (failed.ok()) result = CompileParsed(std::move(piece), parameters);
     } else if (failed.ok() || piece->type == StatementType::DROP_STATEMENT) {
       const auto done = connection_.Query(std::move(piece));
       if (done->HasError() && failed.ok()) failed = ToStatus(done->GetErrorObject());

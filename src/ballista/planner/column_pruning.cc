@@ -168,7 +168,24 @@ class Pruner {
     for (const auto& e : node->project().expressions()) AddColumns(e, &below);
     ARROW_ASSIGN_OR_RAISE(Mapping mapping, Prune(node->mutable_inputs(0), below, false));
     ARROW_RETURN_NOT_OK(RemapAll(node, mapping));
-    return KeepTypes(node, required);
+    mapping = KeepTypes(node, required);
+    if (IsIdentity(*node)) {
+      Node input;
+      input.Swap(node->mutable_inputs(0));
+      node->Swap(&input);
+    }
+    return mapping;
+  }
+
+  // Whether a projection gives the columns of its input, and no others, as they are.
+  static bool IsIdentity(const Node& node) {
+    const auto& expressions = node.project().expressions();
+    if (expressions.size() != node.inputs(0).types_size()) return false;
+    for (int i = 0; i < expressions.size(); ++i) {
+      const auto& e = expressions.Get(i);
+      if (!e.has_column() || e.column() != static_cast<uint32_t>(i)) return false;
+    }
+    return true;
   }
 
   // Operators whose output columns are those of their input.

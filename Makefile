@@ -33,8 +33,9 @@ demo: build
 
 lint: setup $(BUILD)/build.ninja
 	@bash scripts/lint
-	@# The messages are generated first; nothing else is built.
-	@ninja -C $(BUILD) cmake_object_order_depends_target_ballista_proto >/dev/null
+	@# What is generated is made first; nothing else is built.
+	@ninja -C $(BUILD) cmake_object_order_depends_target_ballista_proto \
+	  generated/ballista/config/executor_config.h generated/ballista/config/scheduler_config.h >/dev/null
 	@python3 scripts/clang_tidy.py --build $(BUILD)
 
 asan tsan: setup

@@ -46,7 +46,7 @@ def includes_of(path, build):
     duckdb = False
     for name in re.findall(r'^\s*#include ["<]([^">]+)[">]', path.read_text(), re.M):
         duckdb = duckdb or name.startswith("duckdb")
-        for folder in (ROOT / "src", path.parent, build / "proto", ROOT):
+        for folder in (ROOT / "src", path.parent, build / "proto", build / "generated", ROOT):
             if (folder / name).is_file():
                 found.append((folder / name).resolve())
                 break

@@ -204,6 +204,18 @@ class Backend(DuckDBBackend):  # type: ignore[misc]
         rows = self._to_duckdb_relation(table, params=params, limit=limit, **options).to_arrow_table()
         return expr.__polars_result__(polars.from_arrow(rows))
 
+    def to_pyarrow_batches(
+        self, expr: ir.Expr, /, *, params: Mapping[ir.Scalar, Any] | None = None,
+        limit: int | str | None = None, chunk_size: int = 1_000_000, **_: Any,
+    ) -> pa.RecordBatchReader:
+        self._run_pre_execute_hooks(expr)
+        table = expr.as_table()
+        rows = self.raw_sql(self.compile(table, limit=limit, params=params))
+        schema = table.schema().to_pyarrow()
+        # DuckDB's types may be wider than those that Ibis infers: a sum of BIGINT is a HUGEINT.
+        batches = (batch.cast(schema) for batch in rows.fetch_record_batch(chunk_size))
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
     def disconnect(self) -> None:
         self.con.close()
 

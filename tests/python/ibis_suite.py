@@ -62,6 +62,7 @@ class Plugin:
         conf.connect = staticmethod(lambda **_: ibis.ballista.connect(host=host, port=int(port)))
 
         def load(self, **_):
+            self.connection.raw_sql("DROP SCHEMA IF EXISTS shops CASCADE")  # tables stay when a session ends
             for statements in self.ddl_script:
                 for statement in filter(None, map(str.strip, statements.split(";"))):
                     self.connection.raw_sql(statement)

@@ -8,6 +8,7 @@ import ibis
 import ibis.common.exceptions as exc
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
 import ballista
@@ -49,6 +50,21 @@ class IbisBackend(unittest.TestCase):
         self.con.drop_table("made")
         with self.assertRaises(exc.TableNotFound):
             self.con.table("made")
+
+    def test_upsert(self):
+        table = self.con.create_table("changed", pd.DataFrame({"k": [1, 2], "v": [10, 20]}))
+        self.con.upsert("changed", pd.DataFrame({"k": [2, 3], "v": [21, 30]}), on="k")
+        self.assertEqual(self.con.execute(table.order_by("k"))["v"].tolist(), [10, 21, 30])
+        self.con.drop_table("changed")
+
+    def test_sql_text_by_the_backends_name(self):
+        table = ibis.table({"a": "int64"}, name="t")
+        self.assertEqual(ibis.to_sql(table, dialect="ballista"), ibis.to_sql(table, dialect="duckdb"))
+        self.assertEqual(self.con.execute(self.con.sql("SELECT 1 AS a", dialect="ballista").a.sum()), 1)
+
+    def test_datasets(self):
+        data = pyarrow.dataset.dataset(pa.table({"a": [1, 2]}))
+        self.assertEqual(self.con.execute(ibis.memtable(data).a.sum()), 3)
 
     def test_files(self):
         with tempfile.TemporaryDirectory() as folder:

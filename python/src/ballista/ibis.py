@@ -19,7 +19,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot as sg
 import sqlglot.expressions as sge
+from ibis import util
 from ibis.backends.duckdb import Backend as DuckDBBackend
+from ibis.backends.sql import compilers
+from sqlglot.dialects import DuckDB
 
 import ballista
 from ballista.connection import Connection
@@ -29,6 +32,14 @@ if TYPE_CHECKING:
     import polars
 
 _NO_DUCKDB = "the Ballista backend has no DuckDB in this process: "
+
+
+class Ballista(DuckDB):  # type: ignore[misc]
+    """The dialect by the backend's name; sqlglot knows it from here on."""
+
+
+# Where Ibis looks for a dialect's compiler.
+compilers.ballista = compilers.duckdb
 
 
 class _Rows:
@@ -144,11 +155,11 @@ class Backend(DuckDBBackend):  # type: ignore[misc]
         self._use(ballista.connect(address, **options))
 
     @classmethod
-    def from_connection(cls, con: Connection, /) -> Backend:
-        """A backend on a session that is open."""
+    def from_connection(cls, con: Connection | _Cursor, /) -> Backend:
+        """A backend on a session that is open, a ballista.Connection or another backend's `con`."""
         backend = cls()
         backend._can_reconnect = False
-        backend._use(con)
+        backend._use(con.connection if isinstance(con, _Cursor) else con)
         return backend
 
     def _use(self, connection: Connection) -> None:
@@ -219,10 +230,24 @@ class Backend(DuckDBBackend):  # type: ignore[misc]
     def disconnect(self) -> None:
         self.con.close()
 
+    def upsert(self, name: str, /, obj: Any, on: str, *, database: str | None = None) -> None:
+        # A MERGE is done in the scheduler, which reads no files: its source has to be a local table.
+        source = obj if isinstance(obj, ir.Table) else ibis.memtable(obj)
+        copy = util.gen_name("upsert")
+        rows = self.create_table(copy, source, temp=True)
+        try:
+            super().upsert(name, rows, on, database=database)
+        finally:
+            self.drop_table(copy, database=("temp", "main"))
+
     # ---- tables of this process
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
-        self.con.register(op.name, op.data.to_pyarrow(op.schema))
+        try:
+            data = op.data.to_pyarrow_dataset(op.schema)
+        except AttributeError:
+            data = op.data.to_pyarrow(op.schema)
+        self.con.register(op.name, data)
 
     def _finalize_in_memory_table(self, name: str) -> None:
         # At the end of the program the connection may be gone, and with it the table.

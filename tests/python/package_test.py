@@ -216,6 +216,25 @@ class Registration(Base):
                     self.con.sql("FROM mine")
             self.assertEqual(list(pathlib.Path(shared).iterdir()), [])
 
+    def test_files_of_a_connection_that_is_not_closed_go_with_python(self):
+        with tempfile.TemporaryDirectory() as shared:
+            code = (f"import ballista, pyarrow, pathlib\ncon = ballista.connect({self.cluster.address!r}, "
+                    f"shared_folder={shared!r})\ncon.register('t', pyarrow.table({{'a': [1]}}))\n"
+                    f"print(len(list(pathlib.Path({shared!r}).iterdir())))")  # fmt: skip
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.stdout, "1\n", done.stderr)
+            self.assertEqual(os.listdir(shared), [])
+
+    def test_a_cluster_that_may_read_one_folder(self):
+        with tempfile.TemporaryDirectory() as shared:
+            allowed = ["--data-dirs", shared]
+            with ballista.Cluster(executors=1, scheduler_args=allowed, executor_args=allowed) as cluster:
+                with cluster.connect() as con, self.assertRaisesRegex(ballista.RegistrationError, "shared_folder"):
+                    con.register("t", pa.table({"a": [1]}))
+                with cluster.connect(shared_folder=shared) as con:
+                    con.register("t", pa.table({"a": [1]}))
+                    self.assertEqual(con.sql("FROM t").fetchall(), [(1,)])
+
     def test_what_cannot_be_registered(self):
         with self.assertRaisesRegex(ballista.RegistrationError, "cannot make a table of builtins.int"):
             self.con.register("x", 42)
@@ -305,6 +324,7 @@ class ProgressBar(Base):
         for width in range(1, 90):
             self.assertLessEqual(len(progress.line(state, 2.34, width)), width)
         self.assertEqual(progress.line(wire.Progress("queued", (), 3, ""), 1, 79), "queued, position 3 · 1.0 s")
+        self.assertEqual(progress.line(None, 1, 79), "running · 1.0 s")
 
 
 class Clusters(unittest.TestCase):

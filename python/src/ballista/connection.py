@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import pyarrow.flight as flight
 
 from ballista import registration, wire
-from ballista.errors import BallistaError, QueryCancelled, UnavailableError, from_flight
+from ballista.errors import AuthenticationError, BallistaError, UnavailableError, VersionMismatchError, from_flight
 from ballista.progress import Watch, choose_display
 from ballista.result import Result
 
@@ -55,17 +56,13 @@ class Connection:
         self._registrations = registration.Registrations(self, shared_folder)
         self._client = flight.FlightClient(location, middleware=[self._headers], **self._tls)
         try:
-            self._client.wait_for_available(timeout)
             list(self._client.list_actions(self._short()))
         except Exception as error:
             self._client.close()
             typed = from_flight(error)
-            if isinstance(typed, (UnavailableError, QueryCancelled)) or type(typed) is BallistaError:
-                raise UnavailableError(
-                    f"cannot reach the scheduler at {location}: start one with `scheduler --port PORT`, or name "
-                    f"another ({typed.message})"
-                ) from None
-            raise typed from None
+            if isinstance(typed, (AuthenticationError, VersionMismatchError)):
+                raise typed from None
+            raise UnavailableError(_unreachable(location, str(error))) from None
 
     # ---- statements
 
@@ -300,6 +297,29 @@ def connect(
         progress=progress,
         shared_folder=shared_folder,
     )
+
+
+def _unreachable(location: str, error: str) -> str:
+    """Why no scheduler answered, by the words that gRPC has for it."""
+    tls = location.startswith("grpc+tls")
+    if (refused := re.search(r"certificate verify failed: ([^.;\[\]]*)", error)) is not None:
+        reason = f"its certificate is not accepted: {refused[1]}"
+    elif "is not in peer certificate" in error:
+        reason = "its certificate is for another host name"
+    elif tls and "wrong version number" in error.lower():
+        reason = "it does not speak TLS"
+    elif "Socket closed" in error or "Connection reset by peer" in error:
+        reason = (
+            "it hung up: it may not accept this side's client certificate, or want one (tls_cert, tls_key)"
+            if tls
+            else "it hung up: it may want TLS (tls_ca)"
+        )
+    else:
+        return (
+            f"cannot reach the scheduler at {location}: start one with `scheduler --port PORT`, or name another as "
+            "host:port"
+        )
+    return f"cannot talk to the scheduler at {location}: {reason}"
 
 
 def _location(address: str, default_port: str, tls: bool) -> tuple[str, bool]:

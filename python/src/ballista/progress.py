@@ -28,9 +28,11 @@ def line(progress: Progress | None, elapsed: float, width: int) -> str:
     """At most `width` characters; a bar where there is room for one."""
     stages = progress.stages if progress else ()
     tasks = sum(stage.tasks for stage in stages)
-    if progress is None or tasks == 0:
-        text = "queued" if progress and progress.state == "queued" else "planning"
-        if progress and progress.queue_position:
+    if progress is None:
+        return f"running · {elapsed:.1f} s"[:width]
+    if tasks == 0:
+        text = "queued" if progress.state == "queued" else "planning"
+        if progress.queue_position:
             text += f", position {progress.queue_position}"
         return f"{text} · {elapsed:.1f} s"[:width]
     finished = sum(min(stage.finished, stage.tasks) for stage in stages)

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,8 @@ class Registrations:
             if not isinstance(error, (BallistaError, OSError, pa.ArrowException)):
                 raise
             raise RegistrationError(
-                f"cannot register {name}: the cluster must see the files under {path.parent}, and this process write "
-                f"there; give connect() a shared_folder where both hold ({error})"
+                f"cannot register {name}: {error}\n(its rows go to files in {path.parent}, which the cluster has to be "
+                "able and allowed to read: connect() takes another place as shared_folder)"
             ) from error
         if (old := self._files.pop(name, None)) is not None:
             old.unlink(missing_ok=True)
@@ -78,7 +79,7 @@ class Registrations:
             path.unlink(missing_ok=True)
         self._files.clear()
         if self._own is not None:
-            shutil.rmtree(self._own, ignore_errors=True)
+            self._remove()
             self._own = None
 
     def _folder(self) -> pathlib.Path:
@@ -91,6 +92,8 @@ class Registrations:
             # A folder of its own, readable by the cluster's user too.
             self._own = pathlib.Path(tempfile.mkdtemp(prefix="ballista-registered-", dir=self._shared))
             self._own.chmod(0o755)
+            # Also of a connection that nobody closes.
+            self._remove = weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
         return self._own
 
 

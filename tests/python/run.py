@@ -53,7 +53,8 @@ def main() -> int:
     failed = [name for name, outcome in outcomes.items() if outcome.returncode != 0]
     for name in failed:
         print(f"---- {name}\n{outcomes[name].stdout}")
-    tests = sum(int(count) for outcome in outcomes.values() for count in re.findall(r"^Ran (\d+) test", outcome.stdout, re.M))
+    counts = [re.findall(r"^Ran (\d+) test", outcome.stdout, re.M) for outcome in outcomes.values()]
+    tests = sum(int(count) for found in counts for count in found)
     problems = f", failed: {', '.join(failed)}" if failed else ", types checked" if "types" in outcomes else ""
     print(f"{tests} tests in {len(names)} files{problems}")
     return bool(failed)

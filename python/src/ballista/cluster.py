@@ -43,7 +43,7 @@ def find_programs() -> pathlib.Path:
         places.append(pathlib.Path(found).parent)
     for place in places:
         if all(os.access(place / name, os.X_OK) for name in ("scheduler", "executor")):
-            return place
+            return place.absolute()
     raise ClusterError(
         "the programs `scheduler` and `executor` are not here: install the wheel that carries them, set BALLISTA_HOME "
         "to their folder, or put them on PATH; looked in " + ", ".join(map(str, places))

@@ -348,6 +348,26 @@ class Clusters(unittest.TestCase):
         self.assertFalse(os.path.exists(folder))
 
 
+    def test_python_that_is_killed_leaves_nothing(self):
+        code = ("import ballista, os, signal\nc = ballista.Cluster(executors=1).start()\n"
+                "print(*[p.pid for p in c._processes.values()], c._folder, flush=True)\n"
+                "os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        *pids, folder = done.stdout.split()
+        self.assertEqual(len(pids), 2)
+        deadline = time.monotonic() + 20
+        while any(map(alive, pids)) or os.path.exists(folder):
+            self.assertLess(time.monotonic(), deadline, f"left: {pids} {folder}")
+            time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Wire(unittest.TestCase):
     def test_bytes_that_are_no_message(self):
         for encoded in (b"\x80", b"\x0a\x05ab", b"\x0b", b"\xff" * 12):

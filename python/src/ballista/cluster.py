@@ -27,6 +27,9 @@ from ballista.errors import BallistaError
 
 _STOP_SECONDS = 15.0
 
+# Its standard input ends when Python does, by whatever signal, that of a notebook's restarted kernel too.
+_GUARD = 'folder=$1; shift; cat >/dev/null; kill -TERM "$@" 2>/dev/null; sleep 5; rm -rf -- "$folder"'
+
 
 class ClusterError(BallistaError):
     """A program is missing, did not start, or ended early; the message has the end of its log."""
@@ -67,7 +70,8 @@ class Cluster:
     threads, memory_limit: of each executor (memory_limit as its option takes it, "2GiB"); None: its default share.
     Further arguments go to the programs as they are. start_timeout: seconds until all must be there.
 
-    It starts with the `with` block or `start()`, and stops at the block's end, at `stop()`, or when Python exits.
+    It starts with the `with` block or `start()`, and stops at the block's end, at `stop()`, or when Python ends,
+    also by a signal.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Cluster:
         self._start_timeout = start_timeout
         self._folder: pathlib.Path | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._guard: subprocess.Popen[bytes] | None = None
         self.port = 0
 
     @property
@@ -117,6 +122,10 @@ class Cluster:
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after 15 s. May be called again."""
         atexit.unregister(self.stop)
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
         for process in reversed(self._processes.values()):
             if process.poll() is None:
                 process.terminate()
@@ -159,6 +168,14 @@ class Cluster:
             if self._memory_limit is not None:
                 command += ["--memory-limit", self._memory_limit]
             self._spawn(f"executor-{number}", programs, command + self._executor_args)
+        pids = [str(process.pid) for process in self._processes.values()]
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(self._folder), *pids],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._wait(lambda: (self._registered() or 0) >= self._executors, deadline, "the executors to register")
 
     def _spawn(self, name: str, programs: pathlib.Path, command: list[str]) -> None:

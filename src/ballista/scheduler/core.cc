@@ -152,6 +152,10 @@ const job::JobGraph* SchedulerCore::Graph(const std::string& job_id) const {
   return job == nullptr ? nullptr : &job->graph;
 }
 
+std::vector<std::string> SchedulerCore::FindInconsistencies() const {
+  return impl_->FindInconsistencies();
+}
+
 bool SchedulerCore::IsIdle() const {
   if (!impl_->job_numbers().empty() || impl_->running() > 0) return false;
   for (const auto& [id, index] : impl_->executors().by_id()) {

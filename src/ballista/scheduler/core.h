@@ -114,6 +114,10 @@ class SchedulerCore {
   // The graph as it stands after re-planning; null for an unknown job.
   const job::JobGraph* Graph(const std::string& job_id) const;
 
+  // What contradicts itself in the core's state, in sentences; empty: nothing. Looks at
+  // everything: for tests.
+  std::vector<std::string> FindInconsistencies() const;
+
   // Nothing is kept of any job.
   bool IsIdle() const;
   // Tasks that executors are running, as far as the core knows.

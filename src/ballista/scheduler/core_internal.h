@@ -28,6 +28,9 @@ class SchedulerCore::Impl {
   // ---- core_drain.cc
   bool MayLeave(const Executor& executor) const;
 
+  // ---- core_invariants.cc
+  std::vector<std::string> FindInconsistencies() const;
+
   // ---- core_report.cc
   control::JobProgressResponse Progress(const JobState& job, Time now) const;
   std::string WhyWaiting(const JobState& job, Time now) const;

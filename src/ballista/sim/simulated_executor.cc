@@ -41,8 +41,23 @@ control::HeldOutput Describe(const RunningTask& task) {
   return output;
 }
 
+const TaskKey* SimulatedExecutor::BeginNext() {
+  const auto busy = std::count_if(running.begin(), running.end(),
+                                  [](const auto& task) { return task.second.begun; });
+  if (busy >= static_cast<int64_t>(slots)) return nullptr;
+  while (!waiting.empty()) {
+    const auto next = running.find(waiting.front());
+    waiting.pop_front();
+    if (next == running.end() || next->second.begun) continue;  // it was cancelled
+    next->second.begun = true;
+    return &next->first;
+  }
+  return nullptr;
+}
+
 void SimulatedExecutor::Clear() {
   running.clear();
+  waiting.clear();
   held.clear();
   ended.clear();
   kept.clear();

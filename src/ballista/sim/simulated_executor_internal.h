@@ -4,6 +4,7 @@
 
 #include <arrow/result.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,6 +27,8 @@ TaskKey KeyOf(const job::TaskId& id);
 struct RunningTask {
   job::TaskDefinition definition;
   std::shared_ptr<const job::StageDefinition> stage;
+  bool begun = false;  // has one of the executor's slots
+  uint32_t waits = 0;  // for producers that do not answer
 };
 
 struct SimulatedExecutor {
@@ -34,10 +37,14 @@ struct SimulatedExecutor {
   uint32_t slots = 1;
   bool alive = false;
   bool leaving = false;  // alive, but not to come back
-  Time cut_until{};      // no message passes before then
-  Time sick_until{};     // until then most tasks fail here
+  Time deaf_until{};     // until then no message of the scheduler arrives here,
+  Time mute_until{};     // and no message from here at the scheduler
+  Time paused_until{};   // until then the process does nothing
+  Time sick_until{};     // until then every task fails here, and soon
+  Time slow_until{};     // until then tasks take long here
 
   std::map<TaskKey, RunningTask> running;
+  std::deque<TaskKey> waiting;  // of `running`, for a slot
   std::set<TaskKey> ended;  // failed here; a repeated launch does not run it again
   // The partitions of each output, by job.
   std::map<std::string, std::map<TaskKey, std::vector<std::vector<Row>>>> kept;
@@ -45,7 +52,12 @@ struct SimulatedExecutor {
   uint64_t registrations = 0;
 
   std::string incarnation() const { return id + "#" + std::to_string(starts); }
-  bool Reachable(Time now) const { return alive && now >= cut_until; }
+  bool Paused(Time now) const { return now < paused_until; }
+  bool Hears(Time now) const { return alive && !Paused(now) && now >= deaf_until; }
+  bool Speaks(Time now) const { return alive && !Paused(now) && now >= mute_until; }
+  bool Reachable(Time now) const { return Hears(now) && Speaks(now); }
+  // A task that may begin now, which then has; null: there is none, or no slot.
+  const TaskKey* BeginNext();
   control::ExecutorMetadata Metadata() const;
   std::vector<std::string> HeldJobs() const;
   std::vector<control::HeldOutput> Held() const;

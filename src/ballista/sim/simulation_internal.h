@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ballista/scheduler/core.h"
@@ -23,8 +24,13 @@ struct SimulatedJob {
   Digest expected;
   uint32_t max_attempts = 4;
   bool retry = true;
+  Time submitted{};
+  Time deadline = scheduler::kNever;
   std::optional<uint32_t> user_error_stage;
   bool user_error_thrown = false;
+  // Its first task fails, or kills its executor, wherever it runs.
+  std::optional<uint32_t> failing_stage;
+  std::optional<uint32_t> killing_stage;
   bool cancelled = false;
   // By stage and task: failures that count; of the whole job: the others.
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> failures;
@@ -81,34 +87,54 @@ class Simulation {
   SimulationReport Run();
 
  private:
-  // ---- simulation.cc: jobs, checks
+  // ---- simulation.cc: jobs
   void Start();
   void SubmitJob(uint32_t number);
+  void ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options);
+  void CancelLater(const std::string& job_id);
   void On(scheduler::JobFinished effect);
   void On(scheduler::JobFailed effect);
   void ReadResult(const std::string& job_id);
+  void End(SimulatedJob* job);
   // The job's end is to be kept.
   void Forget(const std::string& job_id);
-  void JudgeFailure(const SimulatedJob& job, const scheduler::JobFailed& failed);
-  void CheckAtEnd();
   bool AllJobsOver() const { return jobs_over_ == jobs_.size() && jobs_to_come_ == 0; }
+  // No more faults: everything is to come to its end.
+  void Heal();
+
+  // ---- simulation_checks.cc
   void Violation(const std::string& what);
+  // Every failure must have a cause that was injected.
+  void JudgeFailure(const SimulatedJob& job, const scheduler::JobFailed& failed);
+  void CheckResult(SimulatedJob* job, const std::vector<std::vector<Row>>& parts);
+  // After each event, or some of them where it takes long.
+  void Check();
+  void CheckAdmission();
+  void CheckWaits();
+  void CheckAtEnd();
 
   // ---- simulation_shell.cc: what the scheduler's shell and the network do
   void Deliver(scheduler::Event event);
   void ArmTimer();
-  void CheckAdmission();
   void On(scheduler::LaunchTasks effect);
   void On(scheduler::CancelTasks effect);
   void On(scheduler::RemoveJobs effect);
-  void DeliverLaunch(const std::string& executor, const std::string& incarnation,
-                     const std::vector<RunningTask>& tasks);
   void On(scheduler::StageFormed effect);
   void On(scheduler::GraphReplaced effect);
+  // A call of the scheduler arrives; true: and its answer gets back in time. What is sent
+  // to one that stands still waits in its sockets.
+  using Receive = std::function<void(SimulatedExecutor*)>;
+  bool Arrive(const std::string& executor, const std::string& incarnation,
+              const Receive& receive);
+  void ReceiveLaunch(SimulatedExecutor* executor, const std::vector<RunningTask>& tasks);
+  void LaunchLost(const scheduler::LaunchFailed& failed);
   void Write(std::function<void(std::map<std::string, StateStore::KeptJob>*)> change);
   void DeliverRemoval(const std::string& executor, const std::vector<std::string>& jobs);
-  // An executor's message, sent again until it gets through or its process has ended.
+  // An executor's message, sent again until it knows that it got through or its process
+  // has ended.
   void Report(const SimulatedExecutor& from, scheduler::Event event);
+  void Send(const std::string& executor, uint32_t starts, const scheduler::Event& event,
+            bool until_taken);
   Time NetworkDelay();
 
   // ---- simulation_recovery.cc: schedulers that end without warning
@@ -116,21 +142,37 @@ class Simulation {
   void CrashScheduler();
   void StartScheduler(const std::vector<std::string>& executors);
 
-  // ---- simulation_executors.cc: executors and their faults
+  // ---- simulation_executors.cc: executors and their tasks
   void Boot(SimulatedExecutor* executor);
+  void BootLater(const std::string& id, Time delay);
   void Register(SimulatedExecutor* executor);
   void Heartbeat(const std::string& id, uint32_t starts);
-  void RunLater(SimulatedExecutor* executor, const TaskKey& key);
+  void BeginTasks(SimulatedExecutor* executor);
+  Time Duration(const SimulatedExecutor& executor);
   void EndTask(const std::string& executor, uint32_t starts, const TaskKey& key);
-  std::optional<arrow::Status> InjectedFailure(const RunningTask& task);
+  void EndTaskAfter(Time delay, const SimulatedExecutor& executor, const TaskKey& key);
+  std::optional<arrow::Status> InjectedFailure(const SimulatedExecutor& executor,
+                                               const RunningTask& task);
+  // Null: it cannot be read now; `silent`: its executor does not even say so.
+  const std::vector<std::vector<Row>>* Fetch(const SimulatedExecutor& reader,
+                                             const std::string& from,
+                                             const TaskKey& output, bool* silent);
+  void FinishTask(SimulatedExecutor* executor, const RunningTask& task, TaskRows rows);
+  // False: the process stands still; `action` comes once it goes on.
+  bool Awake(const SimulatedExecutor& executor, std::function<void()> action);
+
+  // ---- simulation_faults.cc: what goes wrong with executors
   void NextFault();
+  void Strike(ExecutorFault fault, SimulatedExecutor* executor);
+  void CutLinks(const SimulatedExecutor& executor, Time until);
+  void BlackOut();
   void StartDraining(SimulatedExecutor* executor);
   // What a draining executor does from time to time: looks whether it may leave, hands
   // its tasks back when time runs out, leaves at `deadline`.
   void Drain(const std::string& id, uint32_t starts, Time deadline);
-  void Crash(SimulatedExecutor* executor, bool noticed);
+  void HandBack(SimulatedExecutor* executor);
+  void Crash(SimulatedExecutor* executor, bool noticed, Time back_after);
   SimulatedExecutor* AnyAlive();
-  size_t CountAlive() const;
 
   const SimulationOptions options_;
   Random random_;
@@ -141,13 +183,18 @@ class Simulation {
   uint32_t scheduler_starts_ = 1;  // messages of an earlier one are lost
   StateStore store_;
   Time timer_ = scheduler::kNever;
-  bool healing_ = false;  // no more faults: everything is to come to its end
+  bool healing_ = false;
   std::map<std::string, SimulatedExecutor> executors_;
+  // Links from a reader to a producer that are cut until then.
+  std::map<std::pair<std::string, std::string>, Time> cut_links_;
   // By executor: when the last ordered message to it arrives.
   std::map<std::string, Time> ordered_until_;
   std::map<std::string, SimulatedJob> jobs_;
   size_t jobs_over_ = 0;
   size_t jobs_to_come_ = 0;
+  uint64_t losses_ = 0;  // of executors, possible ones
+  uint64_t events_ = 0;
+  Time unusable_since_ = scheduler::kNever;  // no executor takes tasks
   SimulationReport report_;
 };
 

@@ -50,10 +50,10 @@ void Simulation::On(scheduler::GraphReplaced effect) {
 }
 
 void Simulation::NextSchedulerCrash() {
-  if (options_.scheduler_crash_interval == Time{} || healing_) return;
+  if (options_.faults.scheduler_crash_interval == Time{} || healing_) return;
   // One that is killed for ever before it has recovered gets nothing done.
   if (report_.scheduler_crashes >= kMaxCrashes) return;
-  const Time interval = options_.scheduler_crash_interval;
+  const Time interval = options_.faults.scheduler_crash_interval;
   clock_.After(random_.Delay(interval / 4, interval * 4), [this] {
     if (healing_) return;
     NextSchedulerCrash();
@@ -77,8 +77,8 @@ void Simulation::CrashScheduler() {
     job.finished = false;
     job.result.reset();
     if (store_.jobs().contains(id)) continue;
-    job.failed = job.over = true;
-    ++jobs_over_;
+    job.failed = true;
+    End(&job);
     ++report_.jobs_failed;
     ++report_.failures["its scheduler ended"];
   }
@@ -90,6 +90,7 @@ void Simulation::StartScheduler(const std::vector<std::string>& executors) {
   core_ = std::make_unique<scheduler::SchedulerCore>(
       MakeCoreOptions(options_), options_.replan ? &replanner_ : nullptr);
   down_ = false;
+  unusable_since_ = clock_.now();
   for (auto& [id, kept] : store_.jobs()) {
     scheduler::JobRecovered recovered{kept.submitted, {}, kAttemptsOfOne * kept.starts++};
     for (const auto& [stage, formation] : kept.formations) {
@@ -97,6 +98,7 @@ void Simulation::StartScheduler(const std::vector<std::string>& executors) {
     }
     recovered.expected_executors = executors;
     if (!recovered.formations.empty()) jobs_.at(id).resumed = true;
+    jobs_.at(id).submitted = clock_.now();
     Deliver(std::move(recovered));
   }
 }

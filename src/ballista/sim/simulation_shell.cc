@@ -13,46 +13,117 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 namespace {
+
 constexpr Time kLaunchTimeout = seconds(2);
 constexpr Time kResendInterval = seconds(1);
+
+std::string Name(const job::TaskId& id) {
+  return fmt::format("{}/{}/{}#{}", id.job_id(), id.stage_id(), id.task_index(),
+                     id.attempt());
+}
+
+std::string Names(const auto& tasks) {
+  std::string names;
+  for (const auto& id : tasks) names += " " + Name(id);
+  return names;
+}
+
+struct EventDescriber {
+  std::string operator()(const scheduler::ExecutorRegistered& e) const {
+    return fmt::format("registered {}, runs{}", e.executor.incarnation(),
+                       Names(e.running));
+  }
+  std::string operator()(const scheduler::ExecutorHeartbeat& e) const {
+    return "heartbeat " + e.incarnation;
+  }
+  std::string operator()(const scheduler::ExecutorLost& e) const {
+    return "lost " + e.incarnation + ": " + e.reason;
+  }
+  std::string operator()(const scheduler::ExecutorDraining& e) const {
+    return "draining " + e.incarnation;
+  }
+  std::string operator()(const scheduler::ExecutorStopped& e) const {
+    return "stopped " + e.incarnation;
+  }
+  std::string operator()(const scheduler::JobSubmitted& e) const {
+    return "submitted " + e.job_id;
+  }
+  std::string operator()(const scheduler::JobRecovered& e) const {
+    return "recovered " + e.job.job_id;
+  }
+  std::string operator()(const scheduler::JobCancelled& e) const {
+    return "cancelled " + e.job_id;
+  }
+  std::string operator()(const scheduler::JobReleased& e) const {
+    return "released " + e.job_id;
+  }
+  std::string operator()(const scheduler::JobResultRead& e) const {
+    return "read " + e.job_id;
+  }
+  std::string operator()(const scheduler::TaskFinished& e) const {
+    return "finished " + Name(e.id) + " at " + e.incarnation;
+  }
+  std::string operator()(const scheduler::TaskFailed& e) const {
+    return fmt::format("failed {} at {}: {}", Name(e.id), e.incarnation,
+                       e.status.message());
+  }
+  std::string operator()(const scheduler::LaunchFailed& e) const {
+    return "launch failed at " + e.incarnation + ":" + Names(e.tasks);
+  }
+  std::string operator()(const scheduler::Tick&) const { return "tick"; }
+};
+
+struct EffectDescriber {
+  std::string operator()(const scheduler::StageFormed& e) const {
+    return fmt::format("stage {} of {} formed", e.formation.stage_id(), e.job_id);
+  }
+  std::string operator()(const scheduler::GraphReplaced& e) const {
+    return "graph of " + e.job_id + " replaced";
+  }
+  std::string operator()(const scheduler::LaunchTasks& e) const {
+    std::string what = "launch at " + e.incarnation + ":";
+    for (const auto* task : e.tasks.pointers()) what += " " + Name(task->id());
+    return what;
+  }
+  std::string operator()(const scheduler::CancelTasks& e) const {
+    return "cancel at " + e.executor_id + ":" + Names(e.tasks);
+  }
+  std::string operator()(const scheduler::JobFinished& e) const {
+    return "done " + e.job_id;
+  }
+  std::string operator()(const scheduler::JobFailed& e) const {
+    return "job failed " + e.job_id + ": " + e.status.message();
+  }
+  std::string operator()(const scheduler::RemoveJobs& e) const {
+    return fmt::format("remove at {}: {}", e.executor_id, fmt::join(e.job_ids, " "));
+  }
+};
+
 }  // namespace
 
 Time Simulation::NetworkDelay() {
-  const bool slow = !healing_ && random_.Chance(options_.message_slow);
+  const bool slow = !healing_ && random_.Chance(options_.faults.message_slow);
   return random_.Delay(std::chrono::microseconds(50),
                        slow ? Time(seconds(3)) : Time(milliseconds(5)));
 }
 
 void Simulation::Deliver(Event event) {
   if (down_) return;
+  const double seconds = static_cast<double>(clock_.now().count()) / 1e6;
+  if (options_.log) {
+    fmt::print(stderr, "{:10.4f} {}\n", seconds, std::visit(EventDescriber{}, event));
+  }
   report_.trace = Mix(report_.trace, event.index() + 1);
-  const size_t slots_before = core_->NumRunningTasks();
   for (scheduler::Effect& effect : core_->Handle(std::move(event), clock_.now())) {
+    if (options_.log) {
+      fmt::print(stderr, "{:10.4f}   -> {}\n", seconds,
+                 std::visit(EffectDescriber{}, effect));
+    }
     report_.trace = Mix(report_.trace, effect.index() + 100);
     std::visit([this](auto& e) { On(std::move(e)); }, effect);
   }
-  if (core_->NumRunningTasks() >
-      slots_before + size_t{options_.executors} * options_.max_slots) {
-    Violation("more tasks are running than there are slots");
-  }
-  CheckAdmission();
+  Check();
   ArmTimer();
-}
-
-// No more jobs have tasks at executors than may run, but for those that had begun under
-// another scheduler.
-void Simulation::CheckAdmission() {
-  if (options_.max_running_jobs == 0) return;
-  size_t running = 0;
-  for (const auto& [id, job] : jobs_) {
-    if (job.over || job.finished || job.resumed) continue;
-    running += core_->Progress(id, clock_.now()).state() ==
-               control::JobProgressResponse::RUNNING;
-  }
-  if (running > options_.max_running_jobs) {
-    Violation(
-        fmt::format("{} jobs run where {} may", running, options_.max_running_jobs));
-  }
 }
 
 void Simulation::ArmTimer() {
@@ -67,78 +138,109 @@ void Simulation::ArmTimer() {
                });
 }
 
+// ------------------------------------------------------------------ calls to executors
+
+bool Simulation::Arrive(const std::string& executor, const std::string& incarnation,
+                        const Receive& receive) {
+  SimulatedExecutor& to = executors_.at(executor);
+  const bool there = to.alive && clock_.now() >= to.deaf_until &&
+                     (incarnation.empty() || to.incarnation() == incarnation);
+  if (!there) return false;
+  const bool awake = Awake(to, [this, executor, incarnation, receive] {
+    Arrive(executor, incarnation, receive);
+  });
+  if (!awake) return false;
+  receive(&to);
+  return to.Speaks(clock_.now());
+}
+
 void Simulation::On(scheduler::LaunchTasks effect) {
   std::map<uint64_t, std::shared_ptr<const job::StageDefinition>> stages;
   std::vector<RunningTask> tasks;
   scheduler::LaunchFailed failed{effect.executor_id, effect.incarnation, {}, "timeout"};
   for (job::TaskDefinition* launched : effect.tasks.pointers()) {
     job::TaskDefinition definition = *launched;
-    report_.trace =
-        Mix(report_.trace, Mix(definition.id().task_index(), definition.id().attempt()));
+    const job::TaskId& id = definition.id();
+    report_.trace = Mix(report_.trace, Mix(id.task_index(), id.attempt()));
     ++report_.tasks_launched;
-    if (definition.id().attempt() > 0) ++report_.tasks_repeated;
+    if (id.attempt() > 0) ++report_.tasks_repeated;
+    const SimulatedJob& job = jobs_.at(id.job_id());
+    // A scheduler that was killed may have kept nothing of the end.
+    const bool unkept = job.over && report_.scheduler_crashes > 0;
+    if ((job.failed || job.finished) && !unkept) {
+      Violation("a task of " + job.id + " runs after its end");
+    }
     std::shared_ptr<const job::StageDefinition> stage;
     for (const auto& candidate : effect.stages) {
-      if (candidate->job_id() == definition.id().job_id() &&
-          candidate->stage_id() == definition.id().stage_id()) {
+      if (candidate->job_id() == id.job_id() && candidate->stage_id() == id.stage_id()) {
         stage = candidate;
       }
     }
     if (stage == nullptr) return Violation("a task was launched without its stage");
-    failed.tasks.push_back(definition.id());
+    failed.tasks.push_back(id);
     tasks.push_back({std::move(definition), std::move(stage)});
   }
-  const bool lost = !healing_ && random_.Chance(options_.launch_lost);
+  const bool lost = !healing_ && random_.Chance(options_.faults.launch_lost);
   // Half of those that fail have arrived: only the answer was lost.
   const bool arrives = !lost || random_.Chance(0.5);
-  const bool repeated = !healing_ && random_.Chance(options_.message_repeated);
-  const std::string executor = effect.executor_id;
-  const std::string incarnation = effect.incarnation;
+  const bool repeated = !healing_ && random_.Chance(options_.faults.message_repeated);
   Time arrival = clock_.now() + NetworkDelay();
-  Time& last = ordered_until_[executor];
+  Time& last = ordered_until_[effect.executor_id];
   last = arrival = std::max(arrival, last);
-  auto send = [this, executor, incarnation, tasks = std::move(tasks), failed, lost,
-               arrives, starts = scheduler_starts_](bool first) {
-    const SimulatedExecutor& to = executors_.at(executor);
-    const bool through =
-        to.Reachable(clock_.now()) && to.incarnation() == incarnation && arrives;
-    if (through) DeliverLaunch(executor, incarnation, tasks);
-    if (!first || (through && !lost)) return;
-    for (const job::TaskId& id : failed.tasks) {
-      if (auto job = jobs_.find(id.job_id()); job != jobs_.end()) {
-        ++job->second.failures[{id.stage_id(), id.task_index()}];
-      }
-    }
-    clock_.After(kLaunchTimeout, [this, failed, starts] {
-      if (starts == scheduler_starts_) Deliver(failed);
-    });
+  auto send = [this, failed, arrives, tasks = std::move(tasks)] {
+    return arrives && Arrive(failed.executor_id, failed.incarnation,
+                             [this, tasks](SimulatedExecutor* to) {
+                               ReceiveLaunch(to, tasks);
+                             });
   };
-  clock_.After(arrival - clock_.now(), [send] { send(true); });
+  clock_.After(arrival - clock_.now(), [this, send, lost, failed] {
+    if (!send() || lost) LaunchLost(failed);
+  });
   if (repeated) {
-    clock_.After(arrival - clock_.now() + NetworkDelay(), [send] { send(false); });
+    clock_.After(arrival - clock_.now() + NetworkDelay(), [send] { send(); });
   }
 }
 
-void Simulation::DeliverLaunch(const std::string& executor, const std::string&,
+void Simulation::LaunchLost(const scheduler::LaunchFailed& failed) {
+  ++report_.launches_failed;
+  for (const job::TaskId& id : failed.tasks) {
+    if (auto job = jobs_.find(id.job_id()); job != jobs_.end()) {
+      ++job->second.failures[{id.stage_id(), id.task_index()}];
+    }
+  }
+  // Whoever cannot be reached is lost, or may still be heard of.
+  const bool gone = random_.Chance(0.5);
+  losses_ += gone;
+  clock_.After(kLaunchTimeout, [this, failed, gone, starts = scheduler_starts_] {
+    if (starts != scheduler_starts_) return;
+    Deliver(failed);
+    if (!gone) return;
+    Deliver(scheduler::ExecutorLost{failed.executor_id, failed.incarnation,
+                                    "it cannot be reached"});
+  });
+}
+
+void Simulation::ReceiveLaunch(SimulatedExecutor* executor,
                                const std::vector<RunningTask>& tasks) {
-  SimulatedExecutor& to = executors_.at(executor);
   for (const RunningTask& task : tasks) {
     const TaskKey key = KeyOf(task.definition.id());
-    auto kept = to.kept.find(std::get<0>(key));
-    const bool done = kept != to.kept.end() && kept->second.contains(key);
-    if (done || to.ended.contains(key)) continue;
-    if (to.running.emplace(key, task).second) RunLater(&to, key);
+    const auto kept = executor->kept.find(std::get<0>(key));
+    const bool done = kept != executor->kept.end() && kept->second.contains(key);
+    if (done || executor->ended.contains(key)) continue;
+    if (executor->running.emplace(key, task).second) executor->waiting.push_back(key);
   }
+  BeginTasks(executor);
 }
 
 void Simulation::On(scheduler::CancelTasks effect) {
   // Not ordered with launches: it may come before the task, which then runs for nothing.
   clock_.After(NetworkDelay(), [this, effect = std::move(effect)] {
-    SimulatedExecutor& to = executors_.at(effect.executor_id);
-    if (!to.Reachable(clock_.now())) return;
-    for (const job::TaskId& id : effect.tasks) {
-      if (to.running.erase(KeyOf(id)) > 0) to.ended.insert(KeyOf(id));
-    }
+    Arrive(effect.executor_id, "", [this, effect](SimulatedExecutor* to) {
+      for (const job::TaskId& id : effect.tasks) {
+        if (to->running.erase(KeyOf(id)) > 0) to->ended.insert(KeyOf(id));
+      }
+      BeginTasks(to);
+    });
   });
 }
 
@@ -152,42 +254,51 @@ void Simulation::On(scheduler::RemoveJobs effect) {
 
 void Simulation::DeliverRemoval(const std::string& executor,
                                 const std::vector<std::string>& jobs) {
-  SimulatedExecutor& to = executors_.at(executor);
   // Once the executor is lost the shell stops trying; it says what it holds when it
   // registers again.
   if (down_ || !core_->HasExecutor(executor, "")) return;
-  if (!to.Reachable(clock_.now())) {
-    clock_.After(kResendInterval,
-                 [this, executor, jobs] { DeliverRemoval(executor, jobs); });
-    return;
-  }
-  for (const std::string& job : jobs) to.RemoveJob(job);
+  const bool done = Arrive(executor, "", [this, jobs](SimulatedExecutor* to) {
+    for (const std::string& job : jobs) to->RemoveJob(job);
+    BeginTasks(to);
+  });
+  if (done) return;
+  clock_.After(kResendInterval,
+               [this, executor, jobs] { DeliverRemoval(executor, jobs); });
 }
 
+// --------------------------------------------------------------- messages of executors
+
 void Simulation::Report(const SimulatedExecutor& from, Event event) {
-  const bool repeated = !healing_ && random_.Chance(options_.message_repeated);
-  const bool registers = std::holds_alternative<scheduler::ExecutorRegistered>(event);
-  const bool of_task = std::holds_alternative<scheduler::TaskFinished>(event) ||
-                       std::holds_alternative<scheduler::TaskFailed>(event);
-  for (int copy = 0; copy < (repeated ? 2 : 1); ++copy) {
-    clock_.After(NetworkDelay(), [this, id = from.id, starts = from.starts, event,
-                                  registers, of_task, to = scheduler_starts_] {
-      SimulatedExecutor& sender = executors_.at(id);
-      if (sender.starts != starts || !sender.alive) return;
-      // Statuses are kept until a scheduler that knows the executor has them.
-      const bool taken = sender.Reachable(clock_.now()) && !down_ &&
-                         to == scheduler_starts_ &&
-                         (!of_task || core_->HasExecutor(id, sender.incarnation()));
-      if (taken) return Deliver(event);
-      clock_.After(kResendInterval, [this, id, event, starts, registers] {
-        SimulatedExecutor& again = executors_.at(id);
-        if (again.starts != starts || !again.alive) return;
-        // A registration says what is so by then.
-        if (registers) return Register(&again);
-        Report(again, event);
-      });
+  Send(from.id, from.starts, event, true);
+  const bool repeated = !healing_ && random_.Chance(options_.faults.message_repeated);
+  if (repeated) Send(from.id, from.starts, event, false);
+}
+
+void Simulation::Send(const std::string& id, uint32_t starts, const Event& event,
+                      bool until_taken) {
+  const bool leaves = executors_.at(id).Speaks(clock_.now());
+  clock_.After(NetworkDelay(), [this, id, starts, event, until_taken, leaves,
+                                to = scheduler_starts_] {
+    SimulatedExecutor& sender = executors_.at(id);
+    const bool of_task = std::holds_alternative<scheduler::TaskFinished>(event) ||
+                         std::holds_alternative<scheduler::TaskFailed>(event);
+    const bool registers = std::holds_alternative<scheduler::ExecutorRegistered>(event);
+    const bool ended = sender.starts != starts || !sender.alive || !until_taken;
+    // What a process has sent arrives also after its end. Statuses are kept until a
+    // scheduler that knows the executor has them.
+    const std::string incarnation = fmt::format("{}#{}", id, starts);
+    const bool taken = leaves && !down_ && to == scheduler_starts_ &&
+                       (!of_task || core_->HasExecutor(id, incarnation));
+    if (taken) Deliver(event);
+    if (ended || (taken && sender.Hears(clock_.now()))) return;
+    clock_.After(kResendInterval, [this, id, event, starts, registers] {
+      SimulatedExecutor& again = executors_.at(id);
+      if (again.starts != starts || !again.alive) return;
+      // A registration says what is so by then.
+      if (registers) return Register(&again);
+      Report(again, event);
     });
-  }
+  });
 }
 
 }  // namespace ballista::sim

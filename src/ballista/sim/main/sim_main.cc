@@ -1,4 +1,4 @@
-// Replays simulations: sim --seed N [--seeds COUNT]
+// Replays simulations: sim --seed N [--seeds COUNT] [--log]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -11,18 +11,24 @@ int main(int argc, char** argv) {
   uint64_t seeds = 1;
   app.add_option("--seed", seed, "the first seed")->capture_default_str();
   app.add_option("--seeds", seeds, "how many seeds to run")->capture_default_str();
+  bool log = false;
+  app.add_flag("--log", log, "print every event and effect");
   CLI11_PARSE(app, argc, argv);
   bool failed = false;
   for (uint64_t s = seed; s < seed + seeds; ++s) {
-    const auto report = ballista::sim::Simulate(ballista::sim::OptionsForSeed(s));
+    auto options = ballista::sim::OptionsForSeed(s);
+    options.log = log;
+    const auto report = ballista::sim::Simulate(options);
     fmt::print(
-        "seed {}: {} jobs finished, {} failed, {} tasks, {} executors lost, "
-        "{} scheduler crashes, {:.0f} s of "
-        "virtual time, {} steps, trace {:016x}\n",
+        "seed {}: {} jobs finished, {} failed, {} tasks, {} of them repeated, {} "
+        "scheduler crashes, {:.0f} s of virtual time, {} steps, trace {:016x}\n",
         s, report.jobs_finished, report.jobs_failed, report.tasks_launched,
-        report.executors_lost, report.scheduler_crashes,
+        report.tasks_repeated, report.scheduler_crashes,
         static_cast<double>(report.virtual_time.count()) / 1e6, report.steps,
         report.trace);
+    for (const auto& [fault, times] : report.faults) {
+      fmt::print("  {} times: {}\n", times, fault);
+    }
     for (const auto& [reason, jobs] : report.failures) {
       fmt::print("  {} failed: {}\n", jobs, reason);
     }

@@ -117,11 +117,20 @@ void TaskRunner::CancelLocked(Task* task) {
 }
 
 void TaskRunner::Cancel(const std::vector<job::TaskId>& tasks) {
-  const std::lock_guard lock(mutex_);
-  for (const auto& id : tasks) {
-    const auto found = tasks_.find(KeyOf(id));
-    if (found != tasks_.end()) CancelLocked(found->second.get());
+  std::vector<job::TaskId> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& id : tasks) {
+      const auto found = tasks_.find(KeyOf(id));
+      if (found != tasks_.end()) {
+        CancelLocked(found->second.get());
+      } else {
+        held_.erase(KeyOf(id));
+        ended.push_back(id);
+      }
+    }
   }
+  for (const auto& id : ended) store_->RemoveOutput(id);
 }
 
 size_t TaskRunner::HandBack() {
@@ -243,8 +252,12 @@ void TaskRunner::RunTask(Task* task) {
   }
   if (begun) finished = ExecuteWithinMemory(task);
   {
-    const std::lock_guard lock(mutex_);
-    if (task->cancelled && !task->handed_back) return;
+    std::unique_lock lock(mutex_);
+    if (task->cancelled && !task->handed_back) {
+      lock.unlock();
+      if (finished.ok()) store_->RemoveOutput(task->definition.id());
+      return;
+    }
     // One that finished in spite of it counts.
     if (task->handed_back && !finished.ok()) {
       finished = CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);

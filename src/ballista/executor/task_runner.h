@@ -54,7 +54,8 @@ class TaskRunner {
   // Queues the tasks; those that are queued or running already are left alone.
   // Errors: Invalid when a task's stage is not among the request's.
   arrow::Status Launch(const control::LaunchTasksRequest& request);
-  // No status is reported for a task that was cancelled.
+  // Stops the tasks and drops what they have put out. No status is reported for a task
+  // that was cancelled.
   void Cancel(const std::vector<job::TaskId>& tasks);
   // Stops all tasks; each is reported as interrupted (Cancelled, SHUTDOWN), so that it
   // runs elsewhere. Gives their number.

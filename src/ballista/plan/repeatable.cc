@@ -104,4 +104,12 @@ bool IsRepeatable(const Node& fragment) {
   return repeatable;
 }
 
+bool HasEffects(const Node& fragment) {
+  bool effects = false;
+  VisitNodes(fragment, [&](const Node& node) {
+    effects = effects || node.has_write() || node.has_statement();
+  });
+  return effects;
+}
+
 }  // namespace ballista::plan

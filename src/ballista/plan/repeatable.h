@@ -12,4 +12,8 @@ namespace ballista::plan {
 // last digits are not.
 bool IsRepeatable(const Node& fragment);
 
+// Whether running it leaves more than its rows behind: files that it writes, or whatever
+// a statement does that is passed on as text.
+bool HasEffects(const Node& fragment);
+
 }  // namespace ballista::plan

@@ -27,8 +27,9 @@ bool SchedulerCore::Impl::MayLeave(const Executor& executor) const {
       // Planning again may have put another stage at this position.
       if (stage >= job.stages.size()) continue;
       const auto& tasks = job.stages[stage].tasks;
-      if (index >= tasks.size() || tasks[index].executor != executor.index) continue;
-      if (tasks[index].state == TaskState::kRunning) return false;
+      if (index >= tasks.size()) continue;
+      if (tasks[index].RunsAt(executor.index)) return false;
+      if (tasks[index].executor != executor.index) continue;
       if (tasks[index].state != TaskState::kFinished) continue;
       if (IsNeeded(job, stage, tasks[index])) return false;
     }

@@ -42,10 +42,12 @@ void SchedulerCore::Impl::Reconcile(const ExecutorRegistered& event, Executor* e
     bool known = false;
     if (job != nullptr && id.stage_id() < job->stages.size()) {
       const auto& tasks = job->stages[id.stage_id()].tasks;
-      known = id.task_index() < tasks.size() &&
-              tasks[id.task_index()].state == TaskState::kRunning &&
-              tasks[id.task_index()].attempt == id.attempt() &&
-              tasks[id.task_index()].executor == executor->index;
+      if (id.task_index() < tasks.size()) {
+        const TaskState& task = tasks[id.task_index()];
+        // The message may be older than that of the task's end.
+        known = task.Runs(executor->index, id.attempt()) ||
+                (task.state == TaskState::kFinished && task.attempt == id.attempt());
+      }
     }
     if (!known) SendCancel(executor->metadata.id(), id);
   }
@@ -117,7 +119,7 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
     StageState& state = job->stages[stage];
     if (task_index >= state.tasks.size()) continue;
     TaskState& task = state.tasks[task_index];
-    if (task.executor != index) continue;
+    if (task.executor != index && !task.RunsAt(index)) continue;
     if (task.state == TaskState::kFinished) {
       if (task.inline_result != nullptr && state.consumers.empty()) continue;
       if (!job->finished) {
@@ -127,14 +129,17 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
         return arrow::Status::IOError("a part of the result is gone: ", why);
       }
     } else if (task.state == TaskState::kRunning) {
+      if (task.executor != index) task.SwapAttempts();
       Stop(job, stage, &task);
       if (how == Departure::kLost) ++task.executor_losses;
-      if (!job->options.retry || task.executor_losses > options_.max_executor_losses) {
+      const bool too_often = task.executor_losses > options_.max_executor_losses &&
+                             !task.copy.has_value();
+      if (!job->options.retry || too_often) {
         return arrow::Status::IOError(fmt::format(
             "task {} of stage {} was running when {}; attempt {}, not tried again",
             task_index, stage, why, task.attempt));
       }
-      Requeue(job, stage, task_index);
+      RunAgain(job, stage, task_index);
     }
   }
   return arrow::Status::OK();
@@ -211,7 +216,7 @@ Time SchedulerCore::Impl::CheckExecutors() {
 }
 
 // When the job must be looked at again; sets `failed` where its time is up.
-Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) const {
+Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) {
   if (job->finished) {
     const Time expiry = After(job->last_read, options_.result_ttl);
     if (expiry <= now_) {
@@ -230,7 +235,9 @@ Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) const {
   }
   if (job->recovery != nullptr)
     return std::min(job->recovery->until, job->options.deadline);
-  if (executors_.num_usable() > 0) return job->options.deadline;
+  if (executors_.num_usable() > 0) {
+    return std::min(CheckLateTasks(job), job->options.deadline);
+  }
   Time expiry =
       After(std::max(no_executor_since_, job->submitted), options_.executor_wait);
   if (expiry <= now_ && job->running == 0) {

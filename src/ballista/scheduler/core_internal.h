@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -52,8 +53,9 @@ class SchedulerCore::Impl {
     JobState* job = nullptr;
     uint32_t stage = 0;
     uint32_t index = 0;
-    TaskState* task = nullptr;
+    TaskState* task = nullptr;  // the attempt meant is its first one
     Executor* executor = nullptr;
+    bool was_copy = false;
   };
 
   // ---- core_executors.cc
@@ -77,10 +79,12 @@ class SchedulerCore::Impl {
   void NoteUsableExecutors();
   void CheckDeadlines();
   Time CheckExecutors();
-  Time CheckJob(JobState* job, arrow::Status* failed) const;
+  Time CheckJob(JobState* job, arrow::Status* failed);
 
   // ---- core_jobs.cc
   void On(JobSubmitted& event);
+  enum class Limits { kHold, kWaived };
+  void Accept(JobSubmitted& event, Limits limits);
   void On(JobCancelled& event);
   void On(JobReleased& event);
   void On(JobResultRead& event);
@@ -116,6 +120,18 @@ class SchedulerCore::Impl {
   // ---- core_drain.cc
   static bool IsNeeded(const JobState& job, uint32_t stage, const TaskState& task);
 
+  // ---- core_speculation.cc
+  // When a task of the job may be late next; takes note of those that are.
+  Time CheckLateTasks(JobState* job);
+  Time CheckLateTasks(JobState* job, uint32_t stage);
+  // A task of the stage has finished: when others are late may be known, or better known.
+  void NoteFinished(JobState* job, uint32_t stage);
+  void LaunchCopies();
+  // False: there is no free executor for it.
+  bool LaunchCopy(JobState* job, uint32_t stage, uint32_t index);
+  // Stops the second attempt, if there is one.
+  void CancelCopy(JobState* job, uint32_t stage, uint32_t index);
+
   // ---- core_tasks.cc
   void On(TaskFinished& event);
   void On(TaskFailed& event);
@@ -131,6 +147,10 @@ class SchedulerCore::Impl {
   void Stop(JobState* job, uint32_t stage, TaskState* task);
   // The task is to run once more.
   void Requeue(JobState* job, uint32_t stage, uint32_t index);
+  // As Requeue, but where another attempt of it runs it goes on with that one.
+  void RunAgain(JobState* job, uint32_t stage, uint32_t index);
+  // What an executor has put out, and nobody will read.
+  void DropOutput(const JobState& job, const TaskFinished& event);
   // The stage has given as many rows as are needed: what is left of it is not run, or
   // not to its end.
   void SkipRest(JobState* job, uint32_t stage);
@@ -149,7 +169,9 @@ class SchedulerCore::Impl {
   bool LaunchOne(JobState* job);
   void FormStage(JobState* job, uint32_t stage);
   void Launch(JobState* job, uint32_t stage, const Placement& placement);
-  void Define(JobState* job, uint32_t stage, uint32_t index,
+  void SendTask(JobState* job, uint32_t stage, uint32_t index, uint32_t attempt,
+                ExecutorIndex to);
+  void Define(JobState* job, uint32_t stage, uint32_t index, uint32_t attempt,
               TaskDefinitions* definitions);
   const std::shared_ptr<std::vector<job::ExecutorAddress>>& Holders(JobState* job,
                                                                     uint32_t stage);
@@ -177,6 +199,9 @@ class SchedulerCore::Impl {
   std::map<uint64_t, std::unique_ptr<JobState>> jobs_;  // by number
   std::unordered_map<std::string, uint64_t> job_numbers_;
   std::set<uint64_t> recovering_;  // numbers of jobs
+  // Tasks that are late and have no copy yet: job's number, stage, task. Some may have
+  // ended meanwhile.
+  std::set<std::tuple<uint64_t, uint32_t, uint32_t>> late_;
 
   // Of the event at hand.
   std::vector<Effect> kept_;

@@ -83,6 +83,7 @@ class Inspector {
     const StageState& stage = job.stages[id];
     uint32_t by_state[TaskState::kSkipped + 1] = {};
     uint64_t rows = 0;
+    uint32_t copies = 0;
     for (uint32_t t = 0; t < stage.tasks.size(); ++t) {
       const TaskState& task = stage.tasks[t];
       ++by_state[task.state];
@@ -94,6 +95,13 @@ class Inspector {
         }
       }
       if (task.state == TaskState::kRunning) ++busy_[task.executor];
+      if (task.copy.has_value()) {
+        ++copies;
+        ++busy_[task.copy->executor];
+        InspectHolder(job, id, t, task.copy->executor);
+        Expect(task.state == TaskState::kRunning && task.copy->executor != task.executor,
+               job, "has a copy of task {} of stage {} that is no second attempt", t, id);
+      }
       Expect((task.state == TaskState::kLost) == stage.lost.contains(t), job,
              "has task {} of stage {} lost in one place only", t, id);
     }
@@ -102,7 +110,7 @@ class Inspector {
              what, id, found);
     };
     same("tasks between states", 0, by_state[TaskState::kStopped]);
-    same("running tasks", stage.running, by_state[TaskState::kRunning]);
+    same("running tasks", stage.running, by_state[TaskState::kRunning] + copies);
     same("finished tasks", stage.finished, by_state[TaskState::kFinished]);
     same("skipped tasks", stage.skipped, by_state[TaskState::kSkipped]);
     same("waiting tasks", stage.pending, by_state[TaskState::kPending]);

@@ -7,16 +7,21 @@
 namespace ballista::scheduler {
 
 void SchedulerCore::Impl::On(JobSubmitted& event) {
+  Accept(event, Limits::kHold);
+}
+
+void SchedulerCore::Impl::Accept(JobSubmitted& event, Limits limits) {
   if (job_numbers_.contains(event.job_id)) return;
+  const bool limited = limits == Limits::kHold;
   arrow::Status status = CheckGraph(event.graph);
-  if (status.ok() && jobs_.size() >= options_.max_jobs) {
+  if (status.ok() && limited && jobs_.size() >= options_.max_jobs) {
     status = ResourcesExhaustedStatus(
         fmt::format("too many jobs at once: the limit is {}", options_.max_jobs),
         ResourcesExhausted::QUEUE, 0);
   }
   const bool must_wait =
       options_.max_running_jobs > 0 && admitted_ >= options_.max_running_jobs;
-  if (status.ok() && must_wait && admission_.size() >= options_.max_queued_jobs) {
+  if (status.ok() && limited && must_wait && admission_.size() >= options_.max_queued_jobs) {
     status = ResourcesExhaustedStatus(
         fmt::format("the queue is full: {} queries run and {} wait, which are the "
                     "scheduler's limits (--max-running-jobs, --max-queued-jobs); try "
@@ -156,6 +161,7 @@ void SchedulerCore::Impl::CancelRunning(JobState* job, uint32_t stage) {
     if (const Executor* executor = executors_.Get(task.executor)) {
       SendCancel(executor->metadata.id(), MakeTaskId(*job, stage, t, task.attempt));
     }
+    CancelCopy(job, stage, t);
     Stop(job, stage, &task);
     Requeue(job, stage, t);
   }

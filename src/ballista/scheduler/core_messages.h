@@ -2,7 +2,7 @@
 // values: no thread, no clock, no I/O behind any of them.
 //
 // Names: a task is known by job id, stage id, task index and attempt. Attempts of one
-// task are numbered from 0 and never reused. An executor is known by its id; one start of
+// task are numbered from 0 and never reused; two of them may run at once (Speculation). An executor is known by its id; one start of
 // its process by its incarnation.
 #pragma once
 
@@ -26,6 +26,20 @@ namespace ballista::scheduler {
 using Time = std::chrono::microseconds;
 inline constexpr Time kNever = Time::max();
 
+// When a task that takes much longer than others of its stage is run a second time at
+// once, elsewhere. The first attempt to finish counts, the other one is stopped and its
+// output dropped. Only where a slot is free that no other task wants; never where the
+// task leaves more than its rows behind (plan::HasEffects).
+struct Speculation {
+  bool enabled = false;
+  // Once this share of the stage's tasks (in percent; at least one task) has finished,
+  uint32_t quantile = 75;
+  // one is late that has run so many times as long as their median,
+  uint32_t multiplier = 2;
+  // and not less than this.
+  Time least = std::chrono::seconds(1);
+};
+
 // How one job is to be run.
 struct JobOptions {
   // A task that failed this often (counting only failures of its own, not lost executors
@@ -43,6 +57,7 @@ struct JobOptions {
   // A task that would get more than this many times what the other tasks of its stage get
   // on average shares its partitions with others, where the stage allows it; 0: never.
   uint32_t skew_factor = 2;
+  Speculation speculation;  // not where `retry` is false
   // The job is cancelled (reason DEADLINE) when it has not finished by then.
   Time deadline = kNever;
 };
@@ -208,7 +223,8 @@ struct LaunchTasks {
   TaskDefinitions tasks;
 };
 
-// Stop these tasks if they are running; no status is expected.
+// Stop these tasks if they are running, and drop what they have put out; no status is
+// expected.
 struct CancelTasks {
   std::string executor_id;
   std::vector<job::TaskId> tasks;

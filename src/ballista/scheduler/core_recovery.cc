@@ -27,7 +27,9 @@ void RestoreFormations(JobState* job, const std::vector<record::StageFormation>&
     state.fingerprint = formation->fingerprint();
     state.shares = SharesOf(*formation);
     state.tasks.resize(state.shares.size());
-    for (TaskState& task : state.tasks) task.attempt = job->first_attempt;
+    for (TaskState& task : state.tasks) {
+      task.attempt = task.last_attempt = job->first_attempt;
+    }
   }
 }
 
@@ -36,7 +38,8 @@ void RestoreFormations(JobState* job, const std::vector<record::StageFormation>&
 void SchedulerCore::Impl::On(JobRecovered& event) {
   const std::string id = event.job.job_id;
   if (job_numbers_.contains(id)) return;
-  On(event.job);
+  // A scheduler had taken it before: it is not refused now.
+  Accept(event.job, Limits::kHold);
   JobState* job = FindJob(id);
   if (job == nullptr) return;  // it was refused
   job->first_attempt = event.first_attempt;
@@ -191,7 +194,7 @@ bool SchedulerCore::Impl::Resume(JobState* job, uint32_t stage, uint32_t index,
     executors_.TakeSlot(held->executor);
     fair_.TaskLaunched(&job->fair);
   }
-  task.attempt = held->output.id().attempt();
+  task.attempt = task.last_attempt = held->output.id().attempt();
   task.executor = held->executor;
   NoteKeeper(job, executor);
   executor->launched[job->number].emplace_back(stage, index);

@@ -47,17 +47,34 @@ SchedulerCore::Impl::RunningTask SchedulerCore::Impl::FindRunning(
   StageState& stage = job->stages[id.stage_id()];
   if (id.task_index() >= stage.tasks.size()) return {};
   TaskState& task = stage.tasks[id.task_index()];
-  if (task.state != TaskState::kRunning || task.attempt != id.attempt() ||
-      task.executor != executor->index) {
-    return {};
-  }
-  return {job, id.stage_id(), id.task_index(), &task, executor};
+  if (!task.Runs(executor->index, id.attempt())) return {};
+  const bool is_copy = task.attempt != id.attempt();
+  if (is_copy) task.SwapAttempts();
+  return {job, id.stage_id(), id.task_index(), &task, executor, is_copy};
+}
+
+void SchedulerCore::Impl::DropOutput(const JobState& job, const TaskFinished& event) {
+  const job::TaskId& id = event.id;
+  if (id.stage_id() >= job.stages.size()) return;
+  const auto& tasks = job.stages[id.stage_id()].tasks;
+  if (id.task_index() >= tasks.size()) return;
+  // What is known to have finished, or to be lost, may be read all the same.
+  const TaskState& task = tasks[id.task_index()];
+  const bool is_last = task.attempt == id.attempt() &&
+                       (task.state == TaskState::kFinished || task.state == TaskState::kLost);
+  if (!is_last) SendCancel(event.executor_id, id);
 }
 
 void SchedulerCore::Impl::On(TaskFinished& event) {
   RunningTask running = FindRunning(event.id, event.executor_id, event.incarnation);
   if (running.task == nullptr) {
-    if (running.job != nullptr) NoteEnded(running.job, event);
+    JobState* job = running.job != nullptr ? running.job : FindJob(event.id.job_id());
+    if (job == nullptr || job->data_removed) return;
+    if (job->recovery != nullptr) {
+      NoteEnded(job, event);
+    } else if (executors_.Find(event.executor_id, event.incarnation) != nullptr) {
+      DropOutput(*job, event);
+    }
     return;
   }
   JobState* job = running.job;
@@ -72,8 +89,15 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   }
   TaskState& task = *running.task;
   Stop(job, running.stage, &task);
+  if (running.was_copy) {
+    // What was overtaken may stand still: nothing goes there until it is heard of.
+    if (Executor* slow = executors_.Get(task.copy->executor)) executors_.Suspend(slow);
+    NoteUsableExecutors();
+  }
+  CancelCopy(job, running.stage, running.index);
   BlameFailures(&task, running.executor);
   task.state = TaskState::kFinished;
+  task.ran = now_ - task.started;
   task.output = std::move(event.output);
   task.inline_result = std::move(event.inline_result);
   task.metrics = std::make_unique<job::TaskMetrics>(std::move(event.metrics));
@@ -84,6 +108,8 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   if (limit > 0 && stage.rows >= limit) SkipRest(job, running.stage);
   if (stage.finished + stage.skipped == stage.tasks.size()) {
     StageCompleted(job, running.stage);
+  } else if (job->options.speculation.enabled) {
+    NoteFinished(job, running.stage);
   }
 }
 
@@ -163,7 +189,7 @@ arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
             running.index, running.stage, running.executor->metadata.id(),
             status.message()));
       }
-      Requeue(job, running.stage, running.index);
+      RunAgain(job, running.stage, running.index);
       return arrow::Status::OK();
     case FailureClass::kRetry:
       return CountFailure(running, status);
@@ -175,14 +201,14 @@ arrow::Status SchedulerCore::Impl::CountFailure(const RunningTask& running,
                                                 const arrow::Status& status) {
   const JobOptions& options = running.job->options;
   const uint32_t limit = options.retry ? options.max_task_attempts : 1;
-  if (++running.task->failures >= limit) {
+  if (++running.task->failures >= limit && !running.task->copy.has_value()) {
     return status.WithMessage(fmt::format(
         "task {} of stage {} failed on executor {} (failure {} of at most {}): {}",
         running.index, running.stage, running.executor->metadata.id(),
         running.task->failures, limit, status.message()));
   }
   running.task->failed_at.push_back(running.executor->index);
-  Requeue(running.job, running.stage, running.index);
+  RunAgain(running.job, running.stage, running.index);
   return arrow::Status::OK();
 }
 
@@ -201,14 +227,16 @@ arrow::Status SchedulerCore::Impl::InputLost(const RunningTask& running,
   const bool is_news =
       producer.state == TaskState::kFinished && producer.attempt == what.attempt();
   if (is_news) ++running.task->fetch_failures;
-  if (!job->options.retry || running.task->fetch_failures > options_.max_fetch_failures) {
+  const bool too_often = running.task->fetch_failures > options_.max_fetch_failures &&
+                         !running.task->copy.has_value();
+  if (!job->options.retry || too_often) {
     return status.WithMessage(fmt::format(
         "task {} of stage {} could not read its input on executor {} (failure {}, not "
         "tried again): {}",
         running.index, running.stage, running.executor->metadata.id(),
         running.task->fetch_failures, status.message()));
   }
-  Requeue(job, running.stage, running.index);
+  RunAgain(job, running.stage, running.index);
   if (is_news) LoseInputsAt(job, running.stage, producer.executor);
   return Recover(job, status.message());
 }
@@ -241,11 +269,22 @@ void SchedulerCore::Impl::Requeue(JobState* job, uint32_t stage, uint32_t index)
   StageState& state = job->stages[stage];
   TaskState& task = state.tasks[index];
   task.state = TaskState::kPending;
-  task.attempt = std::max(task.attempt + 1, job->first_attempt);
+  task.attempt = task.last_attempt = std::max(task.last_attempt + 1, job->first_attempt);
   ++state.pending;
   state.queue.Push(state.tasks, index);
   job->UpdateLaunchable(stage);
   UpdateReady(job);
+}
+
+void SchedulerCore::Impl::RunAgain(JobState* job, uint32_t stage, uint32_t index) {
+  TaskState& task = job->stages[stage].tasks[index];
+  if (!task.copy.has_value()) return Requeue(job, stage, index);
+  task.SwapAttempts();
+  task.copy.reset();
+  task.state = TaskState::kRunning;
+  if (job->stages[stage].late_after != kNever) {
+    NoteDeadline(After(now_, job->stages[stage].late_after));
+  }
 }
 
 void SchedulerCore::Impl::MarkLost(JobState* job, uint32_t stage, uint32_t index) {
@@ -328,6 +367,7 @@ void SchedulerCore::Impl::Schedule() {
     unplaced.push_back(job);
   }
   for (JobState* job : unplaced) UpdateReady(job);
+  if (!late_.empty()) LaunchCopies();
 }
 
 bool SchedulerCore::Impl::LaunchOne(JobState* job) {
@@ -361,7 +401,7 @@ void SchedulerCore::Impl::FormStage(JobState* job, uint32_t stage) {
     kept_.emplace_back(StageFormed{job->id, std::move(formation)});
   }
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
-    state.tasks[t].attempt = job->first_attempt;
+    state.tasks[t].attempt = state.tasks[t].last_attempt = job->first_attempt;
     state.tasks[t].preferred = state.shares[t].preferred;
     state.queue.Push(state.tasks, t);
   }
@@ -375,18 +415,26 @@ void SchedulerCore::Impl::Launch(JobState* job, uint32_t stage,
   task.executor = placement.executor;
   task.started = now_;
   --state.pending;
-  ++state.running;
+  if (state.late_after != kNever) NoteDeadline(After(now_, state.late_after));
+  SendTask(job, stage, placement.task, task.attempt, placement.executor);
+  job->UpdateLaunchable(stage);
+  UpdateReady(job);
+}
+
+void SchedulerCore::Impl::SendTask(JobState* job, uint32_t stage, uint32_t index,
+                                   uint32_t attempt, ExecutorIndex to) {
+  ++job->stages[stage].running;
   ++job->running;
   ++running_;
   job->launched_any = true;
-  executors_.TakeSlot(placement.executor);
+  executors_.TakeSlot(to);
   fair_.TaskLaunched(&job->fair);
-  Executor& executor = *executors_.Get(placement.executor);
+  Executor& executor = *executors_.Get(to);
   auto [at, first] = executor.launched.try_emplace(job->number);
-  at->second.emplace_back(stage, placement.task);
-  if (first) job->executors.push_back(placement.executor);
+  at->second.emplace_back(stage, index);
+  if (first) job->executors.push_back(to);
 
-  LaunchTasks& launch = launches_[placement.executor];
+  LaunchTasks& launch = launches_[to];
   if (launch.tasks.empty()) {
     launch.executor_id = executor.metadata.id();
     launch.incarnation = executor.metadata.incarnation();
@@ -396,9 +444,7 @@ void SchedulerCore::Impl::Launch(JobState* job, uint32_t stage,
       launch.stages.end()) {
     launch.stages.push_back(definition);
   }
-  Define(job, stage, placement.task, &launch.tasks);
-  job->UpdateLaunchable(stage);
-  UpdateReady(job);
+  Define(job, stage, index, attempt, &launch.tasks);
 }
 
 // The addresses of the executors that keep what the stage reads, by
@@ -421,11 +467,10 @@ const std::shared_ptr<std::vector<job::ExecutorAddress>>& SchedulerCore::Impl::H
 }
 
 void SchedulerCore::Impl::Define(JobState* job, uint32_t stage, uint32_t index,
-                                 TaskDefinitions* definitions) {
+                                 uint32_t attempt, TaskDefinitions* definitions) {
   job::TaskDefinition* definition = definitions->Add();
   const TaskShare& share = job->stages[stage].shares[index];
-  *definition->mutable_id() =
-      MakeTaskId(*job, stage, index, job->stages[stage].tasks[index].attempt);
+  *definition->mutable_id() = MakeTaskId(*job, stage, index, attempt);
   for (const job::ScanSplits& scan : share.scans) *definition->add_scans() = scan;
   if (options_.durable) {
     definition->set_inputs_digest(

@@ -9,6 +9,12 @@
 
 namespace ballista::scheduler {
 
+void TaskState::SwapAttempts() {
+  std::swap(attempt, copy->attempt);
+  std::swap(executor, copy->executor);
+  std::swap(started, copy->started);
+}
+
 JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
     : number(number),
       id(std::move(submitted.job_id)),

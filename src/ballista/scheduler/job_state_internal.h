@@ -29,8 +29,15 @@ struct TaskState {
     kLost,      // it finished, its output is gone and nobody needs it
     kSkipped,   // the others gave as many rows as are needed (Stage.row_limit)
   };
+  // A second attempt that runs beside the first one (Speculation).
+  struct Copy {
+    uint32_t attempt = 0;
+    ExecutorIndex executor = kNoExecutor;
+    Time started{};
+  };
   State state = kPending;
   uint32_t attempt = 0;
+  uint32_t last_attempt = 0;  // the highest so far
   uint32_t failures = 0;
   uint32_t fetch_failures = 0;
   uint32_t executor_losses = 0;
@@ -39,9 +46,23 @@ struct TaskState {
   std::vector<ExecutorIndex> avoid;      // sorted: where it failed
   std::vector<ExecutorIndex> failed_at;  // of itself, and has not run well since
   Time started{};
+  Time ran{};                // how long the finished attempt took
+  std::optional<Copy> copy;  // only while it is running
   job::OutputStatistics output;
   std::shared_ptr<const std::string> inline_result;
   std::unique_ptr<job::TaskMetrics> metrics;
+
+  bool RunsAt(ExecutorIndex index) const {
+    return state == kRunning &&
+           (executor == index || (copy.has_value() && copy->executor == index));
+  }
+  bool Runs(ExecutorIndex index, uint32_t number) const {
+    return state == kRunning &&
+           ((executor == index && attempt == number) ||
+            (copy.has_value() && copy->executor == index && copy->attempt == number));
+  }
+  // The one attempt becomes the other.
+  void SwapAttempts();
 };
 
 struct StageState {
@@ -59,7 +80,7 @@ struct StageState {
   uint32_t holds = 0;
   std::vector<uint32_t> held;
   uint32_t pending = 0;
-  uint32_t running = 0;
+  uint32_t running = 0;  // attempts
   uint32_t finished = 0;
   uint32_t skipped = 0;
   uint64_t rows = 0;  // of the finished tasks' outputs
@@ -74,6 +95,10 @@ struct StageState {
   std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;
   std::shared_ptr<const job::StageDefinition> definition;
   uint64_t fingerprint = 0;    // of its formation, where that is kept
+  // A task that runs for longer is late; kNever: not known yet. Of the time when so many
+  // tasks had finished.
+  Time late_after = kNever;
+  uint32_t late_after_finished = 0;
   StageStatistics statistics;  // for the replanner
 
   bool Unfinished() const {

@@ -307,6 +307,21 @@ void ShuffleStore::RemoveJob(const std::string& job_id) {
   }
 }
 
+void ShuffleStore::RemoveOutput(const job::TaskId& id) {
+  std::shared_ptr<StoredOutput> output;
+  {
+    std::lock_guard lock(mutex_);
+    const auto job = jobs_.find(id.job_id());
+    if (job == jobs_.end()) return;
+    const auto found =
+        job->second.find({id.stage_id(), id.task_index(), id.attempt()});
+    if (found == job->second.end() || !found->second->committed()) return;
+    output = std::move(found->second);
+    job->second.erase(found);
+  }
+  output->Remove();
+}
+
 StoreUsage ShuffleStore::Usage() const {
   StoreUsage usage;
   usage.memory_bytes = totals_->memory_bytes;

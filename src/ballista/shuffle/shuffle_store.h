@@ -105,6 +105,9 @@ class ShuffleStore {
   // write is refused. Readers keep the batches that they have. Idempotent.
   void RemoveJob(const std::string& job_id);
 
+  // Drops one output, as RemoveJob does; only after its commit.
+  void RemoveOutput(const job::TaskId& id);
+
   // The bytes of memory from now on; what is above it goes to disk with the next batches,
   // or by Evict.
   void SetMemoryLimit(int64_t bytes);

@@ -195,6 +195,27 @@ TEST_P(EveryConfig, FreesWhatAJobHeld) {
   EXPECT_EQ(CountFiles(folder_.path()), 0);
 }
 
+TEST_P(EveryConfig, RemovesOneOutputAlone) {
+  auto store = Open();
+  WriteOutput(store.get(), MakeTaskId("a", 0, 0), 4, {IdBatch(0, 20'000)});
+  const auto one = store->Usage();
+  WriteOutput(store.get(), MakeTaskId("a", 0, 1), 4, {IdBatch(0, 20'000)});
+  store->RemoveOutput(MakeTaskId("a", 0, 1));
+  store->RemoveOutput(MakeTaskId("a", 0, 1));
+  store->RemoveOutput(MakeTaskId("a", 0, 7));
+  store->RemoveOutput(MakeTaskId("b", 0, 0));
+  EXPECT_EQ(store->Usage("a").outputs, 1);
+  EXPECT_EQ(store->Usage().memory_bytes, one.memory_bytes);
+  EXPECT_EQ(store->Usage().disk_bytes, one.disk_bytes);
+  control::OutputRange removed;
+  removed.set_task_index(1);
+  removed.set_last_partition(4);
+  EXPECT_FALSE(store->Read("a", {removed}).ok());
+  control::OutputRange left;
+  left.set_last_partition(4);
+  EXPECT_TRUE(store->Read("a", {left}).ok());
+}
+
 TEST_P(EveryConfig, ReadersOutliveTheirJob) {
   auto store = Open();
   WriteOutput(store.get(), MakeTaskId("job", 0, 0), 1,

@@ -56,7 +56,10 @@ Faults RandomFaults(Random* random) {
   faults.deadline = Rate(random, 0.3);
   faults.poison_fails = Rate(random, 0.2);
   faults.poison_kills = Rate(random, 0.1);
-  faults.no_retry = Rate(random, 0.1);
+  faults.no_retry = Rate(random, 0.3);
+  faults.abandoned = Rate(random, 0.2);
+  faults.speculation = random->Chance(0.5) ? 1 : 0;
+  if (random->Chance(0.3)) faults.max_queued_jobs = random->Between(1, 5);
   for (int kind = 0; kind < kExecutorFaults; ++kind) {
     if (random->Chance(0.3)) faults.kinds.push_back(static_cast<ExecutorFault>(kind));
   }

@@ -44,10 +44,13 @@ struct Faults {
   double poison_fails = 0;  // one of its tasks fails wherever it runs
   double poison_kills = 0;  // one of its tasks kills the executor that runs it
   double no_retry = 0;      // it is to be run once or not at all
+  double abandoned = 0;     // nobody comes for its result
+  double speculation = 0;   // its late tasks are run twice at once
 
   std::vector<ExecutorFault> kinds;
   Time interval{};                  // mean, between two faults of executors; 0: none
   Time scheduler_crash_interval{};  // 0: it is never killed
+  size_t max_queued_jobs = 1000;
   // When all faults end. From then on everything must come to its end.
   Time until = std::chrono::minutes(10);
 };

@@ -71,6 +71,15 @@ void SimulatedExecutor::RemoveJob(const std::string& job_id) {
                 [&](const auto& entry) { return std::get<0>(entry.first) == job_id; });
 }
 
+void SimulatedExecutor::Cancel(const TaskKey& key) {
+  if (running.erase(key) > 0) ended.insert(key);
+  held.erase(key);
+  const auto outputs = kept.find(std::get<0>(key));
+  if (outputs == kept.end() || outputs->second.erase(key) == 0) return;
+  ended.insert(key);
+  if (outputs->second.empty()) kept.erase(outputs);
+}
+
 namespace {
 
 // Reads the input's range of keys of one sorted run into `rows`.

@@ -64,6 +64,8 @@ struct SimulatedExecutor {
   // The process ends or begins: nothing is left.
   void Clear();
   void RemoveJob(const std::string& job_id);
+  // Stops the task, or drops its output.
+  void Cancel(const TaskKey& key);
 };
 
 // What an executor says of a task of its when it registers.

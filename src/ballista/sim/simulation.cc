@@ -20,12 +20,15 @@ namespace {
 constexpr Time kLongest = hours(2);
 // For the messages under way when the last job ends, and for executors that are back.
 constexpr Time kSettling = seconds(180);
+constexpr Time kResultTtl = std::chrono::minutes(10);
 
 }  // namespace
 
 CoreOptions MakeCoreOptions(const SimulationOptions& simulated) {
   CoreOptions options;
   options.max_running_jobs = simulated.max_running_jobs;
+  options.max_queued_jobs = simulated.faults.max_queued_jobs;
+  options.result_ttl = kResultTtl;
   options.executor_timeout = seconds(20);
   options.executor_wait = seconds(60);
   options.durable = simulated.durable;
@@ -172,6 +175,13 @@ void Simulation::ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options)
   if (random_.Chance(faults.poison_fails)) job->failing_stage = any_stage();
   if (random_.Chance(faults.poison_kills)) job->killing_stage = any_stage();
   if (random_.Chance(faults.client_cancels)) CancelLater(job->id);
+  job->abandoned = random_.Chance(faults.abandoned);
+  if (random_.Chance(faults.speculation)) {
+    options->speculation.enabled = job->speculation = true;
+    options->speculation.quantile = random_.Between(0, 100);
+    options->speculation.multiplier = random_.Between(1, 4);
+    options->speculation.least = random_.Delay(milliseconds(10), seconds(10));
+  }
   options->retry = job->retry = !random_.Chance(faults.no_retry);
   if (random_.Chance(faults.deadline)) {
     const Time limit = random_.Delay(milliseconds(100), seconds(120));
@@ -189,7 +199,11 @@ void Simulation::CancelLater(const std::string& job_id) {
     SimulatedJob& job = jobs_.at(job_id);
     if (job.over || down_) return;
     job.cancelled = true;
-    Deliver(scheduler::JobCancelled{job_id, Cancelled::CLIENT, ""});
+    if (random_.Chance(0.3)) {
+      Deliver(scheduler::JobReleased{job_id});
+    } else {
+      Deliver(scheduler::JobCancelled{job_id, Cancelled::CLIENT, ""});
+    }
     if (core_->HasJob(job_id)) Violation(job_id + " goes on after it was cancelled");
     // A finished job is released without a word.
     if (job.over) return;
@@ -228,6 +242,7 @@ void Simulation::On(scheduler::JobFinished effect) {
     report_.tasks_split += task.pieces > 1;
   }
   job.result = std::move(effect);
+  if (job.abandoned) return;
   clock_.After(random_.Delay(milliseconds(1), seconds(5)),
                [this, id = job.id] { ReadResult(id); });
 }

@@ -52,6 +52,7 @@ struct SimulationReport {
   std::map<std::string, uint64_t> faults;  // of executors, by kind
   uint64_t launches_failed = 0;
   uint64_t fetches_failed = 0;
+  uint64_t tasks_copied = 0;   // launched while another attempt was running somewhere
   uint64_t tasks_split = 0;    // that shared their partitions with others
   uint64_t tasks_skipped = 0;  // of which no row was needed
   uint64_t scheduler_crashes = 0;

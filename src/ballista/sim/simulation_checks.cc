@@ -32,6 +32,13 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   } else if (says("statement_timeout")) {
     cause = "its deadline";
     allowed = clock_.now() >= job.deadline;
+  } else if (job.abandoned && detail != nullptr &&
+             detail->cancelled().reason() == Cancelled::DEADLINE) {
+    cause = "nobody read its result";
+    allowed = job.finished;
+  } else if (says("the queue is full")) {
+    cause = "the queue was full";
+    allowed = options_.faults.max_queued_jobs < 1000 && !job.recovered;
   } else if (says("was interrupted")) {
     cause = "an executor left where nothing is run twice";
     allowed = !job.retry && report_.faults.contains("drain");

@@ -32,12 +32,15 @@ struct SimulatedJob {
   std::optional<uint32_t> failing_stage;
   std::optional<uint32_t> killing_stage;
   bool cancelled = false;
+  bool speculation = false;
+  bool abandoned = false;  // its result is not read
   // By stage and task: failures that count; of the whole job: the others.
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> failures;
   uint64_t fetch_failures = 0;
   std::optional<scheduler::JobFinished> result;
   bool finished = false;
   bool failed = false;
+  bool recovered = false;
   bool resumed = false;  // had begun under a scheduler that ended
   bool over = false;     // read, released or failed: nothing more is expected
 };
@@ -127,6 +130,7 @@ class Simulation {
   bool Arrive(const std::string& executor, const std::string& incarnation,
               const Receive& receive);
   void ReceiveLaunch(SimulatedExecutor* executor, const std::vector<RunningTask>& tasks);
+  bool RunsSomewhere(const job::TaskId& id) const;
   void LaunchLost(const scheduler::LaunchFailed& failed);
   void Write(std::function<void(std::map<std::string, StateStore::KeptJob>*)> change);
   void DeliverRemoval(const std::string& executor, const std::vector<std::string>& jobs);

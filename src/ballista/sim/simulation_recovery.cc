@@ -99,6 +99,7 @@ void Simulation::StartScheduler(const std::vector<std::string>& executors) {
     recovered.expected_executors = executors;
     if (!recovered.formations.empty()) jobs_.at(id).resumed = true;
     jobs_.at(id).submitted = clock_.now();
+    jobs_.at(id).recovered = true;
     Deliver(std::move(recovered));
   }
 }

@@ -165,6 +165,7 @@ void Simulation::On(scheduler::LaunchTasks effect) {
     ++report_.tasks_launched;
     if (id.attempt() > 0) ++report_.tasks_repeated;
     const SimulatedJob& job = jobs_.at(id.job_id());
+    report_.tasks_copied += job.speculation && id.attempt() > 0 && RunsSomewhere(id);
     // A scheduler that was killed may have kept nothing of the end.
     const bool unkept = job.over && report_.scheduler_crashes > 0;
     if ((job.failed || job.finished) && !unkept) {
@@ -199,6 +200,16 @@ void Simulation::On(scheduler::LaunchTasks effect) {
   if (repeated) {
     clock_.After(arrival - clock_.now() + NetworkDelay(), [send] { send(); });
   }
+}
+
+bool Simulation::RunsSomewhere(const job::TaskId& id) const {
+  const TaskKey first{id.job_id(), id.stage_id(), id.task_index(), 0};
+  const TaskKey end{id.job_id(), id.stage_id(), id.task_index(), id.attempt()};
+  for (const auto& [name, executor] : executors_) {
+    const auto at = executor.running.lower_bound(first);
+    if (at != executor.running.end() && at->first < end) return true;
+  }
+  return false;
 }
 
 void Simulation::LaunchLost(const scheduler::LaunchFailed& failed) {
@@ -236,9 +247,7 @@ void Simulation::On(scheduler::CancelTasks effect) {
   // Not ordered with launches: it may come before the task, which then runs for nothing.
   clock_.After(NetworkDelay(), [this, effect = std::move(effect)] {
     Arrive(effect.executor_id, "", [this, effect](SimulatedExecutor* to) {
-      for (const job::TaskId& id : effect.tasks) {
-        if (to->running.erase(KeyOf(id)) > 0) to->ended.insert(KeyOf(id));
-      }
+      for (const job::TaskId& id : effect.tasks) to->Cancel(KeyOf(id));
       BeginTasks(to);
     });
   });

@@ -32,6 +32,7 @@ struct Sum {
     counts["failed"] += report.jobs_failed;
     counts["split"] += report.tasks_split;
     counts["skipped"] += report.tasks_skipped;
+    counts["copied"] += report.tasks_copied;
     counts["drained"] += report.drained;
     counts["scheduler crashes"] += report.scheduler_crashes;
     counts["launches failed"] += report.launches_failed;
@@ -61,10 +62,11 @@ TEST(Simulation, EveryJobEndsAsItMustUnderFaultsOfEveryKind) {
   EXPECT_GT(sum.counts["finished"], sum.counts["failed"]);  // faults are the exception
   // One seed alone need not have met with these.
   for (const char* what :
-       {"split", "skipped", "drained", "scheduler crashes", "launches failed",
+       {"split", "skipped", "copied", "drained", "scheduler crashes", "launches failed",
         "fetches failed", "killed by a task", "user error", "cancelled", "its deadline",
         "no executor", "a task failed too often", "inputs could not be fetched",
         "executors were lost too often", "the result was lost",
+        "nobody read its result", "the queue was full",
         "an executor left where nothing is run twice",
         "a loss where nothing is run twice"}) {
     EXPECT_GT(sum.counts[what], 10u) << what;

@@ -38,6 +38,23 @@ arrow::Result<int64_t> IntegerOption(sql::SqlSession* session, const std::string
   return value;
 }
 
+arrow::Result<Speculation> SpeculationOptions(sql::SqlSession* session) {
+  Speculation speculation;
+  ARROW_ASSIGN_OR_RAISE(const std::string enabled,
+                        session->GetOption("ballista.speculation"));
+  speculation.enabled = enabled == "true";
+  ARROW_ASSIGN_OR_RAISE(const int64_t quantile,
+                        IntegerOption(session, "ballista.speculation_quantile"));
+  speculation.quantile = static_cast<uint32_t>(std::min<int64_t>(quantile, 100));
+  ARROW_ASSIGN_OR_RAISE(const int64_t multiplier,
+                        IntegerOption(session, "ballista.speculation_multiplier"));
+  speculation.multiplier = static_cast<uint32_t>(std::min<int64_t>(multiplier, 1000));
+  ARROW_ASSIGN_OR_RAISE(const int64_t least,
+                        IntegerOption(session, "ballista.speculation_min_runtime"));
+  speculation.least = std::chrono::milliseconds(least);
+  return speculation;
+}
+
 // What a COPY wrote and did not put in place: all of it after a failure, else what
 // attempts left that were not the ones that counted.
 void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
@@ -124,6 +141,7 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   ARROW_ASSIGN_OR_RAISE(const int64_t single,
                         IntegerOption(session, "ballista.single_task_threshold"));
   if (single == 0) options.min_task_bytes = 0;
+  ARROW_ASSIGN_OR_RAISE(options.speculation, SpeculationOptions(session));
   ARROW_ASSIGN_OR_RAISE(const int64_t limit,
                         IntegerOption(session, "ballista.statement_timeout"));
   const std::chrono::milliseconds time_limit(limit);

@@ -132,6 +132,12 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted) {
   job.set_tasks_per_stage(submitted.options.tasks_per_stage);
   job.set_min_task_bytes(submitted.options.min_task_bytes);
   job.set_skew_factor(submitted.options.skew_factor);
+  if (const Speculation& from = submitted.options.speculation; from.enabled) {
+    record::Speculation* to = job.mutable_speculation();
+    to->set_quantile(from.quantile);
+    to->set_multiplier(from.multiplier);
+    to->set_least_us(static_cast<uint64_t>(from.least.count()));
+  }
   job.set_starts(1);
   const std::lock_guard lock(mutex_);
   PutGraph(submitted.job_id, submitted.graph, &job);
@@ -207,6 +213,11 @@ arrow::Status StateKeeper::LoadJob(const std::string& job_id,
   one.job.options.tasks_per_stage = job.tasks_per_stage();
   one.job.options.min_task_bytes = job.min_task_bytes();
   one.job.options.skew_factor = job.skew_factor();
+  if (job.has_speculation()) {
+    const record::Speculation& from = job.speculation();
+    one.job.options.speculation = {true, from.quantile(), from.multiplier(),
+                                   Time(static_cast<int64_t>(from.least_us()))};
+  }
   one.first_attempt = job.starts() * kAttemptsOfOne;
   one.expected_executors = executors;
   for (auto it = entries.lower_bound("stage/");

@@ -20,10 +20,10 @@ int main(int argc, char** argv) {
     options.log = log;
     const auto report = ballista::sim::Simulate(options);
     fmt::print(
-        "seed {}: {} jobs finished, {} failed, {} tasks, {} of them repeated, {} "
+        "seed {}: {} jobs finished, {} failed, {} tasks, {} repeated, {} copied, {} "
         "scheduler crashes, {:.0f} s of virtual time, {} steps, trace {:016x}\n",
         s, report.jobs_finished, report.jobs_failed, report.tasks_launched,
-        report.tasks_repeated, report.scheduler_crashes,
+        report.tasks_repeated, report.tasks_copied, report.scheduler_crashes,
         static_cast<double>(report.virtual_time.count()) / 1e6, report.steps,
         report.trace);
     for (const auto& [fault, times] : report.faults) {

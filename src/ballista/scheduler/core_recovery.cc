@@ -39,7 +39,7 @@ void SchedulerCore::Impl::On(JobRecovered& event) {
   const std::string id = event.job.job_id;
   if (job_numbers_.contains(id)) return;
   // A scheduler had taken it before: it is not refused now.
-  Accept(event.job, Limits::kHold);
+  Accept(event.job, Limits::kWaived);
   JobState* job = FindJob(id);
   if (job == nullptr) return;  // it was refused
   job->first_attempt = event.first_attempt;

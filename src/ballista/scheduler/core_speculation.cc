@@ -97,6 +97,8 @@ void SchedulerCore::Impl::LaunchCopies() {
 }
 
 bool SchedulerCore::Impl::LaunchCopy(JobState* job, uint32_t stage, uint32_t index) {
+  // What it reads may be lost, and be computed again just now.
+  if (job->stages[stage].incomplete_producers > 0) return false;
   TaskState& task = job->stages[stage].tasks[index];
   const auto& free = executors_.free();
   const auto at = std::find_if(free.begin(), free.end(), [&](const auto& entry) {

@@ -196,6 +196,34 @@ TEST_F(SpeculationTest, RunsNothingTwiceWithoutRetries) {
   EXPECT_EQ(running_.size(), 1u);
 }
 
+// The late task may have read it in time, or will say so; another one could not.
+TEST_F(SpeculationTest, RunsNothingTwiceWhoseInputIsBeingComputedAgain) {
+  for (const char* id : {"a", "b", "c", "d"}) Join(id);
+  JobOptions options;
+  options.speculation.enabled = true;
+  Submit("j", ThreeStages(), "s", options);
+  FinishAll(80);
+  finished_.clear();
+  Send(JobReleased{"j"});
+  Submit("k", ThreeStages(), "s", options);
+  for (int i = 0; i < 4; ++i) Finish(TakeFirst());
+  ASSERT_EQ(running_.size(), 4u);
+  After(seconds(2));
+  for (const char* id : {"a", "b", "c"}) Finish(TakeAt(id));
+  Lose("a");
+  Consistent();
+  // Of the first stage; and what "a" had finished of the second one waits for it.
+  ASSERT_EQ(running_.size(), 2u);
+  EXPECT_EQ(running_.back().id().stage_id(), 0u);
+  // That one may be late itself.
+  After(seconds(10));
+  for (const Launched& task : running_) {
+    EXPECT_TRUE(task.id().stage_id() == 0 || task.id().attempt() == 0);
+  }
+  FinishAll();
+  EXPECT_TRUE(finished_.contains("k"));
+}
+
 TEST_F(SpeculationTest, KeepsAnExecutorUntilItsCopyHasEnded) {
   Begin();
   BeLate();

@@ -43,7 +43,8 @@ struct CoreOptions {
   uint32_t max_executor_losses = 8;
   // An executor where this many tasks failed that then ran elsewhere (less those that ran
   // well here) gets no tasks for so long: it is what is wrong, not they. Tasks that fail
-  // wherever they run exclude nobody, and the last executor is never excluded.
+  // wherever they run exclude nobody, and the last executor is never excluded. One whose
+  // outputs another one cannot read is left out for as long.
   uint32_t blame_limit = 3;
   Time exclusion = std::chrono::seconds(60);
   // Jobs at once, finished and unreleased ones included; the next one fails with

@@ -151,10 +151,24 @@ void SchedulerCore::Impl::BlameFailures(TaskState* task, Executor* executor) {
     Executor* blamed = executors_.Get(index);
     if (blamed == nullptr || blamed == executor || !executors_.IsUsable(index)) continue;
     if (++blamed->blame < options_.blame_limit || executors_.num_usable() < 2) continue;
-    executors_.Exclude(blamed, After(now_, options_.exclusion));
-    NoteDeadline(blamed->excluded_until);
-    NoteUsableExecutors();
+    Exclude(blamed);
   }
+}
+
+// Whoever is to blame, the two of them had better not both have parts of one query: each
+// exchange would wait until the link is found to be broken.
+void SchedulerCore::Impl::ExcludeUnreadable(ExecutorIndex holder,
+                                            const Executor* reader) {
+  Executor* executor = executors_.Get(holder);
+  if (executor == nullptr || executor == reader) return;
+  if (!executors_.IsUsable(holder) || !executors_.IsUsable(reader->index)) return;
+  Exclude(executor);
+}
+
+void SchedulerCore::Impl::Exclude(Executor* executor) {
+  executors_.Exclude(executor, After(now_, options_.exclusion));
+  NoteDeadline(executor->excluded_until);
+  NoteUsableExecutors();
 }
 
 // Bad executors are better than none.

@@ -215,4 +215,13 @@ class CoreTest : public ::testing::Test {
   int launch_effects_ = 0;
 };
 
+inline FetchFailed Fetch(const job::TaskOutputRef& ref, const std::string& job) {
+  FetchFailed what;
+  what.set_job_id(job);
+  what.set_stage_id(ref.stage_id());
+  what.set_task_index(ref.task_index());
+  what.set_attempt(ref.attempt());
+  return what;
+}
+
 }  // namespace ballista::scheduler

@@ -75,6 +75,9 @@ class SchedulerCore::Impl {
                           const std::vector<TaskPosition>& launched, Departure how);
   // The task that `executor` has finished had failed elsewhere.
   void BlameFailures(TaskState* task, Executor* executor);
+  // `reader` could not read what `holder` has.
+  void ExcludeUnreadable(ExecutorIndex holder, const Executor* reader);
+  void Exclude(Executor* executor);
   void IncludeAll();
   void NoteUsableExecutors();
   void CheckDeadlines();

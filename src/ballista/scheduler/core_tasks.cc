@@ -237,7 +237,10 @@ arrow::Status SchedulerCore::Impl::InputLost(const RunningTask& running,
         running.task->fetch_failures, status.message()));
   }
   RunAgain(job, running.stage, running.index);
-  if (is_news) LoseInputsAt(job, running.stage, producer.executor);
+  if (is_news) {
+    LoseInputsAt(job, running.stage, producer.executor);
+    ExcludeUnreadable(producer.executor, running.executor);
+  }
   return Recover(job, status.message());
 }
 

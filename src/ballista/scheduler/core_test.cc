@@ -14,15 +14,6 @@ namespace {
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-FetchFailed Fetch(const job::TaskOutputRef& ref, const std::string& job) {
-  FetchFailed what;
-  what.set_job_id(job);
-  what.set_stage_id(ref.stage_id());
-  what.set_task_index(ref.task_index());
-  what.set_attempt(ref.attempt());
-  return what;
-}
-
 // ------------------------------------------------------------------------- running jobs
 
 TEST_F(CoreTest, RunsStagesOneAfterTheOtherAndForgetsTheJob) {

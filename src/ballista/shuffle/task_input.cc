@@ -192,6 +192,7 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
   for (const auto& output : part.outputs) {
     expected += static_cast<int64_t>(output.rows());
   }
+  auto last_progress = std::chrono::steady_clock::now();
   for (int attempt = 1;; ++attempt) {
     const int64_t before = rows;
     const auto status = ReadOnce(part, &rows, &expected);
@@ -206,8 +207,13 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
     }
     // A broken stream shows in several ways; whatever the peer said on purpose is typed.
     const bool transient = flight::IsTransient(status) || status.IsIOError();
-    if (rows > before) attempt = 1;
-    if (!transient || attempt >= context_.max_attempts) {
+    const auto now = std::chrono::steady_clock::now();
+    if (rows > before) {
+      attempt = 1;
+      last_progress = now;
+    }
+    if (!transient || attempt >= context_.max_attempts ||
+        now - last_progress > context_.attempts_limit) {
       return Failed(part, rows, status.ToStringWithoutContextLines());
     }
     LOG_WARN("shuffle", "fetching from executor {} again, after: {}",

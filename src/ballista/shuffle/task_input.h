@@ -31,6 +31,9 @@ struct FetchContext {
   std::shared_ptr<MemoryBudget> budget;
   int max_streams = 4;   // DoGet calls of one input at a time
   int max_attempts = 5;  // of a call that makes no progress
+  // After so long without progress there is no further attempt: where each one takes long
+  // to fail the peer is cut off.
+  std::chrono::milliseconds attempts_limit{10'000};
   // Before the second attempt; doubles, with jitter.
   std::chrono::milliseconds backoff{100};
   // A peer that sends nothing for so long, while somebody waits for it, is given up.

@@ -33,6 +33,7 @@ class Generator {
     if (hash) stage->mutable_output()->set_partitions(partitions_);
     if (!hash && !last && random_.Chance(0.5)) SortOutput(stage->mutable_output());
     stage->mutable_output()->set_is_result(last);
+    if (id > 1 && random_.Chance(0.2)) stage->add_start_after(random_.Below(id));
     if (merges) {
       stage->mutable_output()->set_ordered(true);
       return AddMerge(id - 1, stage);

@@ -1,6 +1,6 @@
 // Random job graphs: scans of files with and without row groups, hash exchanges, unions,
-// broadcasts, gathers, sorted runs that are merged by ranges, shared stages, stages that
-// are not repeatable, and stages that nobody needs.
+// broadcasts, gathers, stages that wait for others, sorted runs that are merged by
+// ranges, shared stages, stages that are not repeatable, and stages that nobody needs.
 #pragma once
 
 #include "ballista/job.pb.h"

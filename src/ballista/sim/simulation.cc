@@ -251,6 +251,8 @@ void Simulation::ReadResult(const std::string& job_id) {
   SimulatedJob& job = jobs_.at(job_id);
   // Without a result it was that of a scheduler that has ended.
   if (job.over || !job.result.has_value()) return;
+  if (random_.Chance(0.1)) Deliver(scheduler::JobResultRead{job_id});
+  if (job.over) return;
   std::vector<std::vector<Row>> rows;
   for (const scheduler::ResultPart& part : job.result->parts) {
     if (part.inline_result != nullptr) {

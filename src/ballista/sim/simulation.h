@@ -50,6 +50,8 @@ struct SimulationReport {
   uint64_t tasks_repeated = 0;  // launched as another attempt than their first
   uint64_t drained = 0;         // executors that left because nothing of them was needed
   std::map<std::string, uint64_t> faults;  // of executors, by kind
+  // Jobs without a poisoned task that failed for failures or losses of a task.
+  uint32_t innocents_failed = 0;
   uint64_t launches_failed = 0;
   uint64_t fetches_failed = 0;
   uint64_t tasks_copied = 0;   // launched while another attempt was running somewhere

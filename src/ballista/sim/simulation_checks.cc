@@ -66,6 +66,9 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
     cause = "a loss where nothing is run twice";
     allowed = !job.retry && losses_ + job.fetch_failures > 0;
   }
+  const bool poisoned = job.failing_stage.has_value() || job.killing_stage.has_value();
+  const bool by_tasks = says("of at most") || says("was running when");
+  report_.innocents_failed += by_tasks && !poisoned;
   ++report_.failures[cause];
   if (!allowed) Violation(fmt::format("{} failed without cause: {}", job.id, message));
 }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "ballista/sim/rows.h"
@@ -120,6 +121,65 @@ TEST(Simulation, LosesNothingWhenExecutorsLeaveInOrder) {
     drained += report.drained;
   }
   EXPECT_GT(drained, 100u);
+}
+
+// With six executors, one kind of fault now and then. What may be lost with an executor
+// is a result that was not read yet.
+TEST(Simulation, EachKindOfFaultCostsOnlyWhatItMust) {
+  const std::map<ExecutorFault, std::set<std::string>> allowed = {
+      {ExecutorFault::kCrash, {"the result was lost"}},
+      {ExecutorFault::kRestart, {"the result was lost"}},
+      {ExecutorFault::kCut, {"the result was lost"}},
+      {ExecutorFault::kDeaf, {"the result was lost"}},
+      {ExecutorFault::kMute, {"the result was lost"}},
+      {ExecutorFault::kPause, {"the result was lost"}},
+      {ExecutorFault::kLinks, {}},
+      {ExecutorFault::kSick, {}},
+      {ExecutorFault::kSlow, {}},
+      {ExecutorFault::kDrain, {}},
+  };
+  for (const auto& [kind, causes] : allowed) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+      SimulationOptions options;
+      options.seed = seed;
+      options.executors = 6;
+      options.faults.kinds = {kind};
+      options.faults.interval = std::chrono::seconds(15);
+      options.faults.speculation = seed % 2 == 0 ? 1 : 0;
+      const SimulationReport report = Simulate(options);
+      for (const std::string& violation : report.violations) {
+        ADD_FAILURE() << NameOf(kind) << ", seed " << seed << ": " << violation;
+      }
+      for (const auto& [cause, jobs] : report.failures) {
+        EXPECT_TRUE(causes.contains(cause))
+            << NameOf(kind) << ", seed " << seed << ": " << jobs << " jobs: " << cause;
+      }
+    }
+  }
+}
+
+// A task that kills its executors, or fails on each of them, ends its own job alone.
+TEST(Simulation, PoisonEndsItsOwnJobAlone) {
+  uint64_t poisoned = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SimulationOptions options;
+    options.seed = seed;
+    options.executors = 6;
+    options.faults.poison_kills = seed % 2 == 0 ? 0.1 : 0;
+    options.faults.poison_fails = seed % 2 == 1 ? 0.1 : 0;
+    const SimulationReport report = Simulate(options);
+    EXPECT_TRUE(report.violations.empty())
+        << "seed " << seed << ": " << report.violations.front();
+    for (const auto& [cause, jobs] : report.failures) {
+      if (cause == "the result was lost") continue;
+      EXPECT_TRUE(cause == "a task failed too often" ||
+                  cause == "executors were lost too often")
+          << "seed " << seed << ": " << cause;
+      poisoned += jobs;
+    }
+    EXPECT_EQ(report.innocents_failed, 0u) << "seed " << seed;
+  }
+  EXPECT_GT(poisoned, 20u);
 }
 
 // The simulation can only find what its rows show: the result changes when one partition

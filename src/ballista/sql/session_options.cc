@@ -197,7 +197,7 @@ const std::vector<SessionOptionSpec>& SessionOptionSpecs() {
        "writes files."},
       {"ballista.speculation_min_runtime",
        Type::kDuration,
-       "1s",
+       "1000",
        {},
        "No task is run a second time before it has run for so long."},
       {"ballista.speculation_multiplier",

@@ -132,8 +132,8 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
       if (task.executor != index) task.SwapAttempts();
       Stop(job, stage, &task);
       if (how == Departure::kLost) ++task.executor_losses;
-      const bool too_often = task.executor_losses > options_.max_executor_losses &&
-                             !task.copy.has_value();
+      const bool too_often =
+          task.executor_losses > options_.max_executor_losses && !task.copy.has_value();
       if (!job->options.retry || too_often) {
         return arrow::Status::IOError(fmt::format(
             "task {} of stage {} was running when {}; attempt {}, not tried again",

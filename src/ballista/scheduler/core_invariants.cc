@@ -74,9 +74,8 @@ class Inspector {
   void Expect(bool holds, const JobState& job, fmt::format_string<Args...> format,
               Args&&... args) {
     if (holds) return;
-    found_.push_back(
-        fmt::format("job {} {}", job.id,
-                    fmt::vformat(format, fmt::make_format_args(args...))));
+    found_.push_back(fmt::format("job {} {}", job.id,
+                                 fmt::vformat(format, fmt::make_format_args(args...))));
   }
 
   void InspectStage(const JobState& job, uint32_t id) {

@@ -21,7 +21,8 @@ void SchedulerCore::Impl::Accept(JobSubmitted& event, Limits limits) {
   }
   const bool must_wait =
       options_.max_running_jobs > 0 && admitted_ >= options_.max_running_jobs;
-  if (status.ok() && limited && must_wait && admission_.size() >= options_.max_queued_jobs) {
+  if (status.ok() && limited && must_wait &&
+      admission_.size() >= options_.max_queued_jobs) {
     status = ResourcesExhaustedStatus(
         fmt::format("the queue is full: {} queries run and {} wait, which are the "
                     "scheduler's limits (--max-running-jobs, --max-queued-jobs); try "

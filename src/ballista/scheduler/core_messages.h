@@ -2,8 +2,8 @@
 // values: no thread, no clock, no I/O behind any of them.
 //
 // Names: a task is known by job id, stage id, task index and attempt. Attempts of one
-// task are numbered from 0 and never reused; two of them may run at once (Speculation). An executor is known by its id; one start of
-// its process by its incarnation.
+// task are numbered from 0 and never reused; two of them may run at once (Speculation).
+// An executor is known by its id; one start of its process by its incarnation.
 #pragma once
 
 #include <arrow/status.h>

@@ -86,7 +86,8 @@ void SchedulerCore::Impl::LaunchCopies() {
     const TaskState* task = there ? &job->second->stages[stage].tasks[index] : nullptr;
     // What has been started again since is late again in its time.
     const bool late = task != nullptr && task->state == TaskState::kRunning &&
-                      !task->copy.has_value() && IsSound(*task) && MayCopy(*job->second, stage) &&
+                      !task->copy.has_value() && IsSound(*task) &&
+                      MayCopy(*job->second, stage) &&
                       After(task->started, job->second->stages[stage].late_after) <= now_;
     if (!late || LaunchCopy(job->second.get(), stage, index)) {
       it = late_.erase(it);

@@ -164,7 +164,8 @@ TEST_F(SpeculationTest, StopsBothAttemptsWithTheJob) {
   Begin();
   BeLate();
   Send(JobCancelled{"j"});
-  EXPECT_THAT(cancelled_, ::testing::UnorderedElementsAre(Name(slow_.id()), Name(copy_.id())));
+  EXPECT_THAT(cancelled_,
+              ::testing::UnorderedElementsAre(Name(slow_.id()), Name(copy_.id())));
   EXPECT_TRUE(core_->IsIdle());
 }
 

@@ -60,8 +60,9 @@ void SchedulerCore::Impl::DropOutput(const JobState& job, const TaskFinished& ev
   if (id.task_index() >= tasks.size()) return;
   // What is known to have finished, or to be lost, may be read all the same.
   const TaskState& task = tasks[id.task_index()];
-  const bool is_last = task.attempt == id.attempt() &&
-                       (task.state == TaskState::kFinished || task.state == TaskState::kLost);
+  const bool is_last =
+      task.attempt == id.attempt() &&
+      (task.state == TaskState::kFinished || task.state == TaskState::kLost);
   if (!is_last) SendCancel(event.executor_id, id);
 }
 

@@ -94,7 +94,7 @@ struct StageState {
   std::vector<ExecutorIndex> holders;
   std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;
   std::shared_ptr<const job::StageDefinition> definition;
-  uint64_t fingerprint = 0;    // of its formation, where that is kept
+  uint64_t fingerprint = 0;  // of its formation, where that is kept
   // A task that runs for longer is late; kNever: not known yet. Of the time when so many
   // tasks had finished.
   Time late_after = kNever;

@@ -313,8 +313,7 @@ void ShuffleStore::RemoveOutput(const job::TaskId& id) {
     std::lock_guard lock(mutex_);
     const auto job = jobs_.find(id.job_id());
     if (job == jobs_.end()) return;
-    const auto found =
-        job->second.find({id.stage_id(), id.task_index(), id.attempt()});
+    const auto found = job->second.find({id.stage_id(), id.task_index(), id.attempt()});
     if (found == job->second.end() || !found->second->committed()) return;
     output = std::move(found->second);
     job->second.erase(found);

@@ -45,7 +45,7 @@ struct SimulatedExecutor {
 
   std::map<TaskKey, RunningTask> running;
   std::deque<TaskKey> waiting;  // of `running`, for a slot
-  std::set<TaskKey> ended;  // failed here; a repeated launch does not run it again
+  std::set<TaskKey> ended;      // failed here; a repeated launch does not run it again
   // The partitions of each output, by job.
   std::map<std::string, std::map<TaskKey, std::vector<std::vector<Row>>>> kept;
   std::map<TaskKey, control::HeldOutput> held;  // what it says of each output

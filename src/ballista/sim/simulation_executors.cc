@@ -136,9 +136,8 @@ void Simulation::EndTask(const std::string& executor_id, uint32_t starts,
                          const TaskKey& key) {
   SimulatedExecutor& executor = executors_.at(executor_id);
   if (!executor.alive || executor.starts != starts) return;
-  if (!Awake(executor, [this, executor_id, starts, key] {
-        EndTask(executor_id, starts, key);
-      })) {
+  if (!Awake(executor,
+             [this, executor_id, starts, key] { EndTask(executor_id, starts, key); })) {
     return;
   }
   auto at = executor.running.find(key);
@@ -183,8 +182,8 @@ void Simulation::EndTask(const std::string& executor_id, uint32_t starts,
 void Simulation::FinishTask(SimulatedExecutor* executor, const RunningTask& task,
                             TaskRows rows) {
   const job::TaskId& id = task.definition.id();
-  scheduler::TaskFinished event{id, executor->id, executor->incarnation(), {}, {},
-                                nullptr};
+  scheduler::TaskFinished event{id, executor->id, executor->incarnation(),
+                                {}, {},           nullptr};
   event.output = rows.statistics;
   const bool is_result = task.stage->output().is_result();
   if (is_result && rows.partitions.size() == 1 &&

@@ -103,7 +103,8 @@ void Simulation::Crash(SimulatedExecutor* executor, bool noticed, Time back_afte
 void Simulation::StartDraining(SimulatedExecutor* executor) {
   executor->leaving = true;
   Report(*executor, scheduler::ExecutorDraining{executor->id, executor->incarnation()});
-  const Time limit = options_.patient_drains ? Time{hours(1)} : Time{seconds(10)};
+  const Time limit =
+      options_.patient_drains ? Time{hours(1)} : random_.Delay(seconds(3), seconds(12));
   Drain(executor->id, executor->starts, clock_.now() + limit);
 }
 

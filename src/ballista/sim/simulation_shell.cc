@@ -189,10 +189,9 @@ void Simulation::On(scheduler::LaunchTasks effect) {
   Time& last = ordered_until_[effect.executor_id];
   last = arrival = std::max(arrival, last);
   auto send = [this, failed, arrives, tasks = std::move(tasks)] {
-    return arrives && Arrive(failed.executor_id, failed.incarnation,
-                             [this, tasks](SimulatedExecutor* to) {
-                               ReceiveLaunch(to, tasks);
-                             });
+    return arrives &&
+           Arrive(failed.executor_id, failed.incarnation,
+                  [this, tasks](SimulatedExecutor* to) { ReceiveLaunch(to, tasks); });
   };
   clock_.After(arrival - clock_.now(), [this, send, lost, failed] {
     if (!send() || lost) LaunchLost(failed);

@@ -333,6 +333,22 @@ TEST_F(TaskInputTest, APeerThatSendsNothingIsGivenUp) {
             std::string::npos);
 }
 
+// Where each attempt takes long to fail, their number is no bound on the time.
+TEST_F(TaskInputTest, APeerIsNotTriedForLongerThanItsLimit) {
+  DataServer a("a");
+  WriteOutput(a.store(), MakeTaskId("job", 0, 0), 1, {IdBatch(0, 10)});
+  AddOutput(AddExecutor(&a), 0, 0, 10);
+  a.blocked = true;
+  context_.stall_timeout = milliseconds(300);
+  context_.attempts_limit = milliseconds(500);
+  context_.max_attempts = 1000;
+  const auto start = std::chrono::steady_clock::now();
+  auto source = Make();
+  const auto failure = source->Next();
+  ASSERT_NE(AsFetchFailed(failure.status()), nullptr) << failure.status().ToString();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
 TEST_F(TaskInputTest, TheBudgetBoundsWhatIsFetchedAhead) {
   DataServer a("a");
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;

@@ -46,6 +46,7 @@ SimulationOptions OptionsForSeed(uint64_t seed) {
   if (random.Chance(0.3)) options.max_running_jobs = random.Between(1, 5);
   if (seed % 5 != 1) options.faults = RandomFaults(&random);
   options.durable = options.faults.scheduler_crash_interval != Time{};
+  options.takeovers = options.durable && random.Chance(0.5);
   if (seed % 500 == 0) {
     options.executors = 1000;
     options.max_slots = 4;
@@ -188,7 +189,7 @@ void Simulation::ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options)
     options->deadline = job->deadline = clock_.now() + limit;
     clock_.After(limit + milliseconds(1), [this, id = job->id] {
       const SimulatedJob& job = jobs_.at(id);
-      if (job.over || job.finished || down_) return;
+      if (job.over || job.finished || down_ || orphans_.contains(id)) return;
       Violation(id + " has not ended at its deadline");
     });
   }

@@ -32,6 +32,9 @@ struct SimulationOptions {
   bool log = false;
   bool replan = false;
   bool durable = false;  // the scheduler keeps its state
+  // Another scheduler runs already, and takes the jobs over some time after the end of
+  // the one that had them.
+  bool takeovers = false;
   // Executors that leave have as long as they need for it.
   bool patient_drains = false;
   size_t max_running_jobs = 0;  // 0: no limit

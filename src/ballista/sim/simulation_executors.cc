@@ -46,8 +46,10 @@ void Simulation::Register(SimulatedExecutor* executor) {
                                       executor->HeldJobs(),
                                       executor->Held(),
                                       ++executor->registrations};
+  std::erase_if(event.held_jobs,
+                [this](const std::string& job) { return orphans_.contains(job); });
   for (const auto& [key, task] : executor->running) {
-    event.running.push_back(task.definition.id());
+    if (!IsOrphan(task.definition.id())) event.running.push_back(task.definition.id());
   }
   Report(*executor, std::move(event));
 }

@@ -139,12 +139,18 @@ class Simulation {
   void Report(const SimulatedExecutor& from, scheduler::Event event);
   void Send(const std::string& executor, uint32_t starts, const scheduler::Event& event,
             bool until_taken);
+  bool IsOfOrphan(const scheduler::Event& event) const;
   Time NetworkDelay();
 
   // ---- simulation_recovery.cc: schedulers that end without warning
   void NextSchedulerCrash();
   void CrashScheduler();
   void StartScheduler(const std::vector<std::string>& executors);
+  // The jobs are this scheduler's from now on.
+  void Recover(const std::vector<std::string>& executors);
+  void TakeOver();
+  // What an executor has of the job is another scheduler's matter, which has ended.
+  bool IsOrphan(const job::TaskId& id) const { return orphans_.contains(id.job_id()); }
 
   // ---- simulation_executors.cc: executors and their tasks
   void Boot(SimulatedExecutor* executor);
@@ -186,6 +192,7 @@ class Simulation {
   bool down_ = false;              // the scheduler
   uint32_t scheduler_starts_ = 1;  // messages of an earlier one are lost
   StateStore store_;
+  std::set<std::string> orphans_;  // jobs that no scheduler has taken over yet
   Time timer_ = scheduler::kNever;
   bool healing_ = false;
   std::map<std::string, SimulatedExecutor> executors_;

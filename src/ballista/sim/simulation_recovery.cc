@@ -1,6 +1,8 @@
 // Schedulers that end without warning, what they have kept, and how the next one goes on.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "ballista/sim/simulation_internal.h"
 
 namespace ballista::sim {
@@ -68,6 +70,7 @@ void Simulation::CrashScheduler() {
     executors.push_back(executor.id());
   }
   down_ = true;
+  orphans_.clear();
   ++scheduler_starts_;
   timer_ = scheduler::kNever;
   store_.Lose();
@@ -91,7 +94,37 @@ void Simulation::StartScheduler(const std::vector<std::string>& executors) {
       MakeCoreOptions(options_), options_.replan ? &replanner_ : nullptr);
   down_ = false;
   unusable_since_ = clock_.now();
+  for (const auto& [id, kept] : store_.jobs()) orphans_.insert(id);
+  if (!options_.takeovers) return Recover(executors);
+  // Executors come in, and other jobs, while nobody has these.
+  clock_.After(random_.Delay(milliseconds(10), seconds(10)),
+               [this, starts = scheduler_starts_] {
+                 if (starts == scheduler_starts_) TakeOver();
+               });
+}
+
+void Simulation::TakeOver() {
+  std::vector<std::string> known;
+  for (const control::ExecutorMetadata& executor : core_->Executors()) {
+    known.push_back(executor.id());
+  }
+  Recover(known);
+  // Each is told whose the jobs are now, and says what it has of them.
+  for (const std::string& id : known) {
+    SimulatedExecutor& executor = executors_.at(id);
+    if (executor.Reachable(clock_.now())) {
+      Register(&executor);
+    } else {
+      ++losses_;
+      Deliver(scheduler::ExecutorLost{id, "", "it cannot be reached"});
+    }
+  }
+}
+
+void Simulation::Recover(const std::vector<std::string>& executors) {
+  const std::set<std::string> orphans = std::exchange(orphans_, {});
   for (auto& [id, kept] : store_.jobs()) {
+    if (!orphans.contains(id)) continue;
     scheduler::JobRecovered recovered{kept.submitted, {}, kAttemptsOfOne * kept.starts++};
     for (const auto& [stage, formation] : kept.formations) {
       recovered.formations.push_back(formation);

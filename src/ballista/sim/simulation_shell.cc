@@ -276,6 +276,15 @@ void Simulation::DeliverRemoval(const std::string& executor,
 
 // --------------------------------------------------------------- messages of executors
 
+// The status of a task goes to the owner of its job.
+bool Simulation::IsOfOrphan(const Event& event) const {
+  if (const auto* finished = std::get_if<scheduler::TaskFinished>(&event)) {
+    return IsOrphan(finished->id);
+  }
+  const auto* failed = std::get_if<scheduler::TaskFailed>(&event);
+  return failed != nullptr && IsOrphan(failed->id);
+}
+
 void Simulation::Report(const SimulatedExecutor& from, Event event) {
   Send(from.id, from.starts, event, true);
   const bool repeated = !healing_ && random_.Chance(options_.faults.message_repeated);
@@ -296,7 +305,8 @@ void Simulation::Send(const std::string& id, uint32_t starts, const Event& event
     // scheduler that knows the executor has them.
     const std::string incarnation = fmt::format("{}#{}", id, starts);
     const bool taken = leaves && !down_ && to == scheduler_starts_ &&
-                       (!of_task || core_->HasExecutor(id, incarnation));
+                       (!of_task || core_->HasExecutor(id, incarnation)) &&
+                       !IsOfOrphan(event);
     if (taken) Deliver(event);
     if (ended || (taken && sender.Hears(clock_.now()))) return;
     clock_.After(kResendInterval, [this, id, event, starts, registers] {

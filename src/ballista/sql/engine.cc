@@ -1,4 +1,5 @@
 #include "ballista/sandbox/confine.h"
+#include "ballista/sql/catalog_objects.h"
 #include "ballista/sql/engine_internal.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/lexer_internal.h"
@@ -23,6 +24,33 @@ class Engine : public SqlEngine {
     });
   }
 
+  arrow::Result<CatalogObjects> ExportCatalog() override {
+    const std::shared_lock lock(state_->mutex);
+    duckdb::Connection connection(state_->database);
+    return ExportObjects(connection);
+  }
+
+  arrow::Status ImportCatalog(const CatalogObjects& put,
+                              const std::vector<std::string>& erased) override {
+    std::vector<std::string> drops = erased;
+    std::sort(drops.begin(), drops.end(), ComesBefore);
+    std::vector<std::string> keys;
+    for (const auto& [key, bytes] : put) keys.push_back(key);
+    std::sort(keys.begin(), keys.end(), ComesBefore);
+    std::string failures;
+    const auto note = [&](const std::string& key, const arrow::Status& status) {
+      if (status.ok()) return;
+      failures += (failures.empty() ? "" : "; ") + key + ": " + status.message();
+    };
+    const std::unique_lock lock(state_->mutex);
+    duckdb::Connection connection(state_->database);
+    for (auto key = drops.rbegin(); key != drops.rend(); ++key) {
+      note(*key, DropObject(connection, *key));
+    }
+    for (const auto& key : keys) note(key, PutObject(connection, key, put.at(key)));
+    return failures.empty() ? arrow::Status::OK() : arrow::Status::Invalid(failures);
+  }
+
   arrow::Result<std::vector<std::string>> SplitStatements(
       const std::string& sql) override {
     return Guarded([&]() -> arrow::Result<std::vector<std::string>> {
@@ -36,6 +64,12 @@ class Engine : public SqlEngine {
 };
 
 }  // namespace
+
+bool SqlEngine::MayChangeCatalog(const std::string& sql) {
+  const auto tokens = Tokenize(sql);
+  return tokens[0].Is("CREATE") || tokens[0].Is("DROP") || tokens[0].Is("ALTER") ||
+         tokens[0].Is("COMMENT") || tokens[0].Is("EXECUTE");
+}
 
 // Semicolons outside of quotes and comments end a statement. Nothing is parsed further:
 // an error in one statement must not keep those before it from running.

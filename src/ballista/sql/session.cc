@@ -149,13 +149,20 @@ arrow::Result<std::string> Session::GetOption(const std::string& name) {
 arrow::Status Session::SetOption(const std::string& name, const std::string& value) {
   Guard guard(*this, true);
   ARROW_RETURN_NOT_OK(guard.status());
-  if (SessionOptions::IsSessionOption(name)) return options_.Set(name, value);
+  const auto value_sql = duckdb::Value(value).ToSQLString();
+  if (SessionOptions::IsSessionOption(name)) {
+    ARROW_RETURN_NOT_OK(options_.Set(name, value));
+    NoteSetting(name, value_sql, false);
+    return arrow::Status::OK();
+  }
   for (const char c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') {
       return UserErrorStatus(UserError::CATALOG, "there is no setting " + name);
     }
   }
-  return SetEngineOption(name, duckdb::Value(value).ToSQLString());
+  ARROW_RETURN_NOT_OK(SetEngineOption(name, value_sql));
+  NoteSetting(name, value_sql, false);
+  return arrow::Status::OK();
 }
 
 arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {

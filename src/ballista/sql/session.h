@@ -50,6 +50,13 @@ struct Statement {
   std::string type;
 };
 
+// One SET of a session that still holds. `value`: in SQL.
+struct ChangedSetting {
+  std::string name;
+  std::string value;
+  bool variable = false;  // of SET VARIABLE
+};
+
 // One client's session. Calls are serialised inside: one statement at a time.
 class SqlSession {
  public:
@@ -74,7 +81,19 @@ class SqlSession {
   // unknown one.
   virtual arrow::Result<std::string> GetOption(const std::string& name) = 0;
   virtual arrow::Status SetOption(const std::string& name, const std::string& value) = 0;
+
+  // What has been set and not reset, and a number that is another one after each change
+  // of it.
+  virtual std::vector<ChangedSetting> ChangedSettings() = 0;
+  virtual uint64_t settings_version() const = 0;
+  // Sets them again, in a new session. Goes on after one that cannot be set any more;
+  // the error is the first one's.
+  virtual arrow::Status RestoreSettings(const std::vector<ChangedSetting>& settings) = 0;
 };
+
+// Objects of the shared catalog, but for local tables, by a key of printable bytes; each
+// in bytes from which another process makes the same one.
+using CatalogObjects = std::map<std::string, std::string>;
 
 struct SqlEngineOptions {
   // Of the planning instance; it never runs a query over user data.
@@ -92,6 +111,14 @@ class SqlEngine {
   // Thread-safe. The session keeps the engine's state alive.
   virtual arrow::Result<std::shared_ptr<SqlSession>> OpenSession(
       const std::string& id) = 0;
+
+  virtual arrow::Result<CatalogObjects> ExportCatalog() = 0;
+  // Makes what is put (in place of what has the same name), removes what is erased. Goes
+  // on after an object for which that fails; the error names all of those.
+  virtual arrow::Status ImportCatalog(const CatalogObjects& put,
+                                      const std::vector<std::string>& erased) = 0;
+  // By its first word.
+  static bool MayChangeCatalog(const std::string& sql);
 
   // Splits a text into statements; comments and empty statements are dropped. Errors:
   // UserError (SYNTAX).

@@ -1,6 +1,7 @@
 // The one implementation of SqlSession.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,9 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Result<Description> Describe(const std::string& sql) override;
   arrow::Result<std::string> GetOption(const std::string& name) override;
   arrow::Status SetOption(const std::string& name, const std::string& value) override;
+  std::vector<ChangedSetting> ChangedSettings() override;
+  uint64_t settings_version() const override { return settings_version_; }
+  arrow::Status RestoreSettings(const std::vector<ChangedSetting>& settings) override;
 
  private:
   using Parsed = duckdb::unique_ptr<duckdb::SQLStatement>;
@@ -77,6 +81,9 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Status SetEngineOption(const std::string& name, const std::string& value_sql);
   arrow::Status ApplyInstanceSettings(bool apply);
   arrow::Result<std::string> EngineOption(const std::string& name);
+  // `value_sql` empty: it was reset.
+  void NoteSetting(const std::string& name, const std::string& value_sql, bool variable);
+  void NoteVariable(const std::string& name, bool reset);
 
   // ---- running in the planning instance
   arrow::Result<Statement> RunHere(Parsed statement, const ParameterValues& parameters,
@@ -95,6 +102,8 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   SessionOptions options_;
   std::map<std::string, std::string> instance_settings_;  // name, value in SQL
   std::map<std::string, Parsed> prepared_;                // by lower-case name
+  std::vector<ChangedSetting> changed_;  // in the order in which they were set
+  std::atomic<uint64_t> settings_version_{0};
 };
 
 }  // namespace ballista::sql

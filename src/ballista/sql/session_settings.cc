@@ -93,7 +93,9 @@ arrow::Status Session::SetEngineOption(const std::string& name,
 arrow::Result<Statement> Session::CompileSet(duckdb::SetStatement& statement) {
   const bool reset = statement.set_type == duckdb::SetType::RESET;
   if (statement.scope == duckdb::SetScope::VARIABLE) {
-    return RunHere(statement.Copy(), {}, false, reset ? "RESET" : "SET");
+    auto done = RunHere(statement.Copy(), {}, false, reset ? "RESET" : "SET");
+    if (done.ok()) NoteVariable(statement.name, reset);
+    return done;
   }
   if (statement.scope == duckdb::SetScope::GLOBAL) {
     return UserErrorStatus(UserError::NOT_SUPPORTED,
@@ -119,17 +121,56 @@ arrow::Result<Statement> Session::CompileSet(duckdb::SetStatement& statement) {
       ARROW_ASSIGN_OR_RAISE(auto table,
                             QueryHere("SELECT CAST((" + value_sql + ") AS VARCHAR)"));
       ARROW_ASSIGN_OR_RAISE(auto scalar, table->column(0)->GetScalar(0));
+      value_sql = duckdb::Value(scalar->ToString()).ToSQLString();
       ARROW_RETURN_NOT_OK(options_.Set(statement.name, scalar->ToString()));
     }
   } else {
     ARROW_RETURN_NOT_OK(SetEngineOption(statement.name, value_sql));
   }
+  NoteSetting(statement.name, value_sql, false);
   Statement result;
   result.is_query = false;
   result.type = reset ? "RESET" : "SET";
   result.rows = CountTable(0)->Slice(0, 0);
   result.schema = result.rows->schema();
   return result;
+}
+
+void Session::NoteSetting(const std::string& name, const std::string& value_sql,
+                          bool variable) {
+  const auto key = Lower(name);
+  std::erase_if(changed_, [&](const ChangedSetting& one) {
+    return one.variable == variable && one.name == key;
+  });
+  if (!value_sql.empty()) changed_.push_back({key, value_sql, variable});
+  ++settings_version_;
+}
+
+void Session::NoteVariable(const std::string& name, bool reset) {
+  std::string value_sql;
+  duckdb::Value value;
+  if (!reset && duckdb::ClientConfig::GetConfig(*connection_.context)
+                    .GetUserVariable(name, value)) {
+    value_sql = "CAST(" + value.ToSQLString() + " AS " + value.type().ToString() + ")";
+  }
+  NoteSetting(name, value_sql, true);
+}
+
+std::vector<ChangedSetting> Session::ChangedSettings() {
+  const std::lock_guard lock(mutex_);
+  return changed_;
+}
+
+arrow::Status Session::RestoreSettings(const std::vector<ChangedSetting>& settings) {
+  arrow::Status first;
+  for (const ChangedSetting& one : settings) {
+    const auto name =
+        one.variable ? duckdb::KeywordHelper::WriteQuoted(one.name, '"') : one.name;
+    const std::string set = one.variable ? "SET VARIABLE " : "SET ";
+    const auto done = Compile(set + name + " = " + one.value, {});
+    if (first.ok()) first = done.status();
+  }
+  return first;
 }
 
 arrow::Result<std::string> Session::EngineOption(const std::string& name) {

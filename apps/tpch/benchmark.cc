@@ -151,8 +151,8 @@ Status Benchmark(const BenchmarkOptions& options) {
   run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   ARROW_ASSIGN_OR_RAISE(const auto connection,
                         client::ResolveConnection(options.connection));
-  run.host = connection.host;
-  run.port = connection.port;
+  run.host = connection.servers.front().host;
+  run.port = connection.servers.front().port;
   run.path = AbsolutePath(options.path);
   run.iterations = options.iterations;
 

@@ -5,7 +5,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -47,35 +46,26 @@ arrow::Result<std::string> FirstLine(const std::string& option, const std::strin
   return line;
 }
 
-// Takes host, port and TLS from a URL in place of a host name.
-Status ReadUrl(ConnectionOptions* options) {
-  const size_t scheme_end = options->host.find("://");
-  if (scheme_end == std::string::npos) return Status::OK();
-  const auto scheme = options->host.substr(0, scheme_end);
-  if (scheme != "grpc" && scheme != "grpc+tcp" && scheme != "grpc+tls") {
-    return Refuse("host", "a URL begins with grpc:// or grpc+tls://");
-  }
-  options->tls = options->tls || scheme == "grpc+tls";
-  auto rest = options->host.substr(scheme_end + 3);
-  if (!rest.empty() && rest.back() == '/') rest.pop_back();
-  if (rest.find('@') != std::string::npos) {
-    return Refuse("host", "a URL has no user or password here; use --user");
-  }
-  const size_t colon = rest.rfind(':');
-  const bool has_port =
-      colon != std::string::npos && rest.find(']', colon) == std::string::npos;
-  if (has_port) {
-    const char* end = rest.data() + rest.size();
-    const auto parsed = std::from_chars(rest.data() + colon + 1, end, options->port);
-    if (parsed.ec != std::errc() || parsed.ptr != end || options->port == 0) {
-      return Refuse("host", "the port of the URL is no number from 1 to 65535");
+// The schedulers, and TLS where a URL says so.
+arrow::Result<std::vector<flight::Address>> ReadServers(ConnectionOptions* options) {
+  auto rest = options->host;
+  const size_t scheme_end = rest.find("://");
+  if (scheme_end != std::string::npos) {
+    const auto scheme = rest.substr(0, scheme_end);
+    if (scheme != "grpc" && scheme != "grpc+tcp" && scheme != "grpc+tls") {
+      return Refuse("host", "a URL begins with grpc:// or grpc+tls://");
     }
-    rest.resize(colon);
+    options->tls = options->tls || scheme == "grpc+tls";
+    rest = rest.substr(scheme_end + 3);
+    if (!rest.empty() && rest.back() == '/') rest.pop_back();
+    if (rest.find('@') != std::string::npos) {
+      return Refuse("host", "a URL has no user or password here; use --user");
+    }
+    if (rest.empty()) return Refuse("host", "the URL names no host");
   }
-  if (rest.size() > 2 && rest.front() == '[') rest = rest.substr(1, rest.size() - 2);
-  if (rest.empty()) return Refuse("host", "the URL names no host");
-  options->host = rest;
-  return Status::OK();
+  auto servers = flight::ParseAddressList(rest, options->port);
+  if (!servers.ok()) return Refuse("host", servers.status().message());
+  return servers;
 }
 
 arrow::Result<std::string> Authorization(const ConnectionOptions& options) {
@@ -111,7 +101,8 @@ arrow::Result<std::string> Authorization(const ConnectionOptions& options) {
 void DeclareConnectionOptions(CLI::App* app, ConnectionOptions* options,
                               bool short_port) {
   app->add_option("--host", options->host,
-                  "Host of the scheduler, or grpc://HOST:PORT, grpc+tls://HOST:PORT")
+                  "Host of the scheduler, or HOST:PORT, several with commas between "
+                  "where they share their state; also grpc://HOST, grpc+tls://HOST")
       ->envname("BALLISTA_HOST")
       ->capture_default_str();
   app->add_option(short_port ? "-p,--port" : "--port", options->port,
@@ -143,10 +134,8 @@ void DeclareConnectionOptions(CLI::App* app, ConnectionOptions* options,
 
 arrow::Result<ClientOptions> ResolveConnection(const ConnectionOptions& given) {
   ConnectionOptions options = given;
-  ARROW_RETURN_NOT_OK(ReadUrl(&options));
   ClientOptions client;
-  client.host = options.host;
-  client.port = options.port;
+  ARROW_ASSIGN_OR_RAISE(client.servers, ReadServers(&options));
   if (options.tls || !options.tls_ca.empty() || !options.tls_cert.empty() ||
       !options.tls_key.empty()) {
     ARROW_ASSIGN_OR_RAISE(

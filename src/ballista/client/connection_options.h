@@ -13,7 +13,8 @@
 namespace ballista::client {
 
 struct ConnectionOptions {
-  // A name or address; or a URL: grpc://host:port, grpc+tls://host:port.
+  // A name or address, or host:port; several with commas between; before them, if at all,
+  // grpc:// or grpc+tls://.
   std::string host = "localhost";
   uint16_t port = 50050;
   bool tls = false;

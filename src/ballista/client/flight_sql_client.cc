@@ -12,13 +12,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "ballista/base/status.h"
+#include "ballista/client/alive_watch.h"
 #include "ballista/client/server_error.h"
+#include "ballista/client/statement_splitter.h"
 #include "ballista/flight/auth_middleware.h"
 #include "ballista/flight_sql.pb.h"
 
@@ -34,11 +37,21 @@ constexpr size_t kReadAheadBytes = size_t{64} << 20;
 // After a cancellation, for the server and the reading thread to know of it, before they
 // are left to themselves.
 constexpr std::chrono::seconds kStopDeadline{5};
+// Where there are several servers: how long another one is looked for.
+constexpr std::chrono::seconds kFailOver{30};
+constexpr std::chrono::milliseconds kRetryDelay{200};
 
 flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
   google::protobuf::Any any;
   any.PackFrom(command);
   return flight::FlightDescriptor::Command(any.SerializeAsString());
+}
+
+// Sent twice, it does no harm.
+bool ChangesNothing(const std::string& sql) {
+  const auto keyword = FirstKeyword(sql);
+  return keyword == "SELECT" || keyword == "FROM" || keyword == "VALUES" ||
+         keyword == "SHOW" || keyword == "DESCRIBE" || keyword == "SET";
 }
 
 arrow::Status Cancelled() {
@@ -85,6 +98,11 @@ class InfoListener : public flight::AsyncListener<flight::FlightInfo> {
     return std::move(info_);
   }
 
+  bool lost_server() {
+    std::lock_guard lock(mutex_);
+    return LostServer(status_);
+  }
+
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -118,16 +136,40 @@ class FlightSqlClient::Impl {
   static arrow::Result<std::shared_ptr<Impl>> Make(const ClientOptions& options) {
     auto impl = std::make_shared<Impl>();
     impl->options_ = options;
-    ARROW_ASSIGN_OR_RAISE(impl->location_,
-                          options.tls.on()
-                              ? flight::Location::ForGrpcTls(options.host, options.port)
-                              : flight::Location::ForGrpcTcp(options.host, options.port));
-    ARROW_ASSIGN_OR_RAISE(impl->scheduler_, OpenFlight(impl->location_, options,
-                                                       flight::GetCookieFactory()));
+    impl->cookies_ = flight::GetCookieFactory();
+    for (const auto& server : options.servers) {
+      ARROW_ASSIGN_OR_RAISE(auto location,
+                            options.tls.on()
+                                ? flight::Location::ForGrpcTls(server.host, server.port)
+                                : flight::Location::ForGrpcTcp(server.host, server.port));
+      impl->locations_.push_back(std::move(location));
+    }
+    if (impl->locations_.empty()) return arrow::Status::Invalid("there is no server");
+    ARROW_RETURN_NOT_OK(impl->Use(0));
     return impl;
   }
 
-  flight::FlightClient& scheduler() { return *scheduler_; }
+  // The one at hand, and which of the servers it is.
+  std::shared_ptr<flight::FlightClient> scheduler(size_t* server = nullptr) {
+    std::lock_guard lock(mutex_);
+    if (server != nullptr) *server = server_;
+    return scheduler_;
+  }
+
+  bool has_several() const { return locations_.size() > 1; }
+
+  // Makes another server than `from` the one at hand, if it is so still. One that does
+  // not answer is left by the next call.
+  void Leave(size_t from) {
+    std::lock_guard lock(mutex_);
+    if (server_ == from) ARROW_UNUSED(Use((from + 1) % locations_.size()));
+  }
+
+  // Whether the server at hand answers anything at all.
+  bool IsAlive(flight::FlightClient* client) const {
+    auto actions = client->ListActions(ShortCall());
+    return actions.ok() || !IsUnreachable(actions.status());
+  }
 
   flight::FlightCallOptions ShortCall() const {
     flight::FlightCallOptions call;
@@ -138,7 +180,7 @@ class FlightSqlClient::Impl {
   // The one result of an action.
   arrow::Result<std::string> Call(const std::string& action, const std::string& body) {
     auto results =
-        scheduler_->DoAction(ShortCall(), {action, arrow::Buffer::FromString(body)});
+        scheduler()->DoAction(ShortCall(), {action, arrow::Buffer::FromString(body)});
     if (!results.ok()) return FromServerError(results.status());
     auto result = (*results)->Next();
     if (!result.ok()) return FromServerError(result.status());
@@ -149,24 +191,35 @@ class FlightSqlClient::Impl {
   }
 
   // The server of an endpoint: the first of its locations that can be opened.
-  arrow::Result<flight::FlightClient*> ClientOf(const flight::Location& location) {
-    if (location == location_ || location == flight::Location::ReuseConnection()) {
-      return scheduler_.get();
-    }
+  arrow::Result<std::shared_ptr<flight::FlightClient>> ClientOf(
+      const flight::Location& location) {
     std::lock_guard lock(mutex_);
+    if (location == locations_[server_] ||
+        location == flight::Location::ReuseConnection()) {
+      return scheduler_;
+    }
     auto& client = executors_[location.ToString()];
     if (client == nullptr) {
       ARROW_ASSIGN_OR_RAISE(client, OpenFlight(location, options_, nullptr));
     }
-    return client.get();
+    return client;
   }
 
  private:
+  arrow::Status Use(size_t server) {
+    ARROW_ASSIGN_OR_RAISE(scheduler_, OpenFlight(locations_[server], options_, cookies_));
+    server_ = server;
+    return arrow::Status::OK();
+  }
+
   ClientOptions options_;
-  flight::Location location_;
-  std::unique_ptr<flight::FlightClient> scheduler_;
+  std::vector<flight::Location> locations_;
+  // One for all servers: a session is known to each of them.
+  std::shared_ptr<flight::ClientMiddlewareFactory> cookies_;
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<flight::FlightClient>> executors_;
+  size_t server_ = 0;
+  std::shared_ptr<flight::FlightClient> scheduler_;
+  std::map<std::string, std::shared_ptr<flight::FlightClient>> executors_;
 };
 
 // Shared by a Query and its reading thread, which may outlive it for a moment.
@@ -254,7 +307,7 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
   void TellServer(const flight::FlightInfo& info) {
     flight::CancelFlightInfoRequest request(std::make_unique<flight::FlightInfo>(info));
     // Whatever the answer, the statement is over for this client.
-    (void)connections_->scheduler().CancelFlightInfo(connections_->ShortCall(), request);
+    (void)connections_->scheduler()->CancelFlightInfo(connections_->ShortCall(), request);
     std::lock_guard lock(mutex_);
     telling_server_ = false;
     changed_.notify_all();
@@ -268,20 +321,62 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
     return arrow::Status::OK();
   }
 
+  // Runs `attempt` until it succeeds, fails with something else than that the server is
+  // gone, or there has been no server for too long. `attempt` gets the server, and says
+  // in its last parameter whether another one may be asked.
+  template <typename Attempt>
+  arrow::Status WithFailOver(Attempt&& attempt) {
+    const auto deadline = std::chrono::steady_clock::now() + kFailOver;
+    while (true) {
+      size_t server = 0;
+      const auto client = connections_->scheduler(&server);
+      bool elsewhere = false;
+      arrow::Status status = attempt(client, &elsewhere);
+      if (status.ok() || !elsewhere || !connections_->has_several()) return status;
+      {
+        std::lock_guard lock(mutex_);
+        if (cancelled_) return Cancelled();
+      }
+      if (std::chrono::steady_clock::now() > deadline) return status;
+      connections_->Leave(server);
+      std::this_thread::sleep_for(kRetryDelay);
+    }
+  }
+
   arrow::Status ReadInfo() {
+    return WithFailOver([this](const std::shared_ptr<flight::FlightClient>& client,
+                               bool* elsewhere) { return TryInfo(client, elsewhere); });
+  }
+
+  arrow::Status TryInfo(const std::shared_ptr<flight::FlightClient>& client,
+                        bool* elsewhere) {
     flight_sql::CommandStatementQuery command;
     command.set_query(sql_);
+    // Otherwise it is sent to a server that answers, and only once.
+    const bool again = ChangesNothing(sql_);
+    if (connections_->has_several() && !again && !connections_->IsAlive(client.get())) {
+      *elsewhere = true;
+      return arrow::Status::IOError("the scheduler does not answer");
+    }
     auto listener = std::make_shared<InfoListener>();
     {
       std::lock_guard lock(mutex_);
       if (cancelled_) return Cancelled();
-      connections_->scheduler().GetFlightInfoAsync({}, PackCommand(command), listener);
+      client->GetFlightInfoAsync({}, PackCommand(command), listener);
       listener_ = listener;
     }
+    AliveWatch watch(
+        connections_->has_several() && again,
+        [this, client] { return connections_->IsAlive(client.get()); },
+        [listener] { listener->TryCancel(); });
     auto result = listener->Wait();
+    const bool gave_up = watch.Stop();
     std::lock_guard lock(mutex_);
     listener_ = nullptr;
-    ARROW_RETURN_NOT_OK(result.status());
+    if (!result.ok()) {
+      *elsewhere = again && (gave_up || listener->lost_server());
+      return result.status();
+    }
     info_ = *std::move(result);
     if (!info_->serialized_schema().empty()) {
       arrow::ipc::DictionaryMemo memo;
@@ -292,7 +387,15 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
   }
 
   arrow::Status ReadEndpoint(const flight::FlightEndpoint& endpoint) {
-    ARROW_ASSIGN_OR_RAISE(auto reader, OpenEndpoint(endpoint));
+    return WithFailOver(
+        [&](const std::shared_ptr<flight::FlightClient>&, bool* elsewhere) {
+          return TryEndpoint(endpoint, elsewhere);
+        });
+  }
+
+  arrow::Status TryEndpoint(const flight::FlightEndpoint& endpoint, bool* elsewhere) {
+    std::shared_ptr<flight::FlightClient> client;
+    ARROW_ASSIGN_OR_RAISE(const auto reader, OpenEndpoint(endpoint, &client, elsewhere));
     {
       std::lock_guard lock(mutex_);
       if (cancelled_) {
@@ -301,25 +404,40 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
       }
       reader_ = reader;
     }
+    AliveWatch watch(
+        connections_->has_several(),
+        [this, client] { return connections_->IsAlive(client.get()); },
+        [reader] { reader->Cancel(); });
     arrow::Status status = ReadStream(reader.get());
+    const bool gave_up = watch.Stop();
     std::lock_guard lock(mutex_);
     reader_ = nullptr;
-    return status;
+    if (status.ok()) return status;
+    // From the beginning, so not once rows have been handed on.
+    *elsewhere = !any_rows_ && (gave_up || LostServer(status));
+    auto error = FromServerError(status);
+    if (!any_rows_ || !(gave_up || LostServer(status))) return error;
+    return error.WithMessage(
+        "the scheduler was lost while its result was read; run the query again: ",
+        error.message());
   }
 
   arrow::Result<std::shared_ptr<flight::FlightStreamReader>> OpenEndpoint(
-      const flight::FlightEndpoint& endpoint) {
+      const flight::FlightEndpoint& endpoint,
+      std::shared_ptr<flight::FlightClient>* client, bool* lost) {
     std::vector<flight::Location> locations = endpoint.locations;
     if (locations.empty()) locations.push_back(flight::Location::ReuseConnection());
     arrow::Status failure;
     for (const auto& location : locations) {
-      auto client = connections_->ClientOf(location);
-      if (!client.ok()) {
-        failure = client.status();
+      auto found = connections_->ClientOf(location);
+      if (!found.ok()) {
+        failure = found.status();
         continue;
       }
+      *client = *found;
       auto reader = (*client)->DoGet(StreamCall(), endpoint.ticket);
       if (reader.ok()) return std::shared_ptr(*std::move(reader));
+      *lost = LostServer(reader.status());
       failure = FromServerError(reader.status());
       // Only where nobody answers may another location do better.
       if (!IsUnreachable(reader.status())) return failure;
@@ -329,22 +447,22 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
     return failure;
   }
 
+  // Errors are as Flight gave them.
   arrow::Status ReadStream(flight::FlightStreamReader* reader) {
     auto schema = reader->GetSchema();
-    if (!schema.ok()) return FromServerError(schema.status());
+    ARROW_RETURN_NOT_OK(schema.status());
     {
       std::lock_guard lock(mutex_);
       if (schema_ == nullptr) schema_ = *schema;
       changed_.notify_all();
     }
     while (true) {
-      auto chunk = reader->Next();
-      if (!chunk.ok()) return FromServerError(chunk.status());
-      if (chunk->data == nullptr) {
-        if (chunk->app_metadata != nullptr) continue;
+      ARROW_ASSIGN_OR_RAISE(auto chunk, reader->Next());
+      if (chunk.data == nullptr) {
+        if (chunk.app_metadata != nullptr) continue;
         return arrow::Status::OK();
       }
-      ARROW_RETURN_NOT_OK(Enqueue(std::move(chunk->data)));
+      ARROW_RETURN_NOT_OK(Enqueue(std::move(chunk.data)));
     }
   }
 
@@ -356,6 +474,7 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
     });
     if (cancelled_) return Cancelled();
     queued_bytes_ += BatchBytes(*batch);
+    any_rows_ = true;
     batches_.push_back(std::move(batch));
     changed_.notify_all();
     return arrow::Status::OK();
@@ -372,6 +491,7 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
   std::shared_ptr<arrow::Schema> schema_;
   std::deque<std::shared_ptr<arrow::RecordBatch>> batches_;
   size_t queued_bytes_ = 0;
+  bool any_rows_ = false;  // have been handed on
   bool cancelled_ = false;
   bool done_ = false;
   bool telling_server_ = false;
@@ -411,26 +531,34 @@ arrow::Result<std::unique_ptr<FlightSqlClient>> FlightSqlClient::Connect(
     const ClientOptions& options) {
   ARROW_ASSIGN_OR_RAISE(auto impl, Impl::Make(options));
   // Flight connects at the first call. Which answer comes does not matter here: one does.
-  auto actions = impl->scheduler().ListActions(impl->ShortCall());
-  if (!actions.ok() && IsRefused(actions.status())) {
-    return arrow::Status::IOError(fmt::format(
-        "the scheduler at {}:{} does not let this client in: {}", options.host,
-        options.port, FromServerError(actions.status()).message()));
-  }
-  if (!actions.ok() && IsUnreachable(actions.status())) {
+  arrow::Status failure;
+  for (size_t server = 0; server < options.servers.size(); ++server) {
+    if (server > 0) impl->Leave(server - 1);
+    const auto& at = options.servers[server];
+    auto actions = impl->scheduler()->ListActions(impl->ShortCall());
+    if (!actions.ok() && IsRefused(actions.status())) {
+      return arrow::Status::IOError(
+          fmt::format("the scheduler at {}:{} does not let this client in: {}", at.host,
+                      at.port, FromServerError(actions.status()).message()));
+    }
+    if (actions.ok() || !IsUnreachable(actions.status())) {
+      return std::unique_ptr<FlightSqlClient>(new FlightSqlClient(std::move(impl)));
+    }
     const auto reason =
         security::ExplainTlsFailure(actions.status().message(), options.tls.on());
     if (!reason.empty()) {
-      return arrow::Status::IOError(
-          fmt::format("cannot talk to the scheduler at {}:{}: {}", options.host,
-                      options.port, reason));
+      failure = arrow::Status::IOError(fmt::format(
+          "cannot talk to the scheduler at {}:{}: {}", at.host, at.port, reason));
+    } else if (failure.ok()) {
+      failure = arrow::Status::IOError(
+          fmt::format("cannot reach the scheduler at {0}:{1}: start one with `scheduler "
+                      "--port {1}`, or name another with --host and --port",
+                      at.host, at.port));
     }
-    return arrow::Status::IOError(
-        fmt::format("cannot reach the scheduler at {0}:{1}: start one with `scheduler "
-                    "--port {1}`, or name another with --host and --port",
-                    options.host, options.port));
   }
-  return std::unique_ptr<FlightSqlClient>(new FlightSqlClient(std::move(impl)));
+  if (options.servers.size() == 1) return failure;
+  return failure.WithMessage(fmt::format("none of the {} schedulers answers; {}",
+                                         options.servers.size(), failure.message()));
 }
 
 std::unique_ptr<Query> FlightSqlClient::Start(std::string sql) {
@@ -441,7 +569,8 @@ std::unique_ptr<Query> FlightSqlClient::Start(std::string sql) {
 arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
   flight_sql::CommandStatementUpdate command;
   command.set_query(sql);
-  auto put = impl_->scheduler().DoPut({}, PackCommand(command), arrow::schema({}));
+  const auto scheduler = impl_->scheduler();
+  auto put = scheduler->DoPut({}, PackCommand(command), arrow::schema({}));
   if (!put.ok()) return FromServerError(put.status());
   auto status = put->writer->DoneWriting();
   std::shared_ptr<arrow::Buffer> answer;
@@ -486,7 +615,7 @@ arrow::Result<std::vector<control::ExecutorMetadata>> FlightSqlClient::ListExecu
 }
 
 arrow::Status FlightSqlClient::CloseSession() {
-  auto closed = impl_->scheduler().CloseSession(impl_->ShortCall(), {});
+  auto closed = impl_->scheduler()->CloseSession(impl_->ShortCall(), {});
   return closed.ok() ? arrow::Status::OK() : FromServerError(closed.status());
 }
 

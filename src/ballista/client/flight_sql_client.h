@@ -16,13 +16,15 @@
 #include <vector>
 
 #include "ballista/control.pb.h"
+#include "ballista/flight/address_list.h"
 #include "ballista/security/tls_material.h"
 
 namespace ballista::client {
 
 struct ClientOptions {
-  std::string host = "localhost";
-  uint16_t port = 50050;
+  // Schedulers that stand for each other, in the order in which they are tried; at least
+  // one.
+  std::vector<flight::Address> servers = {{"localhost", 50050}};
   // Of security/tls_material.h; not on(): no TLS.
   security::TlsMaterial tls;
   // The authorization header of every call ("Basic ...", "Bearer ..."); empty: none.
@@ -34,6 +36,11 @@ struct ClientOptions {
 class Query;
 
 // Thread-safe. Outlives no Query: a Query keeps the connection that it needs.
+//
+// With several servers: when the one at hand does not answer any more, another one is
+// asked, for up to half a minute. A query goes on there with its ticket as long as none
+// of its rows has arrived; a statement that has not been planned yet is sent again if it
+// changes nothing.
 class FlightSqlClient {
  public:
   // Fails with IOError, in a sentence for people, where no scheduler answers in time.

@@ -206,8 +206,7 @@ class FlightSqlClientTest : public ::testing::Test {
     flight::FlightServerOptions options(*flight::Location::ForGrpcTcp("127.0.0.1", 0));
     ASSERT_TRUE(server_.Init(options).ok());
     ClientOptions client;
-    client.host = "127.0.0.1";
-    client.port = static_cast<uint16_t>(server_.port());
+    client.servers = {{"127.0.0.1", static_cast<uint16_t>(server_.port())}};
     auto connected = FlightSqlClient::Connect(client);
     ASSERT_TRUE(connected.ok()) << connected.status();
     client_ = *std::move(connected);
@@ -378,8 +377,7 @@ TEST_F(FlightSqlClientTest, AsksForProgressAndExecutors) {
 
 TEST(FlightSqlClient, SaysHowToStartASchedulerWhereNoneAnswers) {
   ClientOptions options;
-  options.host = "127.0.0.1";
-  options.port = 1;
+  options.servers = {{"127.0.0.1", 1}};
   auto connected = FlightSqlClient::Connect(options);
   ASSERT_TRUE(connected.status().IsIOError());
   EXPECT_THAT(connected.status().message(),

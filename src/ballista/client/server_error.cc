@@ -95,6 +95,16 @@ bool IsUnreachable(const arrow::Status& status) {
                                detail->code() == flight::FlightStatusCode::TimedOut);
 }
 
+bool LostServer(const arrow::Status& status) {
+  if (status.ok()) return false;
+  if (IsUnreachable(status)) return true;
+  // Not every broken connection is told as one.
+  for (const char* sign : {"Connection reset", "Socket closed", "recvmsg:"}) {
+    if (status.message().find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
 bool IsRefused(const arrow::Status& status) {
   if (const auto* transport = TransportDetail(status)) {
     return transport->code() == flight::TransportStatusCode::kUnauthenticated ||

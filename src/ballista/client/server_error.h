@@ -12,6 +12,9 @@ arrow::Status FromServerError(const arrow::Status& status);
 // Whether nobody answered: the server is not there, or cannot be reached in time.
 bool IsUnreachable(const arrow::Status& status);
 
+// Whether the connection broke, or nobody answered: the server may be gone.
+bool LostServer(const arrow::Status& status);
+
 // Whether the server did not take the credentials, or wants some.
 bool IsRefused(const arrow::Status& status);
 

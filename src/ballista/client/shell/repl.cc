@@ -44,8 +44,10 @@ class Repl {
         }) {}
 
   int Run() {
-    fmt::print("ballista {}, connected to {}:{}. \\? for help, \\q to leave.\n", kVersion,
-               options_.connection.host, options_.connection.port);
+    const auto& at = options_.connection;
+    const bool has_port = at.host.find(':') != std::string::npos;
+    fmt::print("ballista {}, connected to {}. \\? for help, \\q to leave.\n", kVersion,
+               has_port ? at.host : fmt::format("{}:{}", at.host, at.port));
     std::fflush(stdout);
     while (true) {
       std::string line;

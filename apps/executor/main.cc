@@ -15,6 +15,7 @@
 #include "ballista/config/work_dir.h"
 #include "ballista/engine/duckdb/duckdb_engine.h"
 #include "ballista/executor/executor_process.h"
+#include "ballista/flight/address_list.h"
 #include "ballista/flight/allocator.h"
 #include "ballista/flight/transport_log.h"
 #include "ballista/scheduler/service/scheduler_process.h"
@@ -81,8 +82,13 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   }
   options.guard = *guard;
   ARROW_ASSIGN_OR_RAISE(auto engine, engine::DuckDbEngine::Make(options));
-  auto started =
-      executor::ExecutorProcess::Start(config, work_dirs, security, engine.get());
+  auto schedulers =
+      flight::ParseAddressList(config.scheduler_host, config.scheduler_port);
+  if (!schedulers.ok()) {
+    return parsed.settings.Refuse("scheduler-host", schedulers.status().message());
+  }
+  auto started = executor::ExecutorProcess::Start(config, work_dirs, *schedulers,
+                                                  security, engine.get());
   if (started.status().IsInvalid()) {
     return parsed.settings.Refuse("port", started.status().message());
   }

@@ -125,6 +125,7 @@ class Cluster:
 
     threads: engine threads of each executor. memory_limit, shuffle_memory_limit: as the executor's options
     take them ("2GiB"); None leaves the default. Extra arguments go to the processes as they are.
+    schedulers: how many share the state backend that scheduler_args name; executors register with all of them.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Cluster:
         start_timeout: float = 60.0,
         env: dict[str, str] | None = None,
         leak_check: bool = True,
+        schedulers: int = 1,
     ):
         self.leak_check = leak_check
         self.executor_count = executors
@@ -153,7 +155,9 @@ class Cluster:
         self.env = {**os.environ, "BALLISTA_LOG": "info", **(env or {})}
         self.own_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ballista-cluster-"))
+        self.scheduler_count = schedulers
         self.scheduler: Process | None = None
+        self.other_schedulers: list[Process] = []
         self.executors: list[Process] = []
         self.port = 0
 
@@ -181,17 +185,25 @@ class Cluster:
             self.stop()
 
     def start(self) -> None:
-        ports = free_ports(1 + self.executor_count)
+        ports = free_ports(self.scheduler_count + self.executor_count)
         self.port = ports[0]
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [str(self.binary("scheduler")), "--bind-host", "127.0.0.1", "--port", str(self.port)]
-        self.scheduler = self.spawn("scheduler", command + self.scheduler_args)
-        self.wait_for(
-            lambda: LISTENING in self.scheduler.text(), self.start_timeout, "the scheduler to listen"
-        )
-        for port in ports[1:]:
+        self.scheduler = self.start_scheduler("scheduler", self.port)
+        for number in range(1, self.scheduler_count):
+            self.other_schedulers.append(self.start_scheduler(f"scheduler-{number}", ports[number]))
+        for port in ports[self.scheduler_count :]:
             self.start_executor(port)
         self.wait_for_executors(self.executor_count)
+
+    def start_scheduler(self, name: str, port: int) -> Process:
+        """Waits until it listens."""
+        command = [str(self.binary("scheduler")), "--bind-host", "127.0.0.1", "--port", str(port)]
+        process = self.spawn(name, command + self.scheduler_args)
+        self.wait_for(lambda: LISTENING in process.text(), self.start_timeout, f"{name} to listen")
+        return process
+
+    def schedulers(self) -> list[Process]:
+        return [*([self.scheduler] if self.scheduler else []), *self.other_schedulers]
 
     def start_executor(self, port: int | None = None) -> Process:
         """One more executor; does not wait for it."""
@@ -201,7 +213,11 @@ class Cluster:
         command = [str(self.binary("executor"))]
         command += ["--bind-host", "127.0.0.1", "--external-host", "127.0.0.1"]
         command += ["--port", str(port or free_ports(1)[0])]
-        command += ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port)]
+        if self.other_schedulers:
+            hosts = ",".join(f"127.0.0.1:{each.port}" for each in self.schedulers())
+            command += ["--scheduler-host", hosts]
+        else:
+            command += ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(self.port)]
         if "--work-dir" not in self.executor_args:
             command += ["--work-dir", str(work_dir)]
         command += ["--threads", str(self.threads)]
@@ -216,15 +232,15 @@ class Cluster:
         return process
 
     def wait_for_executors(self, count: int, timeout: float | None = None) -> None:
-        """Until the scheduler's log has `count` registrations in all."""
+        """Until each scheduler's log has `count` registrations in all."""
         self.wait_for(
-            lambda: self.scheduler.text().count(REGISTERED) >= count,
+            lambda: all(each.text().count(REGISTERED) >= count for each in self.schedulers()),
             timeout or self.start_timeout,
             f"{count} executors to register",
         )
 
     def stop(self) -> None:
-        for process in [*self.executors, *([self.scheduler] if self.scheduler else [])]:
+        for process in [*self.executors, *self.schedulers()]:
             process.stop()
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -339,7 +355,7 @@ class Cluster:
         self.time_until_clean()
 
     def processes(self) -> list[Process]:
-        return [*([self.scheduler] if self.scheduler else []), *self.executors]
+        return [*self.schedulers(), *self.executors]
 
     def where(self) -> str:
         return "\n".join(f"{each.name} (pid {each.pid})\n{each.where()}" for each in self.processes())

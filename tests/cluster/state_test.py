@@ -10,70 +10,16 @@ import threading
 import time
 import unittest
 
+import pyarrow as pa
 import pyarrow.flight as fl
+import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import LISTENING, Cluster, free_ports  # noqa: E402
+from flight_client import Client  # noqa: E402
+from etcd import Etcd  # noqa: E402
 from summary import main  # noqa: E402
 from failure_test import QUERY, write_tables  # noqa: E402
-
-COMMAND = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-
-
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes(out) + bytes([number])
-
-
-def field(number, data):
-    return bytes([number << 3 | 2]) + varint(len(data)) + data
-
-
-class Client:
-    """A Flight SQL client that keeps its ticket and comes back with it."""
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-
-    def submit(self, sql):
-        command = field(1, COMMAND.encode()) + field(2, field(1, sql.encode()))
-        with fl.connect(self.cluster.uri.replace("grpc://", "grpc+tcp://")) as client:
-            info = client.get_flight_info(
-                fl.FlightDescriptor.for_command(command), fl.FlightCallOptions(timeout=30)
-            )
-            return info.endpoints[0].ticket
-
-    def read(self, ticket, timeout=60):
-        """Comes back as long as the scheduler is not there; any other error is one."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                with fl.connect(self.cluster.uri.replace("grpc://", "grpc+tcp://")) as client:
-                    return client.do_get(ticket, fl.FlightCallOptions(timeout=timeout)).read_all()
-            except (fl.FlightUnavailableError, fl.FlightInternalError) as error:
-                gone = isinstance(error, fl.FlightUnavailableError) or "Connection reset" in str(error)
-                if not gone or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
-
-class Etcd:
-    def __init__(self, folder):
-        client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
-        self.urls = client.removeprefix("http://")
-        command = ["etcd", "--data-dir", f"{folder}/etcd", "--listen-client-urls", client]
-        command += ["--advertise-client-urls", client, "--listen-peer-urls", peer]
-        command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
-        command += ["--logger", "zap", "--log-level", "error"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
 
 def restart(cluster):
     cluster.scheduler.kill()
@@ -97,7 +43,7 @@ class State(unittest.TestCase):
             }
             for name, sql in sqls.items():
                 expected[name] = cluster.sql(sql)
-            client = Client(cluster)
+            client = Client([cluster.uri])
             # Finished and not read: the parts are where they were computed.
             finished = {name: client.submit(sql) for name, sql in sqls.items()}
             time.sleep(4)
@@ -143,10 +89,76 @@ class State(unittest.TestCase):
             # Nothing is left to go on with, but for what was cut off before it had its ticket.
             time.sleep(0.5)
             restart(cluster)
+            if "etcd" in state_args:
+                self.wait_for_takeover(cluster)
             left = cluster.scheduler.text().count("Going on with job")
             self.assertLessEqual(left, min(len(cut), 9), "at most one for each thread and restart")
             # Its result is kept until its time is up.
             cluster.leak_check = left == 0
+
+    @staticmethod
+    def wait_for_takeover(cluster):
+        """With etcd the lease of the scheduler before has to end first."""
+        cluster.wait_for(lambda: "Taking over from" in cluster.scheduler.text(), 20, "the jobs to be taken over")
+
+    def check_catalog(self, folder, state_args, kept=True):
+        """Tables, views and a session's settings are there after a SIGKILL; with `kept` False none is."""
+        pq.write_table(pa.table({"k": [1, 2, 3]}), f"{folder}/t.parquet")
+        with Cluster(executors=1, scheduler_args=["--heartbeat-interval", "200ms", *state_args]) as cluster:
+            def value(sql, connection=None):
+                return cluster.sql(sql, connection).column(0)[0].as_py()
+
+            with cluster.connect() as mine, cluster.connect() as others:
+                for sql in (
+                    f"CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{folder}/t.parquet'",
+                    f"CREATE EXTERNAL TABLE gone STORED AS PARQUET LOCATION '{folder}/t.parquet'",
+                    "CREATE SCHEMA s",
+                    "CREATE VIEW s.v AS SELECT sum(k) AS n FROM t",
+                    "CREATE OR REPLACE VIEW s.v AS SELECT sum(k) + 1 AS n FROM t",
+                    "DROP TABLE gone",
+                    "SET ballista.tasks_per_stage = 7",
+                    "SET TimeZone = 'Asia/Tokyo'",
+                    "SET VARIABLE x = 42",
+                ):
+                    cluster.sql(sql, mine)
+                cluster.sql("SET ballista.tasks_per_stage = 5", others)
+                self.assertEqual(value("SELECT n FROM s.v", mine), 7)
+                restart(cluster)
+                cluster.wait_for_executors(1)
+                if not kept:
+                    for sql in ("SELECT * FROM t", "SELECT * FROM s.v"):
+                        with self.assertRaisesRegex(Exception, "does not exist"):
+                            cluster.sql(sql)
+                    return
+                self.assertEqual(value("SELECT n FROM s.v"), 7)
+                with self.assertRaisesRegex(Exception, "does not exist"):
+                    cluster.sql("SELECT * FROM gone")
+                shown = cluster.sql("SHOW ballista.tasks_per_stage", mine)
+                self.assertEqual(shown.column("value")[0].as_py(), "7")
+                self.assertEqual(cluster.sql("SHOW ballista.tasks_per_stage", others).column("value")[0].as_py(), "5")
+                self.assertEqual(value("SELECT current_setting('TimeZone')", mine), "Asia/Tokyo")
+                self.assertEqual(value("SELECT getvariable('x')", mine), 42)
+                # Dropped, it is gone for the next one, too; so is what a session has reset.
+                cluster.sql("DROP VIEW s.v", mine)
+                cluster.sql("RESET ballista.tasks_per_stage", mine)
+                restart(cluster)
+                cluster.wait_for_executors(1)
+                with self.assertRaisesRegex(Exception, "does not exist"):
+                    cluster.sql("SELECT * FROM s.v")
+                self.assertEqual(cluster.sql("SHOW ballista.tasks_per_stage", mine).column("value")[0].as_py(), "0")
+                self.assertEqual(value("SELECT sum(k) FROM t"), 6)
+
+    def test_catalog_and_settings_with_memory_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.check_catalog(folder, ["--config-backend", "memory"], kept=False)
+
+    def test_catalog_and_settings_survive_with_sqlite(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.check_catalog(folder, ["--config-backend", "sqlite", "--state-dir", f"{folder}/state"])
+
+    def test_catalog_and_settings_survive_with_etcd(self):
+        with tempfile.TemporaryDirectory() as folder, Etcd(folder) as etcd:
+            self.check_catalog(folder, ["--config-backend", "etcd", "--etcd-urls", etcd.urls])
 
     def test_recovers_with_sqlite(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -154,13 +166,9 @@ class State(unittest.TestCase):
             self.check_recovery(folder, ["--config-backend", "sqlite", "--state-dir", f"{folder}/state"])
 
     def test_recovers_with_etcd(self):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, Etcd(folder) as etcd:
             write_tables(folder)
-            etcd = Etcd(folder)
-            try:
-                self.check_recovery(folder, ["--config-backend", "etcd", "--etcd-urls", etcd.urls])
-            finally:
-                etcd.stop()
+            self.check_recovery(folder, ["--config-backend", "etcd", "--etcd-urls", etcd.urls])
 
     def test_says_what_is_wrong_with_the_options(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@
 #include "ballista/base/version.h"
 #include "ballista/executor/executor_service.h"
 #include "ballista/executor/memory_arbiter.h"
-#include "ballista/executor/scheduler_link.h"
+#include "ballista/executor/scheduler_links.h"
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
@@ -61,7 +61,8 @@ control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
 struct ExecutorProcess::Parts {
   Parts(const config::ExecutorConfig& config, control::ExecutorMetadata metadata,
         const security::ProcessSecurity& security, engine::ExecutionEngine* engine,
-        std::unique_ptr<shuffle::ShuffleStore> opened)
+        std::unique_ptr<shuffle::ShuffleStore> opened,
+        const std::vector<flight::Address>& schedulers)
       : self(std::move(metadata)),
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
@@ -70,13 +71,13 @@ struct ExecutorProcess::Parts {
         memory({.process = static_cast<int64_t>(config.memory_limit),
                 .store = static_cast<int64_t>(config.shuffle_memory_limit)},
                engine->resources(), store.get(), fetch_budget),
-        link(config.scheduler_host, static_cast<int>(config.scheduler_port), self,
-             clients.get(),
-             {.running_tasks = [this] { return runner.Running(); },
-              .held_jobs = [this] { return store->Jobs(); },
-              .held = [this] { return runner.Held(); },
-              // As if the process had got the signal that asks for it.
-              .drain = [] { kill(getpid(), SIGTERM); }}),
+        // By TLS a name is what a certificate is for, and stands for one scheduler.
+        links(schedulers, /*follow_dns=*/!security.tls.on(), self, clients.get(),
+              {.running_tasks = [this] { return runner.Running(); },
+               .held_jobs = [this] { return store->Jobs(); },
+               .held = [this] { return runner.Held(); },
+               // As if the process had got the signal that asks for it.
+               .drain = [] { kill(getpid(), SIGTERM); }}),
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},
@@ -84,8 +85,9 @@ struct ExecutorProcess::Parts {
             [this](const job::StageDefinition& stage, const job::TaskDefinition& task) {
               return OpenInputs(stage, task);
             },
-            [this](control::TaskStatus status) { link.Report(std::move(status)); }),
-        service(self, &runner, store.get(), [this] { return fetch.budget->used(); }) {
+            [this](control::TaskStatus status) { links.Report(std::move(status)); }),
+        service(self, &runner, &links, store.get(),
+                [this] { return fetch.budget->used(); }) {
     fetch.executor_id = self.id();
     fetch.store = store.get();
     fetch.clients = clients;
@@ -101,7 +103,7 @@ struct ExecutorProcess::Parts {
   const std::shared_ptr<shuffle::MemoryBudget> fetch_budget;
   MemoryArbiter memory;
   shuffle::FetchContext fetch;
-  SchedulerLink link;
+  SchedulerLinks links;
   TaskRunner runner;
   ExecutorService service;
   flight::RunningServer server;
@@ -139,6 +141,7 @@ ExecutorProcess::~ExecutorProcess() {
 
 arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
     const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
+    const std::vector<flight::Address>& schedulers,
     const security::ProcessSecurity& security, engine::ExecutionEngine* engine) {
   shuffle::StoreOptions options;
   options.work_dirs = work_dirs;
@@ -148,12 +151,13 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
   options.compression = CompressionOf(config);
   ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
-  auto parts = std::make_unique<Parts>(config, self, security, engine, std::move(store));
+  auto parts = std::make_unique<Parts>(config, self, security, engine, std::move(store),
+                                       schedulers);
   ARROW_RETURN_NOT_OK(parts->server.Start(&parts->service, config.bind_host, config.port,
                                           {security.tls, security.authenticator, true}));
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
-  parts->link.Start();
+  parts->links.Start();
   return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(parts)));
 }
 
@@ -167,13 +171,13 @@ void ExecutorProcess::Drain(std::chrono::milliseconds limit) {
   const auto hand_back = start + limit - std::min(limit / 5, kHandBackBefore);
   LOG_INFO("executor", "Draining, at most for {} ms: {} tasks run", limit.count(),
            parts_->runner.Running().size());
-  parts_->link.StartDraining();
+  parts_->links.StartDraining();
   const auto nothing_left = [this] {
     return parts_->runner.Running().empty() && parts_->store->Jobs().empty();
   };
   bool handed_back = false;
   while (std::chrono::steady_clock::now() < start + limit) {
-    if (parts_->link.WaitUntilItMayLeave(kDrainPoll, nothing_left)) return;
+    if (parts_->links.WaitUntilItMayLeave(kDrainPoll, nothing_left)) return;
     if (!handed_back && std::chrono::steady_clock::now() >= hand_back) {
       handed_back = true;
       const size_t tasks = parts_->runner.HandBack();
@@ -184,7 +188,7 @@ void ExecutorProcess::Drain(std::chrono::milliseconds limit) {
 }
 
 void ExecutorProcess::Stop() {
-  parts_->link.Stop();
+  parts_->links.Stop();
   parts_->server.Stop();
 }
 

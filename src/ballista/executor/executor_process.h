@@ -12,6 +12,7 @@
 
 #include "ballista/config/config.h"
 #include "ballista/engine/execution_engine.h"
+#include "ballista/flight/address_list.h"
 #include "ballista/security/process_security.h"
 
 namespace ballista::executor {
@@ -19,10 +20,11 @@ namespace ballista::executor {
 class ExecutorProcess {
  public:
   // Listens, and registers in the background, on return. Borrows the engine.
-  // `work_dirs` exist. `security`: as its options say. Errors: Invalid, half a sentence,
-  // for a port in use.
+  // `work_dirs` exist. `schedulers`: with which it registers. `security`: as its options
+  // say. Errors: Invalid, half a sentence, for a port in use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
       const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
+      const std::vector<flight::Address>& schedulers,
       const security::ProcessSecurity& security, engine::ExecutionEngine* engine);
   ~ExecutorProcess();
 

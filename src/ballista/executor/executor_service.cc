@@ -12,10 +12,11 @@ namespace ballista::executor {
 namespace fl = arrow::flight;
 
 ExecutorService::ExecutorService(control::ExecutorMetadata self, TaskRunner* runner,
-                                 shuffle::ShuffleStore* store,
+                                 SchedulerLinks* links, shuffle::ShuffleStore* store,
                                  std::function<int64_t()> fetched_bytes)
     : self_(std::move(self)),
       runner_(runner),
+      links_(links),
       store_(store),
       fetched_bytes_(std::move(fetched_bytes)) {
   using control::LaunchTasksResponse;
@@ -23,18 +24,36 @@ ExecutorService::ExecutorService(control::ExecutorMetadata self, TaskRunner* run
       "launch_tasks", [this](const auto& request) { return Launch(request); });
   router_.Add<control::CancelTasksRequest, LaunchTasksResponse>(
       "cancel_tasks", [this](const auto& request) -> arrow::Result<LaunchTasksResponse> {
-        runner_->Cancel({request.tasks().begin(), request.tasks().end()});
+        std::vector<job::TaskId> tasks;
+        for (const auto& task : request.tasks()) {
+          if (!links_->IsStale(task.job_id(), request.job_tokens()))
+            tasks.push_back(task);
+        }
+        runner_->Cancel(tasks);
         return LaunchTasksResponse();
       });
   router_.Add<control::RemoveJobsRequest, LaunchTasksResponse>(
       "remove_jobs", [this](const auto& request) -> arrow::Result<LaunchTasksResponse> {
-        for (const auto& job_id : request.job_ids()) runner_->RemoveJob(job_id);
+        for (const auto& job_id : request.job_ids()) {
+          if (!links_->IsStale(job_id, request.job_tokens())) Remove(job_id);
+        }
         return LaunchTasksResponse();
+      });
+  router_.Add<control::AdoptJobsRequest, control::AdoptJobsResponse>(
+      "adopt_jobs",
+      [this](const auto& request) -> arrow::Result<control::AdoptJobsResponse> {
+        for (const auto& job_id : links_->Adopt(request)) Remove(job_id);
+        return control::AdoptJobsResponse();
       });
   router_.AddRaw(
       "status", "What this executor keeps of jobs, as JSON.",
       [this](const fl::ServerCallContext&,
              std::string_view) -> arrow::Result<std::string> { return Status(); });
+}
+
+void ExecutorService::Remove(const std::string& job_id) {
+  runner_->RemoveJob(job_id);
+  links_->Forget(job_id);
 }
 
 std::string ExecutorService::Status() const {
@@ -62,6 +81,7 @@ arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
     return arrow::Status::Invalid(
         "these tasks are for an earlier process at this address, which is gone");
   }
+  ARROW_RETURN_NOT_OK(links_->Check(request));
   ARROW_RETURN_NOT_OK(runner_->Launch(request));
   return control::LaunchTasksResponse();
 }

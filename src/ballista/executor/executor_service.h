@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "ballista/executor/scheduler_links.h"
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/shuffle/shuffle_store.h"
@@ -18,10 +19,12 @@ namespace ballista::executor {
 // Thread-safe, as Flight calls it. Borrows what it serves.
 class ExecutorService : public arrow::flight::FlightServerBase {
  public:
-  // A launch that was meant for another process than `self` is refused.
-  // `fetched_bytes`: of inputs, fetched and not consumed yet.
+  // A launch that was meant for another process than `self` is refused; so is any order
+  // of a scheduler about a job that another one has by now. `fetched_bytes`: of inputs,
+  // fetched and not consumed yet.
   ExecutorService(control::ExecutorMetadata self, TaskRunner* runner,
-                  shuffle::ShuffleStore* store, std::function<int64_t()> fetched_bytes);
+                  SchedulerLinks* links, shuffle::ShuffleStore* store,
+                  std::function<int64_t()> fetched_bytes);
 
   arrow::Status DoGet(const arrow::flight::ServerCallContext& context,
                       const arrow::flight::Ticket& request,
@@ -35,11 +38,13 @@ class ExecutorService : public arrow::flight::FlightServerBase {
  private:
   arrow::Result<control::LaunchTasksResponse> Launch(
       const control::LaunchTasksRequest& request);
+  void Remove(const std::string& job_id);
   // What is kept of jobs at the moment, as JSON.
   std::string Status() const;
 
   const control::ExecutorMetadata self_;
   TaskRunner* const runner_;
+  SchedulerLinks* const links_;
   shuffle::ShuffleStore* const store_;
   const std::function<int64_t()> fetched_bytes_;
   flight::ActionRouter router_;

@@ -22,13 +22,15 @@ constexpr size_t kMaxBatch = 64;
 
 }  // namespace
 
-SchedulerLink::SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
-                             flight::ClientPool* clients, Holdings holdings)
-    : host_(std::move(host)),
-      port_(port),
+SchedulerLink::SchedulerLink(flight::Address address, control::ExecutorMetadata self,
+                             flight::ClientPool* clients, Holdings holdings,
+                             JobOwners* owners, TaskReports* reports)
+    : address_(std::move(address)),
       self_(std::move(self)),
       clients_(clients),
-      holdings_(std::move(holdings)) {}
+      holdings_(std::move(holdings)),
+      owners_(owners),
+      reports_(reports) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -44,23 +46,55 @@ void SchedulerLink::Stop() {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
-    stopping_ = true;
   }
-  wake_.notify_all();
-  if (heartbeats_.joinable()) heartbeats_.join();
-  if (reporter_.joinable()) reporter_.join();
+  Abandon();
   if (!registered_) return;
   control::StopExecutorRequest request;
   request.set_wire_version(kWireVersion);
   request.set_executor_id(self_.id());
   request.set_incarnation(self_.incarnation());
   const auto result = flight::CallPeer<control::HeartbeatResponse>(
-      clients_, host_, port_, "stop_executor", request, std::chrono::seconds(2));
+      clients_, address_.host, address_.port, "stop_executor", request,
+      std::chrono::seconds(2));
   if (!result.ok()) {
     LOG_WARN("executor",
-             "The scheduler at {}:{} was not told that this executor leaves: {}", host_,
-             port_, result.status().message());
+             "The scheduler at {}:{} was not told that this executor leaves: {}",
+             address_.host, address_.port, result.status().message());
   }
+}
+
+void SchedulerLink::Abandon() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (heartbeats_.joinable()) heartbeats_.join();
+  if (reporter_.joinable()) reporter_.join();
+}
+
+std::string SchedulerLink::scheduler_id() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_id_;
+}
+
+bool SchedulerLink::answers() const {
+  const std::lock_guard lock(mutex_);
+  return answers_;
+}
+
+void SchedulerLink::Wake() {
+  // Not between a look at what waits and the wait.
+  { const std::lock_guard lock(mutex_); }
+  wake_.notify_all();
+}
+
+void SchedulerLink::RegisterAgain() {
+  {
+    const std::lock_guard lock(mutex_);
+    register_again_ = true;
+  }
+  wake_.notify_all();
 }
 
 bool SchedulerLink::SleepFor(std::chrono::milliseconds time) {
@@ -73,6 +107,13 @@ arrow::Status SchedulerLink::Register() {
   request.set_wire_version(kWireVersion);
   *request.mutable_executor() = self_;
   request.set_sequence(++registrations_);
+  std::string before;
+  {
+    const std::lock_guard lock(mutex_);
+    register_again_ = false;
+    before = scheduler_id_;
+  }
+  request.set_previous_scheduler_id(before);
   // First what it keeps: a task that ends in between is then among those that run.
   std::set<std::string> held;
   for (auto& job : holdings_.held_jobs()) held.insert(std::move(job));
@@ -80,22 +121,28 @@ arrow::Status SchedulerLink::Register() {
     held.insert(task.job_id());
     *request.add_running() = std::move(task);
   }
-  for (const auto& job : held) request.add_held_jobs(job);
+  for (const auto& job : held) {
+    request.add_held_jobs(job);
+    (*request.mutable_job_owners())[job] = owners_->OwnerOf(job);
+  }
   for (auto& output : holdings_.held()) *request.add_held() = std::move(output);
-  ARROW_ASSIGN_OR_RAISE(
-      const auto response,
-      flight::CallPeer<control::RegisterExecutorResponse>(
-          clients_, host_, port_, "register_executor", request, kCallTimeout));
+  ARROW_ASSIGN_OR_RAISE(const auto response,
+                        flight::CallPeer<control::RegisterExecutorResponse>(
+                            clients_, address_.host, address_.port, "register_executor",
+                            request, kCallTimeout));
+  const std::string& now = response.scheduler_id();
+  if (response.replaces_previous() && !before.empty()) owners_->Replace(before, now);
   {
     const std::lock_guard lock(mutex_);
-    registered_ = true;
+    scheduler_id_ = now;
+    answers_ = registered_ = true;
     heartbeat_interval_ = std::chrono::milliseconds(
         std::clamp<uint32_t>(response.heartbeat_interval_ms(), 50, 60000));
   }
   wake_.notify_all();
   LOG_INFO("executor",
-           "Registered with the scheduler at {}:{}; {} executors in the cluster", host_,
-           port_, response.executors_size());
+           "Registered with the scheduler at {}:{}; {} executors in the cluster",
+           address_.host, address_.port, response.executors_size());
   return arrow::Status::OK();
 }
 
@@ -113,7 +160,7 @@ void SchedulerLink::RegisterWithBackoff() {
         "executor",
         "The scheduler at {}:{} does not take the registration; trying again in {} ms: "
         "{}",
-        host_, port_, backoff.count(), status.message());
+        address_.host, address_.port, backoff.count(), status.message());
     if (!SleepFor(backoff)) return;
     backoff = std::min(backoff * 2, kMaxBackoff);
   }
@@ -129,13 +176,14 @@ arrow::Result<bool> SchedulerLink::Beat() {
   {
     const std::lock_guard lock(mutex_);
     request.set_draining(draining_);
-    all_delivered = reports_.empty() && !reporting_;
+    all_delivered = !reports_->HasAny(scheduler_id_);
   }
   const auto response = flight::CallPeer<control::HeartbeatResponse>(
-      clients_, host_, port_, "heartbeat", request, kCallTimeout);
+      clients_, address_.host, address_.port, "heartbeat", request, kCallTimeout);
   bool ask_to_drain = false;
   {
     const std::lock_guard lock(mutex_);
+    answers_ = response.ok();
     if (!response.ok()) {
       may_leave_ = Leave::kUnanswered;
     } else {
@@ -148,7 +196,8 @@ arrow::Result<bool> SchedulerLink::Beat() {
   wake_.notify_all();
   if (ask_to_drain) holdings_.drain();
   ARROW_RETURN_NOT_OK(response.status());
-  return !response->unknown_executor();
+  // One that has begun anew is another one.
+  return !response->unknown_executor() && response->scheduler_id() == scheduler_id();
 }
 
 void SchedulerLink::StartDraining() {
@@ -160,24 +209,15 @@ void SchedulerLink::StartDraining() {
   wake_.notify_all();
 }
 
-bool SchedulerLink::WaitUntilItMayLeave(std::chrono::milliseconds time,
-                                        const std::function<bool()>& nothing_left) {
-  bool unanswered = false;
-  {
-    std::unique_lock lock(mutex_);
-    if (!registered_) may_leave_ = Leave::kUnanswered;
-    if (wake_.wait_for(lock, time, [this] { return may_leave_ == Leave::kYes; })) {
-      return true;
-    }
-    unanswered = may_leave_ == Leave::kUnanswered;
-  }
-  return unanswered && nothing_left();
+SchedulerLink::Leave SchedulerLink::MayLeave() const {
+  const std::lock_guard lock(mutex_);
+  return registered_ ? may_leave_ : Leave::kUnanswered;
 }
 
 bool SchedulerLink::SleepUntilNextBeat() {
   std::unique_lock lock(mutex_);
   const auto woken = [this, was_draining = draining_] {
-    return stopping_ || draining_ != was_draining;
+    return stopping_ || register_again_ || draining_ != was_draining;
   };
   wake_.wait_for(lock, draining_ ? kDrainingInterval : heartbeat_interval_, woken);
   return !stopping_;
@@ -187,16 +227,24 @@ void SchedulerLink::RunHeartbeats() {
   RegisterWithBackoff();
   bool cut_off = false;
   while (SleepUntilNextBeat()) {
+    bool again = false;
+    {
+      const std::lock_guard lock(mutex_);
+      again = register_again_;
+    }
+    if (again) RegisterWithBackoff();
     const auto known = Beat();
     if (!known.ok()) {
       if (!cut_off) {
-        LOG_WARN("executor", "Cut off from the scheduler at {}:{}; trying on: {}", host_,
-                 port_, known.status().message());
+        LOG_WARN("executor", "Cut off from the scheduler at {}:{}; trying on: {}",
+                 address_.host, address_.port, known.status().message());
       }
       cut_off = true;
       continue;
     }
-    if (cut_off) LOG_INFO("executor", "The scheduler at {}:{} is back", host_, port_);
+    if (cut_off)
+      LOG_INFO("executor", "The scheduler at {}:{} is back", address_.host,
+               address_.port);
     cut_off = false;
     if (!*known) {
       LOG_INFO("executor",
@@ -206,34 +254,32 @@ void SchedulerLink::RunHeartbeats() {
   }
 }
 
-void SchedulerLink::Report(control::TaskStatus status) {
-  {
-    const std::lock_guard lock(mutex_);
-    reports_.push_back(std::move(status));
-  }
-  wake_.notify_all();
-}
-
 void SchedulerLink::RunReports() {
   auto backoff = kFirstBackoff;
   while (true) {
+    std::string scheduler;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || reports_->HasAny(scheduler_id_); });
+      scheduler = scheduler_id_;
+    }
+    const auto batch = reports_->Next(scheduler, kMaxBatch);
+    if (batch.numbers.empty()) {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      continue;
+    }
     control::TaskStatusRequest request;
     request.set_wire_version(kWireVersion);
     request.set_executor_id(self_.id());
     request.set_incarnation(self_.incarnation());
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !reports_.empty(); });
-      if (reports_.empty()) return;
-      const size_t count = std::min(reports_.size(), kMaxBatch);
-      for (size_t i = 0; i < count; ++i) *request.add_statuses() = reports_[i];
-      reporting_ = true;
-    }
+    for (const auto& status : batch.statuses) *request.add_statuses() = status;
     const auto result = flight::CallPeer<control::TaskStatusResponse>(
-        clients_, host_, port_, "task_status", request, kCallTimeout);
+        clients_, address_.host, address_.port, "task_status", request, kCallTimeout);
     if (!result.ok()) {
       LOG_WARN("executor", "The scheduler at {}:{} did not take {} task statuses: {}",
-               host_, port_, request.statuses_size(), result.status().message());
+               address_.host, address_.port, request.statuses_size(),
+               result.status().message());
       if (!SleepFor(backoff)) return;
       backoff = std::min(backoff * 2, kMaxBackoff);
       continue;
@@ -244,9 +290,7 @@ void SchedulerLink::RunReports() {
       continue;
     }
     backoff = kFirstBackoff;
-    const std::lock_guard lock(mutex_);
-    reports_.erase(reports_.begin(), reports_.begin() + request.statuses_size());
-    reporting_ = false;
+    reports_->Delivered(batch);
   }
 }
 

@@ -1,5 +1,5 @@
-// The executor's side of its connection to the scheduler: registration, heartbeats, and
-// the statuses of tasks.
+// The executor's side of its connection to one scheduler: registration, heartbeats, and
+// the statuses of the tasks of its jobs.
 //
 // It keeps trying, with backoff and a line in the log, for as long as the scheduler
 // cannot be reached; statuses wait meanwhile and none is lost. A scheduler that does not
@@ -17,6 +17,9 @@
 #include <vector>
 
 #include "ballista/control.pb.h"
+#include "ballista/executor/job_owners.h"
+#include "ballista/executor/task_reports.h"
+#include "ballista/flight/address_list.h"
 #include "ballista/flight/client_pool.h"
 
 namespace ballista::executor {
@@ -30,12 +33,15 @@ class SchedulerLink {
     std::function<std::vector<std::string>()> held_jobs;
     // What a scheduler that was started again has to know of it.
     std::function<std::vector<control::HeldOutput>()> held;
-    // The scheduler wants the executor to drain; called at most once.
+    // The scheduler wants the executor to drain; called at most once for each link.
     std::function<void()> drain;
   };
+  // Of the last heartbeat that was sent while draining and every status was delivered.
+  enum class Leave { kNo, kYes, kUnanswered };
 
-  SchedulerLink(std::string host, int port, control::ExecutorMetadata self,
-                flight::ClientPool* clients, Holdings holdings);
+  SchedulerLink(flight::Address address, control::ExecutorMetadata self,
+                flight::ClientPool* clients, Holdings holdings, JobOwners* owners,
+                TaskReports* reports);
   ~SchedulerLink();
 
   void Start();
@@ -45,14 +51,21 @@ class SchedulerLink {
   // Tells the scheduler that the executor takes no more tasks; from now on it is heard of
   // more often.
   void StartDraining();
-  // After StartDraining: true once the scheduler has said that nothing of the executor is
-  // needed, and every status is delivered. False after `time`. A scheduler that does not
-  // answer leaves it to `nothing_left`.
-  bool WaitUntilItMayLeave(std::chrono::milliseconds time,
-                           const std::function<bool()>& nothing_left);
+  // Whether the scheduler has said that nothing of the executor is needed.
+  Leave MayLeave() const;
 
-  // Delivers the status of a task; again and again until the scheduler has it.
-  void Report(control::TaskStatus status);
+  // There may be new statuses.
+  void Wake();
+  // What this executor holds is to be said once more.
+  void RegisterAgain();
+
+  const flight::Address& address() const { return address_; }
+  // Of the scheduler that has answered last; empty: none did.
+  std::string scheduler_id() const;
+  // Whether it has answered the last heartbeat.
+  bool answers() const;
+  // Ends without a word: another link leads to the same scheduler, or none does any more.
+  void Abandon();
 
  private:
   void RunHeartbeats();
@@ -66,25 +79,25 @@ class SchedulerLink {
   // False when the link stops first.
   bool SleepFor(std::chrono::milliseconds time);
 
-  const std::string host_;
-  const int port_;
+  const flight::Address address_;
   const control::ExecutorMetadata self_;
   flight::ClientPool* const clients_;
   const Holdings holdings_;
+  JobOwners* const owners_;
+  TaskReports* const reports_;
   uint64_t registrations_ = 0;  // of the heartbeats' thread alone
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<control::TaskStatus> reports_;
+  std::string scheduler_id_;
   std::chrono::milliseconds heartbeat_interval_{1000};
   bool registered_ = false;
+  bool register_again_ = false;
+  bool answers_ = false;
   bool stopping_ = false;
   bool draining_ = false;
   bool drain_asked_ = false;
-  // Of the last heartbeat that was sent while draining and every status was delivered.
-  enum class Leave { kNo, kYes, kUnanswered };
   Leave may_leave_ = Leave::kNo;
-  bool reporting_ = false;  // statuses are on their way
   std::thread heartbeats_;
   std::thread reporter_;
 };

@@ -80,6 +80,7 @@ SchedulerCore::SchedulerCore(const CoreOptions& options, Replanner* replanner)
     : impl_(std::make_unique<Impl>(options, replanner)) {}
 
 SchedulerCore::~SchedulerCore() = default;
+SchedulerCore& SchedulerCore::operator=(SchedulerCore&& other) noexcept = default;
 
 std::vector<Effect> SchedulerCore::Handle(Event event, Time now) {
   return impl_->Handle(std::move(event), now);

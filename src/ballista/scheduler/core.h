@@ -81,6 +81,7 @@ class SchedulerCore {
   // `replanner` may be null and must outlive the core.
   explicit SchedulerCore(const CoreOptions& options = {}, Replanner* replanner = nullptr);
   ~SchedulerCore();
+  SchedulerCore& operator=(SchedulerCore&& other) noexcept;
 
   // Takes in one event at `now` and returns what is to be done, in order. Never fails:
   // stale, repeated and unknown messages change nothing. `now` must not go back.

@@ -18,10 +18,12 @@ constexpr auto kRetryDelay = std::chrono::milliseconds(100);
 }  // namespace
 
 ExecutorLink::ExecutorLink(control::ExecutorMetadata executor,
-                           flight::ClientPool* clients, FailureCallback on_failure)
+                           flight::ClientPool* clients, FailureCallback on_failure,
+                           std::function<bool()> may_send)
     : executor_(std::move(executor)),
       clients_(clients),
       on_failure_(std::move(on_failure)),
+      may_send_(std::move(may_send)),
       thread_([this] { Run(); }) {}
 
 ExecutorLink::~ExecutorLink() {
@@ -48,6 +50,10 @@ void ExecutorLink::Run() {
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (stopping_) return;
+    if (!may_send_()) {
+      wake_.wait_for(lock, kRetryDelay, [this] { return stopping_; });
+      continue;
+    }
     OutboundRequest request = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
@@ -77,6 +83,11 @@ arrow::Status ExecutorLink::Deliver(const OutboundRequest& request) {
   if (const auto* cancel = std::get_if<control::CancelTasksRequest>(&request)) {
     return flight::CallPeer<control::LaunchTasksResponse>(
                clients_, host, port, "cancel_tasks", *cancel, kCallTimeout)
+        .status();
+  }
+  if (const auto* adopt = std::get_if<control::AdoptJobsRequest>(&request)) {
+    return flight::CallPeer<control::AdoptJobsResponse>(
+               clients_, host, port, "adopt_jobs", *adopt, kCallTimeout)
         .status();
   }
   return flight::CallPeer<control::LaunchTasksResponse>(

@@ -20,7 +20,8 @@ namespace ballista::scheduler {
 
 using SharedLaunch = std::shared_ptr<const control::LaunchTasksRequest>;
 using OutboundRequest =
-    std::variant<SharedLaunch, control::CancelTasksRequest, control::RemoveJobsRequest>;
+    std::variant<SharedLaunch, control::CancelTasksRequest, control::RemoveJobsRequest,
+                 control::AdoptJobsRequest>;
 
 // Thread-safe. The destructor drops what was not sent yet and waits for the call under
 // way (bounded by its deadline).
@@ -31,8 +32,9 @@ class ExecutorLink {
   using FailureCallback =
       std::function<void(const OutboundRequest& request, const arrow::Status& status)>;
 
+  // `may_send`: while it says false, nothing is sent.
   ExecutorLink(control::ExecutorMetadata executor, flight::ClientPool* clients,
-               FailureCallback on_failure);
+               FailureCallback on_failure, std::function<bool()> may_send);
   ~ExecutorLink();
 
   void Send(OutboundRequest request);
@@ -44,6 +46,7 @@ class ExecutorLink {
   const control::ExecutorMetadata executor_;
   flight::ClientPool* const clients_;
   const FailureCallback on_failure_;
+  const std::function<bool()> may_send_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<OutboundRequest> queue_;

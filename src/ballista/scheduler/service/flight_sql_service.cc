@@ -108,9 +108,10 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
-arrow::Result<sql::SqlSession::Description> Describe(sql::SqlSession* session,
+arrow::Result<sql::SqlSession::Description> Describe(QueryService* queries,
+                                                     sql::SqlSession* session,
                                                      const std::string& sql) {
-  auto description = session->Describe(sql);
+  auto description = queries->Describe(session, sql);
   if (!description.ok()) return sql::PlaceError(description.status(), sql);
   return description;
 }
@@ -162,6 +163,7 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
   ARROW_ASSIGN_OR_RAISE(const auto handle, queries_->Execute(session.get(), sql, {}, [&] {
     return context.is_cancelled();
   }));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
   // Nobody will come for the result.
   if (context.is_cancelled()) queries_->Cancel(handle.id);
   sqlp::TicketStatementQuery ticket;
@@ -197,7 +199,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
                                          " is not supported by this server");
   }
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, Describe(session.get(), sql));
+  ARROW_ASSIGN_OR_RAISE(auto description, Describe(queries_, session.get(), sql));
   return description.schema;
 }
 
@@ -214,7 +216,12 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
   ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.ticket));
   std::shared_ptr<arrow::RecordBatchReader> reader;
   sqlp::TicketStatementQuery ticket;
-  if (UnpackInto(any, &ticket)) {
+  control::ResultTicket own;
+  if (UnpackInto(any, &own)) {
+    const auto abandoned = [&] { return context.is_cancelled(); };
+    ARROW_ASSIGN_OR_RAISE(
+        reader, queries_->OpenOwnJob(own.job_id(), abandoned, /*release=*/false));
+  } else if (UnpackInto(any, &ticket)) {
     ARROW_ASSIGN_OR_RAISE(reader, queries_->OpenResult(ticket.statement_handle(), [&] {
       return context.is_cancelled();
     }));
@@ -252,8 +259,11 @@ arrow::Result<int64_t> FlightSqlService::DispatchPut(
                                          " is not supported by this server");
   }
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  return queries_->ExecuteUpdate(session.get(), sql, {},
-                                 [&] { return context.is_cancelled(); });
+  ARROW_ASSIGN_OR_RAISE(const int64_t count,
+                        queries_->ExecuteUpdate(session.get(), sql, {},
+                                                [&] { return context.is_cancelled(); }));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
+  return count;
 }
 
 // ------------------------------------------------------------------------------- actions
@@ -271,8 +281,9 @@ arrow::Status FlightSqlService::ListActions(const Context& context,
 
 void FlightSqlService::AddControlActions() {
   using control::HeartbeatResponse;
-  router_.ForClusterOnly(
-      {"register_executor", "heartbeat", "stop_executor", "task_status"});
+  router_.ForClusterOnly({"register_executor", "heartbeat", "stop_executor",
+                          "task_status", "own_job_progress", "cancel_own_job",
+                          "release_own_job"});
   router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
       "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
   router_.Add<control::HeartbeatRequest, HeartbeatResponse>(
@@ -287,8 +298,9 @@ void FlightSqlService::AddControlActions() {
   router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
       "job_progress",
       [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
-        return jobs_->Progress(r.job_id());
+        return queries_->Progress(r.job_id());
       });
+  AddPeerActions();
   router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
       "cancel_job", [this](const auto& r) -> arrow::Result<control::CancelJobRequest> {
         queries_->Cancel(r.job_id());
@@ -305,6 +317,26 @@ void FlightSqlService::AddControlActions() {
                  [this](const Context&, std::string_view) -> arrow::Result<std::string> {
                    return Status();
                  });
+}
+
+// What other schedulers ask for, whose clients have asked them.
+void FlightSqlService::AddPeerActions() {
+  using control::CancelJobRequest;
+  router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
+      "own_job_progress",
+      [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
+        return jobs_->Progress(r.job_id());
+      });
+  router_.Add<CancelJobRequest, CancelJobRequest>(
+      "cancel_own_job", [this](const auto& r) -> arrow::Result<CancelJobRequest> {
+        jobs_->Cancel(r.job_id(), Cancelled::CLIENT, "the client cancelled the query");
+        return r;
+      });
+  router_.Add<CancelJobRequest, CancelJobRequest>(
+      "release_own_job", [this](const auto& r) -> arrow::Result<CancelJobRequest> {
+        jobs_->Release(r.job_id());
+        return r;
+      });
 }
 
 std::string FlightSqlService::Status() const {
@@ -365,7 +397,8 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   ARROW_ASSIGN_OR_RAISE(auto request,
                         ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, Describe(session.get(), request.query()));
+  ARROW_ASSIGN_OR_RAISE(auto description,
+                        Describe(queries_, session.get(), request.query()));
   sqlp::ActionCreatePreparedStatementResult result;
   result.set_prepared_statement_handle(prepared_.Add(request.query()));
   ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
@@ -418,6 +451,7 @@ arrow::Result<std::string> FlightSqlService::SetSessionOptions(const Context& co
     result.errors[name] = {unknown ? fl::SetSessionOptionErrorValue::kInvalidName
                                    : fl::SetSessionOptionErrorValue::kInvalidValue};
   }
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
   return result.SerializeToString();
 }
 

@@ -54,6 +54,7 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<int64_t> DispatchPut(const Context& context,
                                      const arrow::flight::FlightDescriptor& descriptor);
   void AddControlActions();
+  void AddPeerActions();
   void AddSqlActions();
   arrow::Result<std::string> Close(std::string_view body);
   arrow::Result<std::string> Prepare(const Context& context, std::string_view body);

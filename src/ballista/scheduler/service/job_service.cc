@@ -19,18 +19,21 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 // its result yet.
 constexpr Time kFailureKept = std::chrono::minutes(1);
 constexpr size_t kMaxFailuresKept = 10000;
+constexpr auto kPause = std::chrono::milliseconds(50);
 
 }  // namespace
 
 JobService::JobService(const CoreOptions& options, Replanner* replanner,
                        flight::ClientPool* clients,
                        std::chrono::milliseconds heartbeat_interval, StateKeeper* keeper)
-    : id_(NewId()),
+    : id_(keeper == nullptr ? NewId() : keeper->id()),
       start_(std::chrono::steady_clock::now()),
       heartbeat_interval_(heartbeat_interval),
       clients_(clients),
       keeper_(keeper),
       recovery_wait_(options.recovery_wait),
+      options_(options),
+      replanner_(replanner),
       core_(options, replanner),
       timer_([this] { RunTimer(); }) {}
 
@@ -71,7 +74,11 @@ void JobService::PostLocked(Event event) {
 void JobService::RunTimer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (core_.NextDeadline() <= Now()) {
+    if (!MayAct() && retired_.empty()) {
+      timer_wake_.wait_for(lock, kPause);
+      continue;
+    }
+    if (MayAct() && core_.NextDeadline() <= Now()) {
       timer_due_ = Time::zero();
       PostLocked(Tick{});
     }
@@ -109,7 +116,7 @@ ExecutorLink* JobService::LinkOf(const std::string& executor_id) {
 }
 
 std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
-  std::vector<std::unique_ptr<ExecutorLink>> dead;
+  std::vector<std::unique_ptr<ExecutorLink>> dead = std::exchange(retired_, {});
   if (links_.size() == core_.NumExecutors()) return dead;
   for (auto it = incarnations_.begin(); it != incarnations_.end();) {
     if (core_.HasExecutor(it->first, it->second)) {
@@ -160,22 +167,36 @@ void JobService::Apply(LaunchTasks effect) {
   request->set_executor_incarnation(effect.incarnation);
   for (const auto& stage : effect.stages) *request->add_stages() = *stage;
   for (job::TaskDefinition* task : tasks->pointers()) {
+    const std::string& job_id = task->id().job_id();
+    if (shared()) (*request->mutable_job_tokens())[job_id] = TokenOf(job_id);
     request->mutable_tasks()->UnsafeArenaAddAllocated(task);
   }
   link->second->Send(SharedLaunch(std::move(tasks), request));
 }
 
+uint64_t JobService::TokenOf(const std::string& job_id) const {
+  const auto adopted = tokens_.find(job_id);
+  return adopted == tokens_.end() ? 1 : adopted->second;
+}
+
 void JobService::Apply(CancelTasks effect) {
   control::CancelTasksRequest request;
   request.set_wire_version(kWireVersion);
-  for (auto& task : effect.tasks) *request.add_tasks() = std::move(task);
+  for (auto& task : effect.tasks) {
+    const std::string& job_id = task.job_id();
+    if (shared()) (*request.mutable_job_tokens())[job_id] = TokenOf(job_id);
+    *request.add_tasks() = std::move(task);
+  }
   if (auto* link = LinkOf(effect.executor_id)) link->Send(std::move(request));
 }
 
 void JobService::Apply(RemoveJobs effect) {
   control::RemoveJobsRequest request;
   request.set_wire_version(kWireVersion);
-  for (auto& job_id : effect.job_ids) request.add_job_ids(std::move(job_id));
+  for (auto& job_id : effect.job_ids) {
+    if (shared()) (*request.mutable_job_tokens())[job_id] = TokenOf(job_id);
+    request.add_job_ids(std::move(job_id));
+  }
   if (auto* link = LinkOf(effect.executor_id)) link->Send(std::move(request));
 }
 
@@ -231,33 +252,54 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
            "Received register_executor request for ExecutorMetadata {{ id: \"{}\", host: "
            "\"{}\", port: {} }}",
            executor.id(), executor.host(), executor.port());
+  ARROW_RETURN_NOT_OK(CheckMayAct());
   control::RegisterExecutorResponse response;
   const std::lock_guard lock(mutex_);
   if (!links_.contains(executor.incarnation())) {
-    links_[executor.incarnation()] = std::make_unique<ExecutorLink>(
+    auto& link = links_[executor.incarnation()] = std::make_unique<ExecutorLink>(
         executor, clients_,
         [this, executor](const OutboundRequest& failed, const arrow::Status& status) {
           OnSendFailure(executor, failed, status);
-        });
+        },
+        [this] { return MayAct(); });
+    // It may not have heard who has the jobs now of which it holds something.
+    if (!tokens_.empty()) link->Send(Adoption("", {}));
   }
   incarnations_[executor.id()] = executor.incarnation();
   if (keeper_ != nullptr) keeper_->KeepExecutor(executor);
   ExecutorRegistered event;
   event.executor = executor;
-  event.running.assign(request.running().begin(), request.running().end());
-  event.held_jobs.assign(request.held_jobs().begin(), request.held_jobs().end());
+  for (const auto& task : request.running()) {
+    if (IsOurs(request, task.job_id())) event.running.push_back(task);
+  }
+  for (const auto& job_id : request.held_jobs()) {
+    if (IsOurs(request, job_id)) event.held_jobs.push_back(job_id);
+  }
   event.held.assign(request.held().begin(), request.held().end());
   event.sequence = request.sequence();
   PostLocked(std::move(event));
   response.set_heartbeat_interval_ms(static_cast<uint32_t>(heartbeat_interval_.count()));
   response.set_scheduler_id(id_);
+  response.set_replaces_previous(!shared());
   for (const auto& one : core_.Executors()) *response.add_executors() = one;
   changed_.notify_all();
   return response;
 }
 
+// Whether this scheduler says what becomes of it. What is another's is that one's matter.
+bool JobService::IsOurs(const control::RegisterExecutorRequest& request,
+                        const std::string& job_id) const {
+  const auto owner = request.job_owners().find(job_id);
+  if (owner == request.job_owners().end()) return !shared();
+  if (owner->second == id_) return true;
+  if (!shared()) return owner->second == request.previous_scheduler_id();
+  if (!owner->second.empty()) keeper_->Suspect(owner->second);
+  return false;
+}
+
 arrow::Result<control::HeartbeatResponse> JobService::Heartbeat(
     const control::HeartbeatRequest& request) {
+  ARROW_RETURN_NOT_OK(CheckMayAct());
   control::HeartbeatResponse response;
   response.set_scheduler_id(id_);
   const std::lock_guard lock(mutex_);
@@ -304,6 +346,7 @@ arrow::Result<control::HeartbeatResponse> JobService::StopExecutor(
 
 arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
     const control::TaskStatusRequest& request) {
+  ARROW_RETURN_NOT_OK(CheckMayAct());
   const std::lock_guard lock(mutex_);
   if (!core_.HasExecutor(request.executor_id(), request.incarnation())) {
     control::TaskStatusResponse response;
@@ -369,10 +412,11 @@ void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
 // --------------------------------------------------------------------------------- jobs
 
 arrow::Status JobService::StartLocked(JobSubmitted event,
-                                      std::chrono::milliseconds time_limit) {
+                                      std::chrono::milliseconds time_limit, bool kept) {
   const std::string job_id = event.job_id;
   if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
   outcomes_[job_id].session_id = event.session_id;
+  outcomes_[job_id].kept = kept;
   PostLocked(std::move(event));
   const auto refused = outcomes_.find(job_id);
   if (refused == outcomes_.end() || refused->second.status.ok()) {
@@ -403,10 +447,10 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   }
   const std::string job_id = NewId();
   JobSubmitted event{job_id, session_id, std::move(graph), options};
-  ARROW_RETURN_NOT_OK(keeper_->KeepJob(event));
+  ARROW_RETURN_NOT_OK(keeper_->KeepJob(event, time_limit));
   {
     const std::lock_guard lock(mutex_);
-    const auto started = StartLocked(std::move(event), time_limit);
+    const auto started = StartLocked(std::move(event), time_limit, /*kept=*/true);
     if (!started.ok()) {
       keeper_->ForgetJob(job_id);
       return started;
@@ -419,32 +463,13 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   return kept;
 }
 
-void JobService::Recover(StateKeeper::Recovered recovered) {
-  const std::lock_guard lock(mutex_);
-  awaited_.insert(recovered.executors.begin(), recovered.executors.end());
-  awaited_until_ = Now() + recovery_wait_;
-  for (auto& [job_id, status] : recovered.failed) {
-    Outcome& outcome = outcomes_[job_id];
-    outcome.ended = true;
-    outcome.status = status;
-    outcome.progress.set_job_id(job_id);
-    outcome.progress.set_state(control::JobProgressResponse::FAILED);
-    outcome.progress.set_error(status.message());
-  }
-  for (auto& job : recovered.jobs) {
-    LOG_INFO("scheduler", "Going on with job {}", job.job.job_id);
-    outcomes_[job.job.job_id];
-    PostLocked(std::move(job));
-  }
-}
-
 arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
                                             const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
   while (true) {
     const auto outcome = outcomes_.find(job_id);
     if (outcome == outcomes_.end()) {
-      return arrow::Status::Invalid(
+      return arrow::Status::KeyError(
           "there is no job ", job_id,
           ": its result was read already, or it was released; run the query again");
     }

@@ -51,8 +51,17 @@ class JobService {
   std::vector<control::ExecutorMetadata> Executors() const;
 
   // ---- jobs
-  // Goes on with the jobs of a scheduler that has ended. Before executors register.
+  // Goes on with the jobs of a scheduler that has ended: of one before this, before
+  // executors register; or of another, at any time.
   void Recover(StateKeeper::Recovered recovered);
+  // Other schedulers have this one's jobs: forgets them, and all executors, which come
+  // in again. Jobs that are not kept have failed.
+  void LoseJobs();
+  // After LoseJobs: under another id.
+  void BeginAnew(const std::string& id);
+  bool Knows(const std::string& job_id) const;
+  // Lost to another scheduler, and this one may still have something to do with it.
+  bool HasMoved(const std::string& job_id) const;
 
   // Starts a job and gives its id; it may wait in a queue first. It is cancelled when it
   // has not finished after `time_limit`; zero: no limit. Errors: ResourcesExhausted
@@ -68,8 +77,8 @@ class JobService {
                                         std::chrono::milliseconds time_limit);
 
   // Waits for the end of the job. `abandoned` is asked now and then; once it says true
-  // the wait ends with Cancelled (the job goes on). Errors: the job's own, or Invalid for
-  // an unknown job.
+  // the wait ends with Cancelled (the job goes on). Errors: the job's own, or KeyError
+  // for an unknown job.
   arrow::Result<JobFinished> Wait(const std::string& job_id,
                                   const std::function<bool()>& abandoned);
 
@@ -97,12 +106,11 @@ class JobService {
   };
   Holdings Kept() const;
 
-  const std::string& id() const { return id_; }
-
  private:
   struct Outcome {
     std::string session_id;
     bool ended = false;
+    bool kept = false;  // beyond this process
     arrow::Status status;
     JobFinished result;
     control::JobProgressResponse progress;
@@ -113,7 +121,18 @@ class JobService {
   void Post(Event event);
   void PostLocked(Event event);
   // Errors: the core's, where it refused the job.
-  arrow::Status StartLocked(JobSubmitted event, std::chrono::milliseconds time_limit);
+  arrow::Status StartLocked(JobSubmitted event, std::chrono::milliseconds time_limit,
+                            bool kept = false);
+  bool shared() const { return keeper_ != nullptr && keeper_->shared(); }
+  // False while others may have this scheduler's jobs: nothing is sent, nothing taken in.
+  bool MayAct() const { return keeper_ == nullptr || keeper_->MayAct(); }
+  arrow::Status CheckMayAct() const;
+  uint64_t TokenOf(const std::string& job_id) const;
+  bool IsOurs(const control::RegisterExecutorRequest& request,
+              const std::string& job_id) const;
+  // What tells an executor which jobs are this scheduler's that were another's.
+  control::AdoptJobsRequest Adoption(const std::string& ended_scheduler,
+                                     const std::vector<std::string>& kept);
   void Apply(Effect effect);
   void Apply(StageFormed effect);
   void Apply(GraphReplaced effect);
@@ -135,17 +154,23 @@ class JobService {
   // Those that have not come are kept no longer.
   void ForgetAwaited();
 
-  const std::string id_;
+  std::string id_;  // under the lock
   const std::chrono::steady_clock::time_point start_;
   const std::chrono::milliseconds heartbeat_interval_;
   flight::ClientPool* const clients_;
   StateKeeper* const keeper_;
   const Time recovery_wait_;
+  const CoreOptions options_;
+  Replanner* const replanner_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job ended, or an executor came
   std::condition_variable timer_wake_;
   SchedulerCore core_;
+  // Of links that are done with; they end on the timer's thread.
+  std::vector<std::unique_ptr<ExecutorLink>> retired_;
+  std::map<std::string, uint64_t> tokens_;  // of jobs that were another scheduler's
+  std::set<std::string> moved_;             // jobs that were this scheduler's
   std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
   std::map<std::string, std::string> incarnations_;             // by executor id
   std::set<std::string> to_drain_;  // incarnations that have not begun to drain yet
@@ -154,6 +179,7 @@ class JobService {
   // Executors of the scheduler before this one, that may still come.
   std::set<std::string> awaited_;
   Time awaited_until_ = kNever;
+  Time begun_{};             // when executors began to come in
   Time timer_due_ = kNever;  // when the timer wakes by itself
   size_t waiting_ = 0;
   bool stopping_ = false;

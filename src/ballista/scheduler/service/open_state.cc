@@ -1,6 +1,5 @@
 #include "ballista/scheduler/service/open_state.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <utility>
@@ -36,6 +35,15 @@ arrow::Status CheckBackendOptions(const config::SchedulerConfig& config,
   return arrow::Status::OK();
 }
 
+// Where other schedulers find this one.
+std::string ExternalHost(const config::SchedulerConfig& config) {
+  if (!config.external_host.empty()) return config.external_host;
+  if (config.bind_host != "0.0.0.0" && config.bind_host != "::") return config.bind_host;
+  char name[256] = "localhost";
+  (void)gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
 }  // namespace
 
 arrow::Result<std::unique_ptr<StateKeeper>> OpenState(
@@ -53,11 +61,10 @@ arrow::Result<std::unique_ptr<StateKeeper>> OpenState(
   };
   auto backend = open();
   if (!backend.ok()) return refuse(option, backend.status().message());
-  auto keeper = StateKeeper::Open(std::move(*backend), [](const arrow::Status& status) {
-    LOG_ERROR("scheduler", "Another scheduler has taken over; this one stops: {}",
-              status.message());
-    kill(getpid(), SIGTERM);
-  });
+  record::Scheduler self;
+  self.set_host(ExternalHost(config));
+  self.set_port(config.port);
+  auto keeper = StateKeeper::Open(std::move(*backend), self);
   if (!keeper.ok()) return refuse(option, keeper.status().message());
   LOG_INFO("scheduler", "Keeping state in {}", (*keeper)->Describe());
   return keeper;

@@ -18,8 +18,7 @@ using RefuseOption =
     std::function<arrow::Status(const std::string& option, std::string_view reason)>;
 
 // Null for the backend that keeps nothing. Errors: those that `refuse` makes, of options
-// that do not go together or a backend that cannot be opened. When another scheduler
-// takes over a shared backend later, the process gets SIGTERM.
+// that do not go together or a backend that cannot be opened.
 arrow::Result<std::unique_ptr<StateKeeper>> OpenState(
     const config::SchedulerConfig& config, const RefuseOption& refuse);
 

@@ -63,8 +63,22 @@ void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
 
 }  // namespace
 
-QueryService::QueryService(JobService* jobs, flight::ClientPool* clients)
-    : jobs_(jobs), clients_(clients) {}
+QueryService::QueryService(JobService* jobs, flight::ClientPool* clients,
+                           StateKeeper* keeper, KeptCatalog* catalog)
+    : jobs_(jobs), clients_(clients), keeper_(keeper), catalog_(catalog) {}
+
+arrow::Result<sql::Statement> QueryService::Compile(
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters) {
+  if (catalog_ == nullptr) return session->Compile(sql, parameters);
+  return catalog_->Compile(session, sql, parameters);
+}
+
+arrow::Result<sql::SqlSession::Description> QueryService::Describe(
+    sql::SqlSession* session, const std::string& sql) {
+  if (catalog_ == nullptr) return session->Describe(sql);
+  return catalog_->Describe(session, sql);
+}
 
 arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
                                                 const plan::Plan& plan) {
@@ -210,7 +224,7 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
                                                const std::string& sql,
                                                const std::vector<plan::Value>& parameters,
                                                const std::function<bool()>& abandoned) {
-  ARROW_ASSIGN_OR_RAISE(auto statement, session->Compile(sql, parameters));
+  ARROW_ASSIGN_OR_RAISE(auto statement, Compile(session, sql, parameters));
   switch (statement.kind) {
     case sql::Statement::Kind::kRows:
       return KeepRows(session, std::move(statement.rows), statement.is_query);
@@ -238,17 +252,28 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   return handle;
 }
 
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenJob(
-    const std::string& job_id, const std::function<bool()>& abandoned) {
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenOwnJob(
+    const std::string& job_id, const std::function<bool()>& abandoned, bool release) {
   auto finished = jobs_->Wait(job_id, abandoned);
+  if (finished.status().IsKeyError()) return finished.status();
   if (!finished.ok()) {
     jobs_->Release(job_id);
     return finished.status();
   }
   auto reader = OpenResultReader(
       std::move(*finished), clients_, [this, job_id] { jobs_->Touch(job_id); },
-      [this, job_id] { jobs_->Release(job_id); });
+      [this, job_id, release] {
+        if (release) Release(job_id);
+      });
   return reader;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenJob(
+    const std::string& job_id, const std::function<bool()>& abandoned) {
+  auto reader = OpenOwnJob(job_id, abandoned, /*release=*/true);
+  if (!reader.status().IsKeyError()) return reader;
+  if (keeper_ != nullptr && keeper_->shared()) return OpenElsewhere(job_id, abandoned);
+  return arrow::Status::Invalid(reader.status().message());
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResult(
@@ -350,7 +375,8 @@ bool QueryService::Cancel(const std::string& query_id) {
     if (known_.erase(query_id) > 0) return true;
   }
   TakeText(query_id);
-  return jobs_->Cancel(query_id, Cancelled::CLIENT, "the client cancelled the query");
+  return jobs_->Cancel(query_id, Cancelled::CLIENT, "the client cancelled the query") ||
+         CancelElsewhere(query_id);
 }
 
 }  // namespace ballista::scheduler

@@ -15,11 +15,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "ballista/flight/client_pool.h"
 #include "ballista/planner/distributed_planner.h"
 #include "ballista/scheduler/service/job_service.h"
+#include "ballista/scheduler/service/kept_catalog.h"
 #include "ballista/sql/session.h"
 
 namespace ballista::scheduler {
@@ -34,7 +36,10 @@ struct QueryHandle {
 // Thread-safe.
 class QueryService {
  public:
-  QueryService(JobService* jobs, flight::ClientPool* clients);
+  // With a keeper and a catalog (null: nothing is kept) queries of other schedulers are
+  // answered, too.
+  QueryService(JobService* jobs, flight::ClientPool* clients,
+               StateKeeper* keeper = nullptr, KeptCatalog* catalog = nullptr);
 
   // Compiles and starts a statement. Queries go on in the background; DDL and changes of
   // local tables have taken effect when this returns. `abandoned`: the client has gone.
@@ -42,11 +47,22 @@ class QueryService {
                                      const std::vector<plan::Value>& parameters,
                                      const std::function<bool()>& abandoned);
 
+  arrow::Result<sql::SqlSession::Description> Describe(sql::SqlSession* session,
+                                                       const std::string& sql);
+
   // The rows of a query: waits for its job. The reader owns what is kept of the query and
   // drops it at its end. Errors: the job's own; Invalid for an id that is not known (any
   // more).
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResult(
       const std::string& query_id, const std::function<bool()>& abandoned);
+
+  // The same for a job of this scheduler alone. Without `release` it is for another one
+  // that was asked, which says when the job is to be dropped. KeyError for an unknown
+  // one.
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenOwnJob(
+      const std::string& job_id, const std::function<bool()>& abandoned, bool release);
+  // Where this scheduler or another has the job.
+  control::JobProgressResponse Progress(const std::string& job_id);
 
   // Runs the statement to its end and gives the count of an update, -1 where there is
   // none.
@@ -96,8 +112,27 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJob(
       const std::string& job_id, const std::function<bool()>& abandoned);
 
+  // ---- elsewhere.cc: jobs of other schedulers
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenElsewhere(
+      const std::string& job_id, const std::function<bool()>& abandoned);
+  // One try at it; null: it is worth another one. Puts off the deadline whenever the
+  // owner answers.
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> TryOwner(
+      const std::string& job_id, const record::Scheduler& owner,
+      const std::function<bool()>& abandoned,
+      std::chrono::steady_clock::time_point* deadline);
+  // The scheduler that has the job; none where there is none, or it is this one.
+  std::optional<record::Scheduler> OwnerOf(const std::string& job_id);
+  bool CancelElsewhere(const std::string& job_id);
+  void Release(const std::string& job_id);
+
+  arrow::Result<sql::Statement> Compile(sql::SqlSession* session, const std::string& sql,
+                                        const std::vector<plan::Value>& parameters);
+
   JobService* const jobs_;
   flight::ClientPool* const clients_;
+  StateKeeper* const keeper_;
+  KeptCatalog* const catalog_;
   std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;
   std::map<std::string, Known> known_;        // results without a job, not yet read

@@ -12,6 +12,7 @@
 #include "ballista/http/http_server.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/scheduler/service/kept_catalog.h"
 #include "ballista/scheduler/service/open_state.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/security/path_guard.h"
@@ -44,10 +45,40 @@ struct SchedulerProcess::Parts {
         keeper(std::move(opened)),
         jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval,
              keeper.get()),
-        queries(&jobs, &clients),
-        sessions(sql.get(), kMaxSessions, kSessionIdleLimit,
-                 [this](const std::string& id) { queries.CloseSession(id); }),
+        catalog(keeper == nullptr
+                    ? nullptr
+                    : std::make_unique<KeptCatalog>(sql.get(), keeper.get())),
+        queries(&jobs, &clients, keeper.get(), catalog.get()),
+        sessions(
+            sql.get(), kMaxSessions, kSessionIdleLimit,
+            [this](const std::string& id) { queries.CloseSession(id); }, keeper.get()),
         service(&jobs, &queries, &sessions) {}
+  ~Parts() {
+    if (keeper != nullptr) keeper->StopEvents();
+  }
+
+  // Takes what is kept, and what others leave from then on.
+  arrow::Status TakeUp() {
+    if (keeper == nullptr) return arrow::Status::OK();
+    ARROW_RETURN_NOT_OK(catalog->Load());
+    sessions.ForgetOldSessions();
+    ARROW_ASSIGN_OR_RAISE(auto recovered, keeper->Load());
+    jobs.Recover(std::move(recovered));
+    StateKeeper::Events events;
+    events.on_lost = [this] {
+      jobs.LoseJobs();
+      sessions.ForgetKept();
+    };
+    events.on_joined = [this](const std::string& id) { jobs.BeginAnew(id); };
+    events.on_recovered = [this](StateKeeper::Recovered found) {
+      LOG_INFO("scheduler", "Taking over from {} schedulers that have ended: {} jobs",
+               found.ended_schedulers.size(), found.jobs.size());
+      sessions.ForgetOldSessions();
+      jobs.Recover(std::move(found));
+    };
+    keeper->StartEvents(std::move(events));
+    return arrow::Status::OK();
+  }
 
   static CoreOptions MakeOptions(const config::SchedulerConfig& config) {
     CoreOptions options;
@@ -68,6 +99,7 @@ struct SchedulerProcess::Parts {
   AdaptiveReplanner replanner;
   std::unique_ptr<StateKeeper> keeper;  // null: nothing is kept
   JobService jobs;
+  std::unique_ptr<KeptCatalog> catalog;
   QueryService queries;
   SessionRegistry sessions;
   FlightSqlService service;
@@ -94,10 +126,7 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
   auto parts =
       std::make_unique<Parts>(config, std::move(engine), security, std::move(keeper));
-  if (parts->keeper != nullptr) {
-    ARROW_ASSIGN_OR_RAISE(auto recovered, parts->keeper->Load());
-    parts->jobs.Recover(std::move(recovered));
-  }
+  ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,
                                            {security.tls, security.authenticator});
   if (!started.ok()) return refuse("port", started.message());

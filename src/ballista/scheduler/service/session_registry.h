@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 
+#include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/sql/session.h"
 
 namespace ballista::scheduler {
@@ -21,16 +22,27 @@ class SessionRegistry {
  public:
   // A session not used for `idle_limit` is closed; so is the least recently used one
   // beyond `max_sessions`.
-  // `on_close` is called with the id of each session that ends.
+  // `on_close` is called with the id of each session that ends. `keeper`: where the
+  // settings of sessions are kept beyond the process; null: nowhere.
   SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
                   std::chrono::seconds idle_limit,
-                  std::function<void(const std::string&)> on_close);
+                  std::function<void(const std::string&)> on_close,
+                  StateKeeper* keeper = nullptr);
 
   // The session of the call: by its cookie, else by its connection (the peer's address
   // and port), else a new one. A new one's cookie is added to the answer's headers. A
   // session is its user's alone.
   arrow::Result<std::shared_ptr<sql::SqlSession>> ForCall(
       const arrow::flight::ServerCallContext& context);
+
+  // Has the session's settings kept, where they have changed; they are durable on return.
+  arrow::Status KeepSettings(sql::SqlSession* session);
+
+  // Another scheduler may have changed what is kept of sessions: they are read again.
+  void ForgetKept();
+
+  // Removes what is kept of sessions that nobody has used for long.
+  void ForgetOldSessions();
 
   // Closes the call's session. False when it had none.
   bool Close(const arrow::flight::ServerCallContext& context);
@@ -41,8 +53,16 @@ class SessionRegistry {
     std::string peer;
     std::string owner;  // the user, where clients log in
     std::chrono::steady_clock::time_point used;
+    uint64_t kept_version = 0;  // of its settings
+    bool kept = false;          // there is a record of it
+    std::chrono::steady_clock::time_point kept_at;
   };
 
+  // The session that another scheduler, or this one before it was started again, has had
+  // by a cookie of the call; null: there is none.
+  std::shared_ptr<sql::SqlSession> Restore(
+      const arrow::flight::ServerCallContext& context);
+  void Put(const std::string& id, Entry* entry);
   std::string FindId(const arrow::flight::ServerCallContext& context) const;
   void EvictLocked(std::chrono::steady_clock::time_point now);
 
@@ -50,6 +70,7 @@ class SessionRegistry {
   const size_t max_sessions_;
   const std::chrono::seconds idle_limit_;
   const std::function<void(const std::string&)> on_close_;
+  StateKeeper* const keeper_;
   mutable std::mutex mutex_;
   std::map<std::string, Entry> sessions_;       // by id
   std::map<std::string, std::string> by_peer_;  // peer -> id, for clients without cookies

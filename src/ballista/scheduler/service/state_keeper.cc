@@ -8,6 +8,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/scheduler/service/state_keys_internal.h"
 #include "ballista/state/state_error.h"
 
 namespace ballista::scheduler {
@@ -15,98 +16,190 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
 
-constexpr auto kLoadTimeout = seconds(30);
+constexpr auto kJoinTimeout = seconds(15);
 constexpr auto kFlushTimeout = seconds(10);
+constexpr auto kLookUpTimeout = seconds(5);
 constexpr milliseconds kLeaseTtl{5000};
-// A scheduler that was killed leaves its lease behind for so long.
-constexpr auto kClaimTimeout = 3 * kLeaseTtl;
 constexpr size_t kPiece = 256 << 10;
 constexpr size_t kMaxPendingBytes = 256 << 20;
-constexpr uint32_t kAttemptsOfOne = 1 << 16;
-constexpr const char* kClaim = "scheduler";
-constexpr const char* kExecutors = "executors/";
-constexpr const char* kJobs = "jobs/";
-
-std::string JobKey(const std::string& job_id, const std::string& what) {
-  return kJobs + job_id + "/" + what;
-}
-
-std::string PieceKey(const std::string& job_id, uint32_t version, uint32_t piece) {
-  return JobKey(job_id, fmt::format("graph/{}/{:06}", version, piece));
-}
 
 }  // namespace
 
 arrow::Result<std::unique_ptr<StateKeeper>> StateKeeper::Open(
-    std::unique_ptr<state::StateBackend> backend,
-    std::function<void(const arrow::Status&)> on_fenced) {
-  std::unique_ptr<StateKeeper> keeper(new StateKeeper(std::move(backend)));
-  if (keeper->backend_->shared()) {
-    ARROW_RETURN_NOT_OK(keeper->TakeClaim());
-    keeper->lease_thread_ = std::thread([raw = keeper.get()] { raw->KeepLeaseAlive(); });
+    std::unique_ptr<state::StateBackend> backend, const record::Scheduler& self) {
+  std::unique_ptr<StateKeeper> keeper(new StateKeeper(std::move(backend), self));
+  if (!keeper->shared()) {
+    keeper->id_ = NewId();
+    keeper->writer_ =
+        std::make_shared<StateWriter>(keeper->backend_.get(), std::nullopt, [](auto&) {});
+    return keeper;
   }
-  keeper->writer_ = std::make_unique<StateWriter>(keeper->backend_.get(), keeper->fence_,
-                                                  std::move(on_fenced));
+  Clock::time_point since;
+  ARROW_RETURN_NOT_OK(keeper->Join(state::In(kJoinTimeout), &since));
+  keeper->NoteAlive(since);
+  keeper->lease_thread_ = std::thread([raw = keeper.get()] { raw->KeepLeaseAlive(); });
   return keeper;
 }
 
 StateKeeper::~StateKeeper() {
+  StopEvents();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
+  if (follower_.joinable()) follower_.join();
   if (lease_thread_.joinable()) lease_thread_.join();
   writer_.reset();
   if (lease_ != 0) ARROW_UNUSED(backend_->RevokeLease(lease_, state::In(seconds(2))));
 }
 
-arrow::Status StateKeeper::TakeClaim() {
-  const state::Deadline deadline = state::In(kClaimTimeout);
-  ARROW_ASSIGN_OR_RAISE(lease_, backend_->GrantLease(kLeaseTtl, deadline));
-  const std::string owner = NewId();
-  for (bool said = false;; said = true) {
-    ARROW_ASSIGN_OR_RAISE(fence_,
-                          state::Claim(backend_.get(), kClaim, owner, lease_, deadline));
-    if (fence_.has_value()) return arrow::Status::OK();
-    if (!said) {
-      LOG_INFO("scheduler", "Waiting for the scheduler before this one to let go of {}",
-               backend_->Describe());
-    }
-    if (std::chrono::steady_clock::now() + milliseconds(200) > deadline) {
-      return state::MakeStateError(state::StateError::kInUse,
-                                   "another scheduler works with " +
-                                       backend_->Describe() +
-                                       ": stop it, or give each its own etcd");
-    }
-    std::this_thread::sleep_for(milliseconds(200));
-    ARROW_RETURN_NOT_OK(backend_->KeepAlive(lease_, deadline));
+void StateKeeper::StartEvents(Events events) {
+  {
+    const std::lock_guard lock(events_mutex_);
+    events_ = std::move(events);
   }
+  if (shared()) follower_ = std::thread([this] { FollowSchedulers(); });
+}
+
+void StateKeeper::StopEvents() {
+  const std::lock_guard lock(events_mutex_);
+  events_ = {};
+}
+
+std::string StateKeeper::id() const {
+  const std::lock_guard lock(mutex_);
+  return id_;
+}
+
+std::shared_ptr<StateWriter> StateKeeper::Writer() const {
+  const std::lock_guard lock(mutex_);
+  return writer_;
+}
+
+// ------------------------------------------------------------------------------- the
+// lease
+
+bool StateKeeper::MayAct() const {
+  return !shared() || Clock::now().time_since_epoch().count() < alive_until_;
+}
+
+// The store counts from when it got the call, which is later.
+void StateKeeper::NoteAlive(Clock::time_point asked) {
+  alive_until_ = (asked + kLeaseTtl).time_since_epoch().count();
+}
+
+// Each time under another id: nothing of before is taken for this one's.
+arrow::Status StateKeeper::Join(state::Deadline deadline,
+                                Clock::time_point* alive_since) {
+  const auto asked = Clock::now();
+  ARROW_ASSIGN_OR_RAISE(const auto lease, backend_->GrantLease(kLeaseTtl, deadline));
+  const std::string id = NewId();
+  ARROW_ASSIGN_OR_RAISE(auto fence,
+                        state::Claim(backend_.get(), kSchedulers + id,
+                                     self_.SerializeAsString(), lease, deadline));
+  if (!fence.has_value()) return arrow::Status::IOError("the id is taken");
+  const std::lock_guard lock(mutex_);
+  id_ = id;
+  lease_ = lease;
+  fence_ = fence;
+  fenced_ = false;
+  writer_ = std::make_shared<StateWriter>(backend_.get(), fence_,
+                                          [this, id](const auto&) { OnFenced(id); });
+  *alive_since = asked;
+  return arrow::Status::OK();
+}
+
+void StateKeeper::OnFenced(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  if (id != id_) return;
+  fenced_ = true;
+  wake_.notify_all();
 }
 
 void StateKeeper::KeepLeaseAlive() {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, kLeaseTtl / 4, [this] { return stopping_; })) {
+  while (true) {
+    wake_.wait_for(lock, kLeaseTtl / 4, [this] { return stopping_ || fenced_; });
+    if (stopping_) return;
+    bool lost = fenced_;
+    const auto lease = lease_;
     lock.unlock();
-    const auto status = backend_->KeepAlive(lease_, state::In(kLeaseTtl / 2));
-    if (!status.ok()) {
-      LOG_WARN("scheduler", "the claim on {} is not kept alive: {}", backend_->Describe(),
-               status.message());
+    if (!lost) {
+      const auto asked = Clock::now();
+      const auto status = backend_->KeepAlive(lease, state::In(kLeaseTtl / 2));
+      if (status.ok()) {
+        NoteAlive(asked);
+      } else {
+        LOG_WARN("scheduler", "the lease in {} is not kept alive: {}",
+                 backend_->Describe(), status.message());
+      }
+      lost = state::IsStateError(status, state::StateError::kLeaseGone);
     }
+    if (lost) JoinAgain();
     lock.lock();
   }
 }
 
+void StateKeeper::JoinAgain() {
+  alive_until_ = 0;
+  LOG_ERROR("scheduler",
+            "This scheduler has lost its lease in {}: other schedulers have its queries; "
+            "it begins anew",
+            backend_->Describe());
+  std::shared_ptr<StateWriter> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.clear();
+    uncertain_.clear();
+    ended = writer_;
+  }
+  {
+    const std::lock_guard lock(events_mutex_);
+    ++losses_;
+    if (events_.on_lost) events_.on_lost();
+  }
+  Clock::time_point since;
+  for (auto wait = milliseconds(100);;
+       wait = std::min<milliseconds>(2 * wait, kLeaseTtl)) {
+    const auto joined = Join(state::In(kLeaseTtl), &since);
+    if (joined.ok()) break;
+    LOG_WARN("scheduler", "cannot come back to {}: {}", backend_->Describe(),
+             joined.message());
+    std::unique_lock lock(mutex_);
+    if (wake_.wait_for(lock, wait, [this] { return stopping_; })) return;
+  }
+  const std::lock_guard lock(events_mutex_);
+  if (events_.on_joined) events_.on_joined(id());
+  // Nobody hears of the new id before that.
+  NoteAlive(since);
+}
+
+// ---------------------------------------------------------------------- what is kept
+
+std::string StateKeeper::ExecutorKey(const std::string& executor_id) const {
+  return kExecutors + (shared() ? id() : kAlone) + "/" + executor_id;
+}
+
+void StateKeeper::Put(std::string key, std::string value) {
+  Writer()->Put(std::move(key), std::move(value));
+}
+
+void StateKeeper::ErasePrefix(std::string prefix) {
+  Writer()->ErasePrefix(std::move(prefix));
+}
+
 void StateKeeper::KeepExecutor(const control::ExecutorMetadata& executor) {
-  writer_->Put(kExecutors + executor.id(), executor.SerializeAsString());
+  Put(ExecutorKey(executor.id()), executor.SerializeAsString());
 }
 
 void StateKeeper::ForgetExecutor(const std::string& executor_id) {
-  writer_->ErasePrefix(kExecutors + executor_id);
+  ErasePrefix(ExecutorKey(executor_id));
 }
 
-// In pieces, then the record that says which ones count.
+// In pieces, then the record that says which ones count. Under the lock.
 void StateKeeper::PutGraph(const std::string& job_id, const job::JobGraph& graph,
                            record::Job* job) {
   const std::string bytes = graph.SerializeAsString();
@@ -117,11 +210,17 @@ void StateKeeper::PutGraph(const std::string& job_id, const job::JobGraph& graph
                  bytes.substr(at, kPiece));
   }
   job->set_graph_pieces(pieces);
-  writer_->Put(JobKey(job_id, "job"), job->SerializeAsString());
+  writer_->Put(JobKey(job_id, kJobHeader), job->SerializeAsString());
 }
 
-arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted) {
-  if (writer_->pending_bytes() > kMaxPendingBytes) {
+arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
+                                   milliseconds time_limit) {
+  if (!MayAct()) {
+    return state::MakeStateError(
+        state::StateError::kUnavailable,
+        "this scheduler has lost touch with " + Describe() + "; try again");
+  }
+  if (Writer()->pending_bytes() > kMaxPendingBytes) {
     return ResourcesExhaustedStatus(
         Describe() + " does not keep up with what is to be kept of queries",
         ResourcesExhausted::QUEUE, kMaxPendingBytes);
@@ -139,7 +238,9 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted) {
     to->set_least_us(static_cast<uint64_t>(from.least.count()));
   }
   job.set_starts(1);
+  if (time_limit.count() > 0) job.set_deadline_unix_ms(UnixMs() + time_limit.count());
   const std::lock_guard lock(mutex_);
+  job.set_owner(id_);
   PutGraph(submitted.job_id, submitted.graph, &job);
   jobs_[submitted.job_id] = std::move(job);
   return arrow::Status::OK();
@@ -164,8 +265,14 @@ void StateKeeper::KeepFormation(const std::string& job_id,
 void StateKeeper::KeepFailure(const std::string& job_id, const arrow::Status& status) {
   const std::lock_guard lock(mutex_);
   if (jobs_.erase(job_id) == 0) return;
-  writer_->ErasePrefix(JobKey(job_id, ""));
-  writer_->Put(JobKey(job_id, "failed"), EncodeStatus(status));
+  record::Failure failure;
+  failure.set_owner(id_);
+  failure.set_status(EncodeStatus(status));
+  // First that, so that there is one or the other at any moment.
+  writer_->Put(JobKey(job_id, kJobFailed), failure.SerializeAsString());
+  for (const char* rest : {"graph/", "stage/", "job"}) {
+    writer_->ErasePrefix(JobKey(job_id, rest));
+  }
 }
 
 void StateKeeper::ForgetJob(const std::string& job_id) {
@@ -175,90 +282,59 @@ void StateKeeper::ForgetJob(const std::string& job_id) {
 }
 
 arrow::Status StateKeeper::Flush() {
-  return writer_->Flush(state::In(kFlushTimeout));
+  return Writer()->Flush(state::In(kFlushTimeout));
 }
 
-// ------------------------------------------------------------------------------ recovery
-
-arrow::Status StateKeeper::LoadJob(const std::string& job_id,
-                                   const std::map<std::string, std::string>& entries,
-                                   const std::vector<std::string>& executors,
-                                   Recovered* recovered) {
-  const auto failed = entries.find("failed");
-  if (failed != entries.end()) {
-    recovered->failed[job_id] = DecodeStatus(failed->second);
-    return arrow::Status::OK();
+arrow::Result<state::Committed> StateKeeper::CommitIf(state::Transaction transaction) {
+  std::optional<state::Fence> fence;
+  std::string self;
+  {
+    const std::lock_guard lock(mutex_);
+    fence = fence_;
+    self = id_;
   }
-  const auto header = entries.find("job");
-  if (header == entries.end()) {
-    // The scheduler ended while it wrote; its client has no handle yet.
-    writer_->ErasePrefix(JobKey(job_id, ""));
-    return arrow::Status::OK();
+  const auto deadline = state::In(kFlushTimeout);
+  if (fence) transaction.compares.push_back(fence->Guard());
+  ARROW_ASSIGN_OR_RAISE(const auto committed, backend_->Commit(transaction, deadline));
+  if (committed.committed || !fence) return committed;
+  ARROW_ASSIGN_OR_RAISE(const auto claim, backend_->Get(fence->key, deadline));
+  if (claim.has_value() && claim->revision == fence->token) return committed;
+  OnFenced(self);
+  return state::MakeStateError(
+      state::StateError::kFenced,
+      "this scheduler has lost its lease in " + Describe() + "; try again");
+}
+
+arrow::Result<StateKeeper::Whereabouts> StateKeeper::FindJob(const std::string& job_id) {
+  Whereabouts found;
+  const auto deadline = state::In(kLookUpTimeout);
+  ARROW_ASSIGN_OR_RAISE(const auto header,
+                        backend_->Get(JobKey(job_id, kJobHeader), deadline));
+  if (!header.has_value()) {
+    // It may have failed just now.
+    ARROW_ASSIGN_OR_RAISE(const auto failed,
+                          backend_->Get(JobKey(job_id, kJobFailed), deadline));
+    if (!failed.has_value()) return found;
+    record::Failure failure;
+    ARROW_RETURN_NOT_OK(plan::ParseMessage(failed->value, &failure));
+    found.known = true;
+    found.failure = DecodeStatus(failure.status());
+    return WithOwner(std::move(found), failure.owner(), deadline);
   }
   record::Job job;
-  ARROW_RETURN_NOT_OK(plan::ParseMessage(header->second, &job));
-  std::string bytes;
-  for (uint32_t piece = 0; piece < job.graph_pieces(); ++piece) {
-    const auto at =
-        entries.find(fmt::format("graph/{}/{:06}", job.graph_version(), piece));
-    if (at == entries.end())
-      return arrow::Status::IOError("a piece of its graph is gone");
-    bytes += at->second;
-  }
-  JobRecovered one;
-  ARROW_RETURN_NOT_OK(plan::ParseMessage(bytes, &one.job.graph));
-  one.job.job_id = job_id;
-  one.job.session_id = job.session_id();
-  one.job.options.max_task_attempts = job.max_task_attempts();
-  one.job.options.tasks_per_stage = job.tasks_per_stage();
-  one.job.options.min_task_bytes = job.min_task_bytes();
-  one.job.options.skew_factor = job.skew_factor();
-  if (job.has_speculation()) {
-    const record::Speculation& from = job.speculation();
-    one.job.options.speculation = {true, from.quantile(), from.multiplier(),
-                                   Time(static_cast<int64_t>(from.least_us()))};
-  }
-  one.first_attempt = job.starts() * kAttemptsOfOne;
-  one.expected_executors = executors;
-  for (auto it = entries.lower_bound("stage/");
-       it != entries.end() && it->first.starts_with("stage/"); ++it) {
-    ARROW_RETURN_NOT_OK(plan::ParseMessage(it->second, &one.formations.emplace_back()));
-  }
-  job.set_starts(job.starts() + 1);
-  writer_->Put(JobKey(job_id, "job"), job.SerializeAsString());
-  const std::lock_guard lock(mutex_);
-  jobs_[job_id] = std::move(job);
-  recovered->jobs.push_back(std::move(one));
-  return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(header->value, &job));
+  found.known = true;
+  return WithOwner(std::move(found), job.owner(), deadline);
 }
 
-arrow::Result<StateKeeper::Recovered> StateKeeper::Load() {
-  const state::Deadline deadline = state::In(kLoadTimeout);
-  Recovered recovered;
-  std::vector<std::string> executors;
-  ARROW_ASSIGN_OR_RAISE(const auto kept, backend_->List(kExecutors, deadline));
-  for (const auto& entry : kept.entries) {
-    executors.push_back(entry.key.substr(std::string(kExecutors).size()));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto of_jobs, backend_->List(kJobs, deadline));
-  std::map<std::string, std::map<std::string, std::string>> jobs;
-  for (auto& entry : of_jobs.entries) {
-    const std::string path = entry.key.substr(std::string(kJobs).size());
-    const size_t slash = path.find('/');
-    if (slash == std::string::npos) continue;
-    jobs[path.substr(0, slash)][path.substr(slash + 1)] = std::move(entry.value);
-  }
-  for (const auto& [job_id, entries] : jobs) {
-    const auto status = LoadJob(job_id, entries, executors, &recovered);
-    if (status.ok()) continue;
-    LOG_ERROR("scheduler", "job {} cannot be gone on with: {}", job_id, status.message());
-    recovered.failed[job_id] =
-        InternalStatus("the query cannot be gone on with after its scheduler ended: " +
-                       status.message() + "; run it again");
-  }
-  recovered.executors = executors;
-  ARROW_RETURN_NOT_OK(writer_->Flush(deadline));
-  return recovered;
+arrow::Result<StateKeeper::Whereabouts> StateKeeper::WithOwner(Whereabouts found,
+                                                               const std::string& owner,
+                                                               state::Deadline deadline) {
+  found.here = owner == id();
+  ARROW_ASSIGN_OR_RAISE(const auto there, backend_->Get(kSchedulers + owner, deadline));
+  if (!there.has_value()) return found;
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(there->value, &found.owner.emplace()));
+  return found;
 }
 
 }  // namespace ballista::scheduler

@@ -1,0 +1,37 @@
+// The keys of what schedulers keep (docs/state.md), and what their times are counted in.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace ballista::scheduler {
+
+inline const std::string kSchedulers = "schedulers/";
+inline const std::string kExecutors = "executors/";
+inline const std::string kJobs = "jobs/";
+inline const std::string kCatalog = "catalog/";
+inline const std::string kSessions = "sessions/";
+// In place of a scheduler's id, where the store is one scheduler's alone.
+inline const std::string kAlone = "alone";
+// Of one job.
+inline const std::string kJobHeader = "job";
+inline const std::string kJobFailed = "failed";
+
+inline std::string JobKey(const std::string& job_id, const std::string& what) {
+  return kJobs + job_id + "/" + what;
+}
+
+inline std::string PieceKey(const std::string& job_id, uint32_t version, uint32_t piece) {
+  return JobKey(job_id, fmt::format("graph/{}/{:06}", version, piece));
+}
+
+inline uint64_t UnixMs() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
+
+}  // namespace ballista::scheduler

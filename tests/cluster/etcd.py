@@ -1,0 +1,41 @@
+"""An etcd of the test's own, on free ports."""
+
+import base64
+import json
+import subprocess
+import urllib.request
+
+from cluster import free_ports
+
+
+class Etcd:
+    """One server, with its data in a folder below this one."""
+
+    def __init__(self, folder):
+        client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+        self.urls = client.removeprefix("http://")
+        command = ["etcd", "--data-dir", f"{folder}/etcd", "--listen-client-urls", client]
+        command += ["--advertise-client-urls", client, "--listen-peer-urls", peer]
+        command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
+        command += ["--logger", "zap", "--log-level", "error"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.stop()
+
+    def get(self, prefix):
+        """What is stored below it: bytes by key."""
+        def encode(text):
+            return base64.b64encode(text.encode()).decode()
+
+        body = json.dumps({"key": encode(prefix), "range_end": encode(prefix[:-1] + chr(ord(prefix[-1]) + 1))})
+        with urllib.request.urlopen(f"http://{self.urls}/v3/kv/range", body.encode(), timeout=10) as answer:
+            entries = json.load(answer).get("kvs", [])
+        return {base64.b64decode(one["key"]).decode(): base64.b64decode(one.get("value", "")) for one in entries}
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()

@@ -1,0 +1,271 @@
+"""Two schedulers that share an etcd, and two executors: each scheduler has the whole catalog, answers for every query
+and takes over from the other one when that is killed or stopped. One that was stopped and wakes up late does no
+harm, and serves on."""
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import pyarrow as pa
+import pyarrow.flight as fl
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cluster import Cluster, binaries_folder  # noqa: E402
+from etcd import Etcd  # noqa: E402
+from flight_client import Client  # noqa: E402
+from failure_test import QUERY, write_tables  # noqa: E402
+from summary import main  # noqa: E402
+
+TAKEOVER = 10  # seconds, from the owner's end to the next one's beginning
+LOST = "has lost its lease"
+
+
+class Schedulers(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.etcd = self.enterContext(Etcd(self.folder))
+
+    def start(self, executors=2, **more):
+        args = ["--config-backend", "etcd", "--etcd-urls", self.etcd.urls, "--heartbeat-interval", "200ms"]
+        return Cluster(executors=executors, schedulers=2, scheduler_args=args, **more)
+
+    def find(self, cluster):
+        self.uris = [f"grpc://127.0.0.1:{each.port}" for each in cluster.schedulers()]
+
+    def sql_at(self, scheduler, text):
+        """One statement in a session of its own at one of the schedulers."""
+        client = Client([self.uris[scheduler]])
+        return client.read_at(self.uris[scheduler], client.submit(text))
+
+    def progress(self, scheduler, ticket):
+        job_id = self.job_of(ticket).encode()
+        with fl.connect(self.uris[scheduler].replace("grpc://", "grpc+tcp://")) as client:
+            body = b"\x0a" + bytes([len(job_id)]) + job_id
+            [result] = client.do_action(("job_progress", body), fl.FlightCallOptions(timeout=5))
+            return result.body.to_pybytes()
+
+    @staticmethod
+    def job_of(ticket):
+        return re.search(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ticket.ticket)[0].decode()
+
+    def tables(self):
+        write_tables(self.folder)
+        for name in ("facts", "dims"):
+            self.sql_at(0, f"CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{self.folder}/{name}'")
+
+    def wait_until(self, ready, timeout, what):
+        deadline = time.monotonic() + timeout
+        while not ready():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.02)
+
+    def slow_query(self, seconds_of_sleep=4):
+        """Its first stage is quick, its second one takes some seconds."""
+        return f"""SELECT count(*) AS n, sum(s) AS s FROM (
+            SELECT f.k % 7 AS g, sum(hash(f.v * r.range) % 3) AS s
+            FROM facts f, range({seconds_of_sleep * 12}) r GROUP BY f.k % 7, f.v)"""
+
+    def test_each_has_the_catalog_and_answers_for_every_query(self):
+        with self.start(executors=1) as cluster:
+            self.find(cluster)
+            pq.write_table(pa.table({"k": [1, 2, 3]}), f"{self.folder}/t.parquet")
+            self.sql_at(0, f"CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{self.folder}/t.parquet'")
+            # Read at once, whatever has reached the other one by then.
+            self.assertEqual(self.sql_at(1, "SELECT sum(k) AS s FROM t").to_pydict(), {"s": [6]})
+            self.sql_at(1, "CREATE OR REPLACE VIEW v AS SELECT sum(k) AS s FROM t")
+            self.assertEqual(self.sql_at(0, "SELECT s FROM v").to_pydict(), {"s": [6]})
+            with self.assertRaisesRegex(Exception, "already exists"):
+                self.sql_at(0, "CREATE VIEW v AS SELECT 1 AS one")
+            self.sql_at(1, "DROP VIEW v")
+
+            def gone():
+                with self.assertRaises(Exception):
+                    self.sql_at(0, "SELECT s FROM v")
+                return True
+
+            self.wait_until(gone, 2, "the view to go")
+            # Both at once: what they end with is the same for both.
+            refused = []
+
+            def replace(at):
+                try:
+                    self.sql_at(at % 2, f"CREATE OR REPLACE VIEW w{at % 5} AS SELECT {at} AS x")
+                except Exception as error:  # reported by the test
+                    refused.append(error)
+
+            threads = [threading.Thread(target=replace, args=(at,)) for at in range(20)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+            self.assertEqual(refused, [])
+            time.sleep(0.3)
+            for view in range(5):
+                self.assertEqual(self.sql_at(0, f"FROM w{view}"), self.sql_at(1, f"FROM w{view}"))
+            # A ticket is good at either; so are progress and cancelling.
+            client = Client(self.uris)
+            ticket = client.submit("SELECT k FROM t ORDER BY k", self.uris[0])
+            self.assertEqual(client.read_at(self.uris[1], ticket).to_pydict(), {"k": [1, 2, 3]})
+            with self.assertRaisesRegex(Exception, "there is no job"):
+                client.read_at(self.uris[1], ticket)
+            with self.assertRaisesRegex(Exception, "Could not convert"):
+                bad = client.submit("SELECT CAST(k || 'x' AS INTEGER) AS i FROM t", self.uris[0])
+                client.read_at(self.uris[1], bad)
+            endless = client.submit("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b", self.uris[0])
+            running = b"\x10\x02"  # the state of a JobProgressResponse
+            self.wait_until(lambda: running in self.progress(1, endless)[38:42], 10, "the query to run")
+            with fl.connect(self.uris[1].replace("grpc://", "grpc+tcp://")) as other:
+                job_id = self.job_of(endless).encode()
+                [_] = other.do_action(("cancel_job", b"\x0a" + bytes([len(job_id)]) + job_id))
+            with self.assertRaisesRegex(Exception, "cancelled"):
+                client.read_at(self.uris[1], endless, 10)
+            # Nothing of the jobs is left in etcd either.
+            cluster.time_until_clean()
+            self.wait_until(lambda: not self.etcd.get("ballista/jobs/"), 5, "the jobs to go")
+
+    def test_says_where_others_find_it(self):
+        args = ["--config-backend", "etcd", "--etcd-urls", self.etcd.urls, "--external-host", "s1.example"]
+        with Cluster(executors=0, scheduler_args=args) as cluster:
+            [(_, entry)] = self.etcd.get("ballista/schedulers/").items()
+            self.assertIn(b"s1.example", entry)
+            cluster.scheduler.stop()
+            self.assertEqual(self.etcd.get("ballista/schedulers/"), {}, "one that stops in order leaves at once")
+
+    def test_an_executor_says_what_is_wrong_with_its_list(self):
+        command = [str(binaries_folder() / "executor"), "--port=1", "--scheduler-host=a:1,b:nonsense"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("--scheduler-host: 'b:nonsense' is no host or host:port", ended.stderr)
+
+    def test_a_killed_owner_costs_no_query(self):
+        with self.start(env={"BALLISTA_LOG": "debug"}) as cluster:
+            self.find(cluster)
+            self.tables()
+            sqls = {"join": QUERY, "scan": "SELECT k, v FROM facts ORDER BY v", "slow": self.slow_query(1)}
+            expected = {name: self.sql_at(1, sql) for name, sql in sqls.items()}
+            client = Client(self.uris)
+            finished = client.submit(sqls["scan"], self.uris[0])
+            self.wait_until(lambda: b"\x10\x03" in self.progress(0, finished)[38:42], 20, "the query to finish")
+            errors, answers, cut, stop = [], [], [], threading.Event()
+
+            def load(name, turn):
+                while not stop.is_set():
+                    turn += 1
+                    try:
+                        ticket = client.submit(sqls[name], self.uris[turn % 2])
+                    except (fl.FlightUnavailableError, fl.FlightInternalError) as error:
+                        (cut if Client.is_gone(error) else errors).append(error)
+                        time.sleep(0.1)
+                        continue
+                    try:
+                        answers.append(client.read(ticket, 60).equals(expected[name]))
+                    except Exception as error:  # reported by the test
+                        errors.append(error)
+
+            threads = [threading.Thread(target=load, args=(name, turn)) for turn, name in enumerate(["join", "scan"] * 2)]
+            for thread in threads:
+                thread.start()
+            time.sleep(2)
+            cluster.scheduler.kill()
+            killed = time.monotonic()
+            survivor = cluster.other_schedulers[0]
+            self.wait_until(lambda: "Taking over from" in survivor.text(), TAKEOVER, "the takeover")
+            print(f"taken over {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
+            # What had finished is there, and was not computed again.
+            self.assertTrue(client.read(finished, 20).equals(expected["scan"]))
+            print(f"its result read {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
+            tasks = [re.findall(rf"task {self.job_of(finished)}-\S+ starts", each.text()) for each in cluster.executors]
+            names = [name for of_one in tasks for name in of_one]
+            self.assertGreater(len(names), 0)
+            self.assertEqual(len(names), len(set(name.rsplit("-", 1)[0] for name in names)), names)
+            time.sleep(2)
+            stop.set()
+            for thread in threads:
+                thread.join(timeout=60)
+                self.assertFalse(thread.is_alive(), "a query hangs")
+            self.assertEqual(errors, [])
+            self.assertGreater(len(answers), 8)
+            self.assertTrue(all(answers))
+            # What stays until its time is up: jobs of clients that were cut off before they had their ticket, or whose
+            # answer had just gone through the scheduler that was killed. At most one for each client.
+            time.sleep(0.5)
+            left = {key.split("/")[2] for key in self.etcd.get("ballista/jobs/")}
+            self.assertLessEqual(len(left), 4)
+            cluster.leak_check = not left
+            cluster.other_schedulers, cluster.scheduler = [], survivor
+
+    def test_a_stopped_owner_that_wakes_up_does_no_harm(self):
+        with self.start() as cluster:
+            self.find(cluster)
+            self.tables()
+            slow = self.slow_query()
+            expected = self.sql_at(1, slow)
+            client = Client(self.uris)
+            tickets = [client.submit(slow, self.uris[0]) for _ in range(2)]
+            # One client has its call at the owner while that is stopped, and just waits.
+            patient = []
+            waiter = threading.Thread(target=lambda: patient.append(client.read_at(self.uris[0], tickets[1], 90)))
+            waiter.start()
+            time.sleep(1)
+            owner, other = cluster.scheduler, cluster.other_schedulers[0]
+            owner.child.send_signal(signal.SIGSTOP)
+            stopped = time.monotonic()
+            try:
+                self.wait_until(lambda: other.text().count("Going on with job") == 2, TAKEOVER, "the takeover")
+                print(f"taken over {time.monotonic() - stopped:.1f} s after SIGSTOP", file=sys.stderr)
+                # The command line has a list, and leaves a scheduler that does not answer.
+                hosts = ",".join(uri.removeprefix("grpc://") for uri in self.uris)
+                shown = subprocess.run(
+                    [str(binaries_folder() / "ballista"), "--host", hosts, "--format", "csv", "-c", "SELECT count(*) FROM dims"],
+                    capture_output=True, text=True, timeout=60,
+                )
+                self.assertEqual(shown.stdout.split()[-1:], ["1000000"], shown.stderr)
+                self.assertTrue(client.read(tickets[0], 60, patience=3).equals(expected))
+            finally:
+                owner.child.send_signal(signal.SIGCONT)
+            self.wait_until(lambda: LOST in owner.text(), 10, "the stopped one to notice")
+            # Its own client gets the answer through it all the same, once.
+            waiter.join(60)
+            self.assertEqual(len(patient), 1)
+            self.assertTrue(patient[0].equals(expected))
+            for ticket in tickets:
+                for uri in self.uris:
+                    with self.assertRaisesRegex(Exception, "there is no job"):
+                        client.read_at(uri, ticket, 20)
+            # It serves on: with its executors, the catalog and queries of its own.
+            self.wait_until(
+                lambda: Cluster.status(owner)["executors"] == 2, 10, "the executors to come back to the one that woke up"
+            )
+            self.sql_at(0, "CREATE VIEW after_all AS SELECT count(*) AS n FROM dims")
+            self.assertEqual(self.sql_at(1, "SELECT n FROM after_all").to_pydict(), {"n": [1_000_000]})
+            self.assertTrue(self.sql_at(0, slow).equals(expected))
+
+    def test_the_command_line_goes_on_at_another_scheduler(self):
+        with self.start() as cluster:
+            self.find(cluster)
+            self.tables()
+            hosts = ",".join(uri.removeprefix("grpc://") for uri in self.uris)
+            command = [str(binaries_folder() / "ballista"), "--host", hosts, "--format", "json", "-c", self.slow_query()]
+            expected = [{name: int(value) for name, value in self.sql_at(1, self.slow_query()).to_pylist()[0].items()}]
+            shell = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(1.5)
+            cluster.scheduler.kill()
+            output, errors = shell.communicate(timeout=60)
+            rows = json.loads(output)
+            rows = rows if isinstance(rows, list) else [rows]
+            self.assertEqual(rows, expected, errors)
+            cluster.other_schedulers, cluster.scheduler = [], cluster.other_schedulers[0]
+
+
+if __name__ == "__main__":
+    main()

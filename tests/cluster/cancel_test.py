@@ -11,11 +11,11 @@ import time
 import unittest
 
 import pyarrow as pa
-import pyarrow.flight as flight
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import Cluster  # noqa: E402
+from raw_client import RawClient  # noqa: E402
 from summary import main  # noqa: E402
 
 DISTRIBUTED = ("SET ballista.single_task_threshold = 0", "SET ballista.broadcast_threshold = 0")
@@ -28,36 +28,6 @@ QUERIES = {
     "shuffle": "SELECT count(*) FROM (SELECT k, v + r AS w FROM t, range(200) u(r)) a JOIN t b ON a.w = b.v * 3",
     "result": "SELECT v, r, s FROM t, range(1000) u(r)",
 }
-
-
-def length_delimited(field: int, payload: bytes) -> bytes:
-    """One field of a protobuf message."""
-    size, length = len(payload), b""
-    while size >= 0x80:
-        length += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return bytes([field << 3 | 2]) + length + bytes([size]) + payload
-
-
-class RawClient:
-    """Flight SQL by hand, for calls that the driver does not make. Its session is that of its connection."""
-
-    def __init__(self, port: int):
-        self.flight = flight.connect(f"grpc://127.0.0.1:{port}")
-
-    def start(self, sql: str) -> flight.FlightInfo:
-        kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-        command = length_delimited(1, kind) + length_delimited(2, length_delimited(1, sql.encode()))
-        return self.flight.get_flight_info(flight.FlightDescriptor.for_command(command))
-
-    def rows(self, info: flight.FlightInfo) -> pa.Table:
-        return self.flight.do_get(info.endpoints[0].ticket).read_all()
-
-    def act(self, action: str, body: bytes = b"") -> bytes:
-        return b"".join(result.body.to_pybytes() for result in self.flight.do_action((action, body)))
-
-    def cancel(self, action: str, info: flight.FlightInfo) -> bytes:
-        return self.act(action, length_delimited(1, info.serialize()))
 
 
 class Cancellation(unittest.TestCase):

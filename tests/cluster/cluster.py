@@ -159,6 +159,8 @@ class Cluster:
         self.scheduler: Process | None = None
         self.other_schedulers: list[Process] = []
         self.executors: list[Process] = []
+        self.started = 0  # executors, ever
+        self.restarts = 0
         self.port = 0
 
     # ---- life
@@ -207,7 +209,8 @@ class Cluster:
 
     def start_executor(self, port: int | None = None) -> Process:
         """One more executor; does not wait for it."""
-        number = len(self.executors)
+        number = self.started
+        self.started += 1
         work_dir = self.folder / f"work-{number}"
         work_dir.mkdir(exist_ok=True)
         command = [str(self.binary("executor"))]
@@ -230,6 +233,17 @@ class Cluster:
         process = self.spawn(f"executor-{number}", command + self.executor_args)
         self.executors.append(process)
         return process
+
+    def restart(self, process: Process) -> Process:
+        """The same command, port and work folder again, for a process that has ended; does not wait for it. Its log is
+        a new one."""
+        self.restarts += 1
+        again = self.spawn(f"{process.name.split('+')[0]}+{self.restarts}", process.command)
+        if process is self.scheduler:
+            self.scheduler = again
+        else:
+            self.executors[self.executors.index(process)] = again
+        return again
 
     def wait_for_executors(self, count: int, timeout: float | None = None) -> None:
         """Until each scheduler's log has `count` registrations in all."""

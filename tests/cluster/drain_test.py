@@ -1,0 +1,138 @@
+"""SIGTERM drains: a rolling restart of all executors under load fails no query and charges no task with a failure;
+long tasks are handed back; a second signal ends at once; a scheduler refuses new queries and answers the others."""
+
+import pathlib
+import signal
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cluster import REGISTERED, Cluster  # noqa: E402
+from load import Load  # noqa: E402
+from raw_client import RawClient, length_delimited  # noqa: E402
+from summary import main  # noqa: E402
+
+# One task, of some seconds.
+LONG = "SELECT count(*) FROM range(30000) a(x), range(20000) b(y) WHERE (x * y) % 7 = 3"
+ANSWER = 73464898  # DuckDB's
+# Whatever is charged to a task fails its query.
+NO_RETRY = {"ballista.fault_tolerance": "none"}
+DRAIN_TIMEOUT = 15
+
+
+class Drain(unittest.TestCase):
+    def terminate(self, process, limit: float) -> float:
+        """Seconds until the process has ended by itself, with code 0."""
+        start = time.monotonic()
+        process.child.send_signal(signal.SIGTERM)
+        self.assertEqual(process.child.wait(limit), 0, process.tail())
+        return time.monotonic() - start
+
+    def test_rolling_restart_under_load(self):
+        options = ["--drain-timeout", f"{DRAIN_TIMEOUT}s"]
+        with Cluster(executors=3, executor_args=options) as cluster:
+            with Load(cluster, clients=4, seed=1, settings=NO_RETRY) as load:
+                taken = []
+                for leaver in list(cluster.executors):
+                    time.sleep(1)
+                    registered = cluster.scheduler.text().count(REGISTERED)
+                    taken.append(self.terminate(leaver, DRAIN_TIMEOUT))
+                    self.assertNotIn("outputs that may still be needed", leaver.text())
+                    cluster.restart(leaver)
+                    cluster.wait_for_executors(registered + 1)
+                time.sleep(1)
+            load.raise_problems()
+            self.assertGreater(load.answers, 20)
+            print(f"{load.answers} answers; executors were gone after {max(taken):.2f} s at most")
+
+    def test_executors_stay_until_a_result_is_read(self):
+        with Cluster(executors=2) as cluster:
+            client = RawClient(cluster.port, 30)
+            for statement in ("SET ballista.single_task_threshold = 0", "SET ballista.max_task_attempts = 1"):
+                client.sql(statement)
+            rows = 1_500_000  # more than what travels with a task's status or fits into a stream's windows
+            info = client.start(f"SELECT x, md5(x::VARCHAR) AS m FROM range({rows}) t(x)")
+            reader = client.flight.do_get(info.endpoints[0].ticket, client.options())
+            got = reader.read_chunk().data.num_rows
+            holder = next(each for each in cluster.executors if cluster.status(each)["outputs"])
+            holder.child.send_signal(signal.SIGTERM)
+            time.sleep(1)
+            self.assertTrue(holder.running(), holder.tail())
+            for chunk in reader:
+                got += chunk.data.num_rows
+            self.assertEqual(got, rows)
+            self.assertEqual(holder.child.wait(2), 0)
+            self.assertNotIn("outputs that may still be needed", holder.text())
+            cluster.executors.remove(holder)
+
+    def start_long(self, cluster, answers: list) -> threading.Thread:
+        def run():
+            try:
+                client = RawClient(cluster.port, 60)
+                client.sql("SET ballista.max_task_attempts = 1")
+                answers.append(client.sql(LONG).column(0)[0].as_py())
+            except Exception as error:  # compared by the test
+                answers.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while cluster.status(cluster.scheduler)["running_tasks"] == 0:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        return thread
+
+    def test_long_task_is_handed_back_in_time(self):
+        with Cluster(executors=2, executor_args=["--drain-timeout", "2s"]) as cluster:
+            answers = []
+            thread = self.start_long(cluster, answers)
+            busy = next(each for each in cluster.executors if cluster.status(each)["tasks"])
+            taken = self.terminate(busy, 10)
+            self.assertLess(taken, 3.0)
+            self.assertIn("1 tasks are handed back", busy.text())
+            cluster.executors.remove(busy)
+            thread.join(60)
+            self.assertEqual(answers, [ANSWER])
+
+    def test_second_signal_ends_at_once(self):
+        with Cluster(executors=1, leak_check=False) as cluster:
+            thread = self.start_long(cluster, [])
+            [executor] = cluster.executors
+            executor.child.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            self.assertTrue(executor.running())
+            start = time.monotonic()
+            executor.child.send_signal(signal.SIGTERM)
+            self.assertEqual(executor.child.wait(5), 128 + signal.SIGTERM)
+            self.assertLess(time.monotonic() - start, 1.0)
+            cluster.scheduler.kill()
+            thread.join(30)
+
+    def test_drain_by_action(self):
+        with Cluster(executors=2, scheduler_args=["--heartbeat-interval", "200ms"]) as cluster:
+            leaver = cluster.executors.pop()
+            client = RawClient(cluster.port, 10)
+            client.act("drain_executor", length_delimited(1, f"127.0.0.1:{leaver.port}".encode()))
+            self.assertEqual(leaver.child.wait(5), 0)
+            with self.assertRaisesRegex(Exception, "there is no executor"):
+                client.act("drain_executor", length_delimited(1, b"x"))
+            self.assertEqual(client.sql("SELECT 42").column(0)[0].as_py(), 42)
+
+    def test_scheduler_drains(self):
+        with Cluster(executors=1, leak_check=False) as cluster:
+            answers = []
+            client = RawClient(cluster.port, 10)
+            thread = self.start_long(cluster, answers)
+            cluster.scheduler.child.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            with self.assertRaisesRegex(Exception, "stopping and takes no more queries"):
+                client.sql("SELECT 1")
+            thread.join(60)
+            self.assertEqual(answers, [ANSWER])
+            self.assertEqual(cluster.scheduler.child.wait(10), 0)
+
+
+if __name__ == "__main__":
+    main()

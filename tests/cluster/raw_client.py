@@ -1,0 +1,49 @@
+"""Flight SQL by hand, for what a driver does not do: to keep a ticket and come back with it, to call single actions."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+STATEMENT = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+
+
+def length_delimited(field: int, payload: bytes) -> bytes:
+    """One field of a protobuf message."""
+    size, length = len(payload), b""
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([field << 3 | 2]) + length + bytes([size]) + payload
+
+
+class RawClient:
+    """Its session is that of its connection. `timeout`: seconds for each call; None: no limit."""
+
+    def __init__(self, port: int, timeout: float | None = None):
+        self.flight = flight.connect(f"grpc://127.0.0.1:{port}")
+        self.timeout = timeout
+
+    def options(self, timeout: float | None = None) -> flight.FlightCallOptions:
+        return flight.FlightCallOptions(timeout=self.timeout if timeout is None else timeout)
+
+    def start(self, sql: str, timeout: float | None = None) -> flight.FlightInfo:
+        command = length_delimited(1, STATEMENT) + length_delimited(2, length_delimited(1, sql.encode()))
+        descriptor = flight.FlightDescriptor.for_command(command)
+        return self.flight.get_flight_info(descriptor, self.options(timeout))
+
+    def rows(self, info: flight.FlightInfo, timeout: float | None = None) -> pa.Table:
+        return self.flight.do_get(info.endpoints[0].ticket, self.options(timeout)).read_all()
+
+    def sql(self, text: str) -> pa.Table:
+        return self.rows(self.start(text))
+
+    def act(self, action: str, body: bytes = b"") -> bytes:
+        results = self.flight.do_action((action, body), self.options())
+        return b"".join(result.body.to_pybytes() for result in results)
+
+    def cancel(self, action: str, info: flight.FlightInfo) -> bytes:
+        return self.act(action, length_delimited(1, info.serialize()))
+
+    def close(self) -> None:
+        self.flight.close()

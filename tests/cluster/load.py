@@ -48,6 +48,9 @@ def sorted_out(error: Exception) -> Exception:
         return Gone(text)
     if "is stopping" in text or "Socket closed" in text:
         return Gone(text)
+    # gRPC's own word for a call that comes in the moment in which its server stops.
+    if isinstance(error, flight.FlightCancelledError) and "message: CANCELLED" in text:
+        return Gone(text)
     if "there is no job" in text:
         return NotKnown(text)
     return error
@@ -82,6 +85,7 @@ class Load:
         self.lock = threading.Lock()
         self.answers = 0
         self.cut_off = 0  # calls that ended with the scheduler
+        self.cut_off_unknown = 0  # of these, before the client had a ticket
         self.attached = 0  # answers that came after such an end, by the ticket of before
         self.sent_again = 0
         self.times: list[float] = []
@@ -156,6 +160,7 @@ class Asking:
     def __init__(self, load: Load, deadline: float):
         self.load = load
         self.deadline = deadline
+        self.cut_off = 0
         self.client: RawClient | None = None
 
     def close(self) -> None:
@@ -185,6 +190,7 @@ class Asking:
             self.close()
             if not isinstance(reason, Gone) or self.load.loss is Loss.FAIL or time.monotonic() > self.deadline:
                 raise reason
+            self.cut_off += 1
             with self.load.lock:
                 self.load.cut_off += 1
             time.sleep(0.1)
@@ -202,12 +208,15 @@ class Asking:
     def answer(self, sql: str):
         if self.load.loss is Loss.RESEND:
             return self.resent(sql)
+        before = self.cut_off
         info = self.persist(lambda: self.submit(sql))
-        cut_off = self.load.cut_off
+        with self.load.lock:
+            self.load.cut_off_unknown += self.cut_off - before
+        before = self.cut_off
         # The ticket is enough: no session is needed.
         got = self.persist(lambda: self.reader().rows(info, self.left()))
         with self.load.lock:
-            self.load.attached += self.load.cut_off != cut_off
+            self.load.attached += self.cut_off != before
         return got
 
     def reader(self) -> RawClient:

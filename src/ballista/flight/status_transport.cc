@@ -92,7 +92,9 @@ bool IsTransient(const arrow::Status& status) {
     case arrow::flight::FlightStatusCode::TimedOut:
       return true;
     case arrow::flight::FlightStatusCode::Internal:
-      // A stream that the peer's death cut: HTTP/2 reset without a status of ours.
+    case arrow::flight::FlightStatusCode::Cancelled:
+      // The peer's end cut the stream (HTTP/2 reset), or refused a call that came while
+      // its server stopped: no status of ours.
       return detail->extra_info().empty();
     default:
       return false;

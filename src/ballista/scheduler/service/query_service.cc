@@ -208,6 +208,17 @@ std::string QueryService::TakeText(const std::string& job_id) {
 arrow::Result<QueryHandle> QueryService::Execute(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+  // Before it is asked whether the scheduler stops: whoever stops it sees one or the
+  // other.
+  ++executing_;
+  auto handle = ExecuteCounted(session, sql, parameters, abandoned);
+  --executing_;
+  return handle;
+}
+
+arrow::Result<QueryHandle> QueryService::ExecuteCounted(
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
   if (stopping_) {
     return CancelledStatus(
         "this scheduler is stopping and takes no more queries: send the query again once "

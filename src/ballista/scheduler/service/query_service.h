@@ -80,6 +80,8 @@ class QueryService {
 
   // Results that are kept without a job.
   size_t KeptResults() const;
+  // Calls of Execute under way: each may still become a result or a job.
+  size_t Executing() const { return executing_; }
 
  private:
   struct Known {
@@ -94,6 +96,10 @@ class QueryService {
   // The statement's text, for the errors of its job.
   void KeepText(const std::string& job_id, const std::string& sql);
   std::string TakeText(const std::string& job_id);
+  arrow::Result<QueryHandle> ExecuteCounted(sql::SqlSession* session,
+                                            const std::string& sql,
+                                            const std::vector<plan::Value>& parameters,
+                                            const std::function<bool()>& abandoned);
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
   arrow::Result<QueryHandle> KeepRows(sql::SqlSession* session,
                                       std::shared_ptr<arrow::Table> rows, bool is_query);
@@ -134,6 +140,7 @@ class QueryService {
   StateKeeper* const keeper_;
   KeptCatalog* const catalog_;
   std::atomic<bool> stopping_{false};
+  std::atomic<size_t> executing_{0};
   mutable std::mutex mutex_;
   std::map<std::string, Known> known_;        // results without a job, not yet read
   std::map<std::string, std::string> texts_;  // of queries whose result was not read

@@ -153,7 +153,9 @@ void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   parts_->queries.StopTaking();
   const auto left = [this] {
-    return std::max(parts_->jobs.Kept().jobs, parts_->queries.KeptResults());
+    // In this order: one that becomes a job or a result meanwhile is counted.
+    const size_t executing = parts_->queries.Executing();
+    return executing + parts_->jobs.Kept().jobs + parts_->queries.KeptResults();
   };
   if (left() == 0) return;
   LOG_INFO("scheduler", "Waiting for {} queries to be answered, at most {} ms", left(),

@@ -25,6 +25,7 @@ BACKENDS = ("memory", "sqlite", "etcd")
 SCHEDULER = -1  # as a fault's victim; others are positions of executors
 DRAIN_TIMEOUT = 3
 QUERY_TIMEOUT = 60
+TAKEN_OVER = "this one stops: the claim"
 
 
 class Fault(NamedTuple):
@@ -55,6 +56,9 @@ class Chaos:
         self.problems: list[str] = []
         self.start = time.monotonic()
 
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
     def process(self, victim: int):
         return self.cluster.scheduler if victim == SCHEDULER else self.cluster.executors[victim]
 
@@ -73,8 +77,7 @@ class Chaos:
             return
         process = self.process(fault.victim)
         kind = "schedulers" if fault.victim == SCHEDULER else "executors"
-        name = f"{kind} {fault.what}ed".replace("stoped", "stopped")
-        self.counts[name] = self.counts.get(name, 0) + 1
+        self.count(f"{kind} {fault.what}ed".replace("stoped", "stopped"))
         print(f"{now:6.2f} s: {fault.what} {process.name} for {fault.lasts:.2f} s", flush=True)
         self.hurt[fault.victim] = (fault.what, now + fault.lasts)
         if fault.what == "kill":
@@ -103,9 +106,15 @@ class Chaos:
     def check_the_others(self) -> None:
         for victim in range(SCHEDULER, len(self.cluster.executors)):
             process = self.process(victim)
-            if victim not in self.hurt and not process.running():
+            if victim in self.hurt or process.running():
+                continue
+            if TAKEN_OVER in process.text():
+                # Stopped for longer than its lease in etcd; started again as by a supervisor.
+                self.count("schedulers ended without their claim")
+                self.cluster.restart(process)
+            else:
                 self.problems.append(
-                    f"{process.name} ended by itself with {process.child.returncode}:\n{process.tail(8)}"
+                    f"{process.name} ended by itself with {process.child.returncode}:\n{process.tail(12)}"
                 )
 
     def end(self) -> None:
@@ -158,6 +167,8 @@ def run(backend: str, arguments: argparse.Namespace) -> None:
                 chaos.run(load)
             finally:
                 chaos.end()
+                if chaos.problems:
+                    load.give_up.set()
         load.raise_problems()
         if chaos.problems:
             raise AssertionError("\n".join(chaos.problems))

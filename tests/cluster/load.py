@@ -91,6 +91,7 @@ class Load:
         self.times: list[float] = []
         self.problems: list[str] = []
         self.stopping = threading.Event()
+        self.give_up = threading.Event()  # of queries under way, too
         self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(clients)]
 
     def __enter__(self) -> "Load":
@@ -188,7 +189,8 @@ class Asking:
             except OSError as error:  # Arrow's, for a connection that broke
                 reason = sorted_out(error)
             self.close()
-            if not isinstance(reason, Gone) or self.load.loss is Loss.FAIL or time.monotonic() > self.deadline:
+            over = time.monotonic() > self.deadline or self.load.give_up.is_set()
+            if not isinstance(reason, Gone) or self.load.loss is Loss.FAIL or over:
                 raise reason
             self.cut_off += 1
             with self.load.lock:

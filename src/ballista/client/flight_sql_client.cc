@@ -23,6 +23,7 @@
 #include "ballista/client/server_error.h"
 #include "ballista/client/statement_splitter.h"
 #include "ballista/flight/auth_middleware.h"
+#include "ballista/flight/client_pool.h"
 #include "ballista/flight_sql.pb.h"
 
 namespace ballista::client {
@@ -118,6 +119,8 @@ arrow::Result<std::unique_ptr<flight::FlightClient>> OpenFlight(
   options.tls_root_certs = connection.tls.ca;
   options.cert_chain = connection.tls.cert;
   options.private_key = connection.tls.key;
+  // A query may take any time: keepalive tells whether the scheduler is still there.
+  options.generic_options = ballista::flight::ClientOptions().generic_options;
   if (cookies != nullptr) {
     options.middleware.push_back(std::move(cookies));
     if (!connection.authorization.empty()) {

@@ -143,6 +143,10 @@ std::string SchedulerCore::WhyWaiting(const std::string& job_id, Time now) const
   return job == nullptr ? "there is no such job" : impl_->WhyWaiting(*job, now);
 }
 
+std::vector<std::pair<std::string, Time>> SchedulerCore::Idle(Time since) const {
+  return impl_->Idle(since);
+}
+
 std::vector<TaskReport> SchedulerCore::Metrics(const std::string& job_id) const {
   const JobState* job = impl_->FindJob(job_id);
   return job == nullptr ? std::vector<TaskReport>{} : impl_->Metrics(*job);

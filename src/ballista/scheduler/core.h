@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ballista/control.pb.h"
@@ -33,9 +34,12 @@ struct CoreOptions {
   // An executor that has not been heard of for this long is lost; kNever: only
   // ExecutorLost says so.
   Time executor_timeout = std::chrono::seconds(30);
-  // A finished job that is neither read nor released for this long is dropped, with
-  // JobFailed.
+  // A finished job whose result nobody comes for (JobResultRead) or releases for this
+  // long is dropped, with JobFailed.
   Time result_ttl = std::chrono::hours(1);
+  // The same for one whose reader takes nothing any more. The reader's connection is
+  // there: it has stopped, but has not gone.
+  Time reader_ttl = std::chrono::hours(1);
   // A task whose inputs could not be fetched more often than this fails the job.
   uint32_t max_fetch_failures = 8;
   // A task that was running on more executors than this when they were lost fails the
@@ -111,6 +115,9 @@ class SchedulerCore {
   control::JobProgressResponse Progress(const std::string& job_id, Time now) const;
   // One sentence that says what the job is waiting for, and until when.
   std::string WhyWaiting(const std::string& job_id, Time now) const;
+  // Jobs of which nothing has happened after `since`: no task began or ended, nothing of
+  // the result was read. With the time of what happened last; by number.
+  std::vector<std::pair<std::string, Time>> Idle(Time since) const;
   // Of the finished tasks, by stage and index. Empty for an unknown job.
   std::vector<TaskReport> Metrics(const std::string& job_id) const;
   // The graph as it stands after re-planning; null for an unknown job.

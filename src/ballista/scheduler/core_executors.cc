@@ -232,10 +232,15 @@ Time SchedulerCore::Impl::CheckExecutors() {
 // When the job must be looked at again; sets `failed` where its time is up.
 Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) {
   if (job->finished) {
-    const Time expiry = After(job->last_read, options_.result_ttl);
+    const Time limit = job->being_read ? options_.reader_ttl : options_.result_ttl;
+    const Time expiry = After(job->last_read, limit);
     if (expiry <= now_) {
+      const auto* why = job->being_read
+                            ? "its reader took nothing of it any more"
+                            : "nobody came for it in this time (--result-timeout)";
       *failed = CancelledStatus(
-          fmt::format("the result was not read for {} s", Seconds(options_.result_ttl)),
+          fmt::format("the result was dropped after {} s: {}; run the query again",
+                      Seconds(limit), why),
           Cancelled::DEADLINE);
     }
     return expiry;

@@ -35,6 +35,7 @@ class SchedulerCore::Impl {
   // ---- core_report.cc
   control::JobProgressResponse Progress(const JobState& job, Time now) const;
   std::string WhyWaiting(const JobState& job, Time now) const;
+  std::vector<std::pair<std::string, Time>> Idle(Time since) const;
   std::vector<TaskReport> Metrics(const JobState& job) const;
 
   const JobState* FindJob(const std::string& id) const;

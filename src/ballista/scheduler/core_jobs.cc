@@ -68,7 +68,10 @@ void SchedulerCore::Impl::On(JobReleased& event) {
 }
 
 void SchedulerCore::Impl::On(JobResultRead& event) {
-  if (JobState* job = FindJob(event.job_id)) job->last_read = now_;
+  JobState* job = FindJob(event.job_id);
+  if (job == nullptr) return;
+  job->being_read = true;
+  job->last_read = job->last_progress = now_;
 }
 
 void SchedulerCore::Impl::AdmitJobs() {
@@ -82,6 +85,7 @@ void SchedulerCore::Impl::Admit(JobState* job) {
   admission_.SetReady(&job->admission, false);
   admission_.TaskLaunched(&job->admission);
   job->admitted = true;
+  job->last_progress = now_;
   ++admitted_;
   UpdateReady(job);
 }
@@ -96,7 +100,7 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
   LeavePlace(job);
   for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
   job->finished = true;
-  job->ended = job->last_read = now_;
+  job->ended = job->last_read = job->last_progress = now_;
   job->launchable.clear();
   UpdateReady(job);
   NoteDeadline(After(now_, options_.result_ttl));

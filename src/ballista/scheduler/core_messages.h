@@ -140,7 +140,8 @@ struct JobReleased {
   std::string job_id;
 };
 
-// The client is still reading the result: puts off CoreOptions::result_ttl.
+// The client has come for the result, or has read some more of it: puts off
+// CoreOptions::reader_ttl.
 struct JobResultRead {
   std::string job_id;
 };

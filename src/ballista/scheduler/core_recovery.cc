@@ -126,6 +126,7 @@ void SchedulerCore::Impl::CloseRecoveries() {
 void SchedulerCore::Impl::CloseRecovery(JobState* job) {
   const std::unique_ptr<JobRecovery> recovery = std::move(job->recovery);
   recovering_.erase(job->number);
+  job->last_progress = now_;
   RestoreFormations(job, recovery->formations);
   const auto chosen = ChooseHeld(*job, recovery->held);
   std::vector<bool> taken(recovery->held.size(), false);

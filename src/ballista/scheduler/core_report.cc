@@ -26,8 +26,10 @@ control::JobProgressResponse SchedulerCore::Impl::Progress(const JobState& job,
 std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const {
   if (job.finished) {
     return fmt::format(
-        "waiting for the result to be read; it is dropped when nobody reads for {:.0f} s",
-        Seconds(options_.result_ttl));
+        "waiting for the client to {} the result, for {:.1f} s; after {:.0f} s it is "
+        "dropped",
+        job.being_read ? "read on in" : "come for", Seconds(now - job.last_read),
+        Seconds(job.being_read ? options_.reader_ttl : options_.result_ttl));
   }
   if (job.recovery != nullptr) {
     return fmt::format(
@@ -44,23 +46,28 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
   }
   const TaskState* longest = nullptr;
   uint32_t longest_stage = 0;
-  uint64_t pending = 0;
+  size_t longest_index = 0;
   for (uint32_t id = 0; id < job.stages.size(); ++id) {
-    for (const TaskState& task : job.stages[id].tasks) {
-      pending += task.state == TaskState::kPending;
+    const auto& tasks = job.stages[id].tasks;
+    for (const TaskState& task : tasks) {
       if (task.state != TaskState::kRunning) continue;
       if (longest != nullptr && longest->started <= task.started) continue;
       longest = &task;
       longest_stage = id;
+      longest_index = static_cast<size_t>(&task - tasks.data());
     }
   }
   if (longest != nullptr) {
     const Executor* executor = executors_.Get(longest->executor);
     return fmt::format(
-        "waiting for {} running tasks, the longest one of stage {} for {:.1f} s on "
-        "executor {}",
-        job.running, longest_stage, Seconds(now - longest->started),
-        executor == nullptr ? "?" : executor->metadata.id());
+        "waiting for {} running tasks, the longest is task {} of stage {} (attempt {}), "
+        "for {:.1f} s on executor {}",
+        job.running, longest_index, longest_stage, longest->attempt,
+        Seconds(now - longest->started),
+        executor == nullptr
+            ? "?"
+            : fmt::format("{} at {}:{}", executor->metadata.id(),
+                          executor->metadata.host(), executor->metadata.port()));
   }
   if (executors_.num_usable() == 0) {
     const Time until =
@@ -70,9 +77,18 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
         Seconds(std::max(until - now, Time{0})));
   }
   return fmt::format(
-      "waiting for a free slot: {} tasks of this job are ready, {} tasks are running on "
-      "{} executors",
-      pending, running_, executors_.num_usable());
+      "waiting for a free slot for tasks of stage {}: {} tasks are running on {} "
+      "executors",
+      job.launchable.empty() ? "?" : std::to_string(*job.launchable.begin()), running_,
+      executors_.num_usable());
+}
+
+std::vector<std::pair<std::string, Time>> SchedulerCore::Impl::Idle(Time since) const {
+  std::vector<std::pair<std::string, Time>> idle;
+  for (const auto& [number, job] : jobs_) {
+    if (job->last_progress <= since) idle.emplace_back(job->id, job->last_progress);
+  }
+  return idle;
 }
 
 std::vector<TaskReport> SchedulerCore::Impl::Metrics(const JobState& job) const {

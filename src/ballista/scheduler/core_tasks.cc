@@ -267,6 +267,7 @@ void SchedulerCore::Impl::Stop(JobState* job, uint32_t stage, TaskState* task) {
   --job->stages[stage].running;
   --job->running;
   --running_;
+  job->last_progress = now_;
 }
 
 void SchedulerCore::Impl::Requeue(JobState* job, uint32_t stage, uint32_t index) {
@@ -431,6 +432,7 @@ void SchedulerCore::Impl::SendTask(JobState* job, uint32_t stage, uint32_t index
   ++job->running;
   ++running_;
   job->launched_any = true;
+  job->last_progress = now_;
   executors_.TakeSlot(to);
   fair_.TaskLaunched(&job->fair);
   Executor& executor = *executors_.Get(to);

@@ -671,6 +671,54 @@ TEST_F(CoreTest, EndsAJobAtItsDeadlineAndAResultThatNobodyReads) {
   EXPECT_TRUE(core_->IsIdle());
 }
 
+TEST_F(CoreTest, KeepsAResultLongerOnceItsReaderHasCome) {
+  Start({.executor_timeout = kNever,
+         .result_ttl = seconds(10),
+         .reader_ttl = seconds(100)});
+  Join("a", 2);
+  for (const char* job : {"read", "unread"}) {
+    Submit(job, OneScan(1));
+    Finish(Take([&](const Launched& t) { return t.id().job_id() == job; }));
+  }
+  now_ += seconds(9);
+  Send(JobResultRead{"read"});
+  EXPECT_THAT(core_->WhyWaiting("read", now_), HasSubstr("to read on in the result"));
+  EXPECT_THAT(core_->WhyWaiting("unread", now_), HasSubstr("to come for the result"));
+  now_ += seconds(1);
+  Send(Tick{});
+  EXPECT_THAT(failed_["unread"].message(), HasSubstr("--result-timeout"));
+  now_ += seconds(98);
+  Send(Tick{});
+  EXPECT_TRUE(core_->HasJob("read"));
+  now_ += seconds(1);
+  Send(Tick{});
+  EXPECT_THAT(failed_["read"].message(), HasSubstr("its reader took nothing"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(CoreTest, TellsWhichJobsMakeNoProgressAndWhatTheyWaitFor) {
+  Start({.executor_timeout = kNever, .max_running_jobs = 2});
+  Join("a", 1);
+  Submit("first", OneScan(2));
+  Submit("second", OneScan(1));
+  Submit("third", OneScan(1));
+  const Time start = now_;
+  now_ += seconds(5);
+  Send(Tick{});
+  using Idle = std::vector<std::pair<std::string, Time>>;
+  EXPECT_EQ(core_->Idle(start),
+            (Idle{{"first", start}, {"second", start}, {"third", start}}));
+  EXPECT_EQ(core_->Idle(start - seconds(1)), Idle{});
+  EXPECT_THAT(core_->WhyWaiting("first", now_),
+              HasSubstr("the longest is task 0 of stage 0 (attempt 0), for 5.0 s on "
+                        "executor a at "));
+  EXPECT_THAT(core_->WhyWaiting("second", now_), HasSubstr("a free slot"));
+  EXPECT_THAT(core_->WhyWaiting("third", now_), HasSubstr("--max-running-jobs"));
+  Finish(Take([](const Launched& t) { return t.id().job_id() == "first"; }));
+  // The second has its slot, the third its place.
+  EXPECT_EQ(core_->Idle(now_ - seconds(1)), Idle{});
+}
+
 TEST_F(CoreTest, BoundsTheNumberOfJobs) {
   Start({.max_jobs = 2});
   for (const char* job : {"a", "b", "c"}) Submit(job, OneScan(1));

@@ -22,6 +22,7 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
       graph(std::move(submitted.graph)),
       options(submitted.options),
       submitted(now),
+      last_progress(now),
       stages(graph.stages_size()) {
   options.max_task_attempts = std::max<uint32_t>(options.max_task_attempts, 1);
   Link();

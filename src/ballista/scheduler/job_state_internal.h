@@ -129,9 +129,11 @@ struct JobState {
   Time submitted;
   Time ended = kNever;
   Time last_read{};
+  Time last_progress;     // a task began or ended, or the result was read
   bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
   bool launched_any = false;
   bool finished = false;      // the result can be read
+  bool being_read = false;    // a client has come for the result, and will release it
   bool data_removed = false;  // no executor keeps anything of it
   uint32_t running = 0;
   uint32_t first_attempt = 0;  // of tasks that are formed or run again from now on

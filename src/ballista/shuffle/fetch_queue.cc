@@ -8,6 +8,12 @@
 #include "ballista/shuffle/batch_slice.h"
 
 namespace ballista::shuffle {
+namespace {
+
+constexpr auto kStallCheck = std::chrono::seconds(1);
+
+}  // namespace
+
 FetchQueue::Stream::Stream(FetchQueue* queue, arrow::Status no_answer)
     : queue_(queue), no_answer_(std::move(no_answer)) {
   std::lock_guard lock(queue_->mutex_);
@@ -134,8 +140,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> FetchQueue::Pop(Wait wait) {
   {
     std::unique_lock lock(mutex_);
     const auto ready = [this] { return ended_ || !entries_.empty() || producers_ == 0; };
-    while (wait == Wait::kYes &&
-           !changed_.wait_for(lock, std::chrono::seconds(1), ready)) {
+    while (wait == Wait::kYes && !changed_.wait_for(lock, kStallCheck, ready)) {
       EndStalledLocked();
     }
     if (ended_) return status_;
@@ -150,7 +155,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> FetchQueue::Pop(Wait wait) {
 
 std::shared_ptr<arrow::Schema> FetchQueue::schema() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return ended_ || schema_ != nullptr || producers_ == 0; });
+  const auto known = [this] { return ended_ || schema_ != nullptr || producers_ == 0; };
+  while (!changed_.wait_for(lock, kStallCheck, known)) EndStalledLocked();
   return schema_;
 }
 

@@ -77,8 +77,10 @@ class Fetcher {
   arrow::Status ReadLocal(OutputReader* reader);
   arrow::Status ReadRemote(const Part& part);
   // Reads on from row `*rows` of the part to its end. `*rows` counts what was given. Of a
-  // range of keys, the peer says how many rows are `*expected`.
-  arrow::Status ReadOnce(const Part& part, int64_t* rows, int64_t* expected);
+  // range of keys, the peer says how many rows are `*expected`. `*stalled`: it was given
+  // up because nothing came.
+  arrow::Status ReadOnce(const Part& part, int64_t* rows, int64_t* expected,
+                         bool* stalled);
   arrow::Result<int64_t> AnnouncedRows(const Part& part,
                                        const arrow::Schema& schema) const;
   arrow::Status Drain(FetchQueue::Stream* stream, int64_t* rows);
@@ -193,9 +195,11 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
     expected += static_cast<int64_t>(output.rows());
   }
   auto last_progress = std::chrono::steady_clock::now();
+  int stalls = 0;
   for (int attempt = 1;; ++attempt) {
     const int64_t before = rows;
-    const auto status = ReadOnce(part, &rows, &expected);
+    bool stalled = false;
+    const auto status = ReadOnce(part, &rows, &expected, &stalled);
     if (queue_.ended()) return arrow::Status::OK();
     if (status.ok()) {
       if (rows == expected) return arrow::Status::OK();
@@ -210,8 +214,10 @@ arrow::Status Fetcher::ReadRemote(const Part& part) {
     const auto now = std::chrono::steady_clock::now();
     if (rows > before) {
       attempt = 1;
+      stalls = 0;
       last_progress = now;
     }
+    if (stalled && ++stalls >= context_.max_stalls) attempt = context_.max_attempts;
     if (!transient || attempt >= context_.max_attempts ||
         now - last_progress > context_.attempts_limit) {
       return Failed(part, rows, status.ToStringWithoutContextLines());
@@ -236,7 +242,8 @@ arrow::Result<int64_t> Fetcher::AnnouncedRows(const Part& part,
   return rows;
 }
 
-arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expected) {
+arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expected,
+                                bool* stalled) {
   const auto& executor = part.executor;
   ARROW_ASSIGN_OR_RAISE(const auto client,
                         context_.clients->Get(executor.host(), executor.port()));
@@ -266,7 +273,8 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expect
   }
   ARROW_RETURN_NOT_OK(queue_.SetSchema(schema));
   auto status = Drain(&stream, rows);
-  if (stream.stalled()) {
+  *stalled = stream.stalled();
+  if (*stalled) {
     status = arrow::Status::IOError("nothing came for ", context_.stall_timeout.count(),
                                     " ms");
   }

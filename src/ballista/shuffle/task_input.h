@@ -34,10 +34,11 @@ struct FetchContext {
   // After so long without progress there is no further attempt: where each one takes long
   // to fail the peer is cut off.
   std::chrono::milliseconds attempts_limit{10'000};
+  int max_stalls = 2;    // of these, that ended because nothing came
   // Before the second attempt; doubles, with jitter.
   std::chrono::milliseconds backoff{100};
   // A peer that sends nothing for so long, while somebody waits for it, is given up.
-  std::chrono::milliseconds stall_timeout{120'000};
+  std::chrono::milliseconds stall_timeout{60'000};
 };
 
 class TaskInputSource : public ExchangeSource {

@@ -2,8 +2,10 @@
 
 #include <arrow/flight/api.h>
 #include <arrow/util/byte_size.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -571,6 +573,44 @@ TEST_F(TaskInputTest, APeerThatFreezesIsAFetchFailure) {
   EXPECT_EQ(what->executor_id(), "peer");
   EXPECT_NE(failure.status().message().find("no answer in 300 ms"), std::string::npos);
   peer.Kill();
+}
+
+// One that asks for the schema first is not held up for longer than one that asks for
+// rows.
+TEST_F(TaskInputTest, TheSchemaOfAFrozenPeerIsNotWaitedForWithoutEnd) {
+  PeerProcess peer;
+  AddOutput(AddExecutor("peer", peer.port()), 0, 0, kPeerBatches * kPeerRows);
+  { EXPECT_NE(Make()->Next().ValueOrDie(), nullptr); }
+  peer.Freeze();
+  context_.stall_timeout = milliseconds(300);
+  auto source = Make();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(source->schema(), nullptr);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_NE(AsFetchFailed(source->Next().status()), nullptr);
+  peer.Kill();
+}
+
+// As a machine does whose process is stuck: the kernel takes the connection, and nobody
+// speaks.
+TEST_F(TaskInputTest, APeerThatAcceptsAndNeverAnswersIsAFetchFailure) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 8), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  AddOutput(AddExecutor("mute", ntohs(address.sin_port)), 0, 0, 10);
+  context_.stall_timeout = milliseconds(500);
+  const auto start = std::chrono::steady_clock::now();
+  const auto failure = Make()->Next();
+  const auto* what = AsFetchFailed(failure.status());
+  ASSERT_NE(what, nullptr) << failure.status().ToString();
+  EXPECT_EQ(what->executor_id(), "mute");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  close(listener);
 }
 
 TEST_F(TaskInputTest, APeerThatDiesInTheMiddleIsAFetchFailure) {

@@ -58,10 +58,13 @@ void ExecutorLink::Run() {
     queue_.pop_front();
     lock.unlock();
     arrow::Status status;
+    const auto end = std::chrono::steady_clock::now() + kCallTimeout;
     for (int attempt = 0; attempt < kTries; ++attempt) {
       if (attempt > 0) std::this_thread::sleep_for(kRetryDelay);
       status = Deliver(request);
       if (status.ok() || !flight::IsTransient(status)) break;
+      // One that takes calls and does not answer them is not asked for long.
+      if (std::chrono::steady_clock::now() >= end) break;
     }
     if (!status.ok()) {
       LOG_WARN("scheduler", "executor {} at {}:{} did not take a request: {}",

@@ -20,6 +20,12 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 constexpr Time kFailureKept = std::chrono::minutes(1);
 constexpr size_t kMaxFailuresKept = 10000;
 constexpr auto kPause = std::chrono::milliseconds(50);
+// While there are executors the timer looks at the clock so often, and takes a jump by
+// more than the other for a suspension.
+constexpr Time kClockCheck = std::chrono::milliseconds(500);
+constexpr Time kSuspension = std::chrono::seconds(1);
+// Of one round; what is more is counted.
+constexpr size_t kMaxStuckNamed = 20;
 
 }  // namespace
 
@@ -49,8 +55,45 @@ JobService::~JobService() {
   timer_.join();
 }
 
-Time JobService::Now() const {
+Time JobService::RealTime() const {
   return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now() - start_);
+}
+
+Time JobService::Now() const {
+  return RealTime() - suspended_;
+}
+
+void JobService::NoteSuspension() {
+  const Time now = RealTime();
+  if (awake_until_ != kNever && now > awake_until_ + kSuspension) {
+    const Time gap = now - awake_until_;
+    suspended_ += gap;
+    LOG_WARN("scheduler",
+             "This process did not run for {:.1f} s: executors are given as much longer",
+             static_cast<double>(gap.count()) / 1e6);
+  }
+  awake_until_ = links_.empty() ? kNever : now + kClockCheck;
+}
+
+void JobService::WatchStuckJobs(std::chrono::milliseconds limit) {
+  const std::lock_guard lock(mutex_);
+  stuck_ = StuckWatch(limit);
+}
+
+void JobService::NameStuckJobs() {
+  const Time now = Now();
+  size_t count = 0;
+  for (const auto& [job_id, since] :
+       stuck_.Check(now, [this](Time since) { return core_.Idle(since); })) {
+    if (++count > kMaxStuckNamed) continue;
+    LOG_WARN("scheduler", "Query {} has made no progress for {:.1f} s: {}", job_id,
+             static_cast<double>((now - since).count()) / 1e6,
+             core_.WhyWaiting(job_id, now));
+  }
+  if (count > kMaxStuckNamed) {
+    LOG_WARN("scheduler", "{} more queries have made no progress",
+             count - kMaxStuckNamed);
+  }
 }
 
 void JobService::Post(Event event) {
@@ -60,12 +103,13 @@ void JobService::Post(Event event) {
 
 void JobService::PostLocked(Event event) {
   if (stopping_) return;
+  NoteSuspension();
   const bool executors_may_change = !std::holds_alternative<TaskFinished>(event) &&
                                     !std::holds_alternative<JobSubmitted>(event);
   for (auto& effect : core_.Handle(std::move(event), Now())) {
     Apply(std::move(effect));
   }
-  if (core_.NextDeadline() < timer_due_ ||
+  if (std::min(core_.NextDeadline(), stuck_.NextCheck()) < timer_due_ ||
       (executors_may_change && links_.size() != core_.NumExecutors())) {
     timer_wake_.notify_one();
   }
@@ -74,6 +118,8 @@ void JobService::PostLocked(Event event) {
 void JobService::RunTimer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
+    NoteSuspension();
+    NameStuckJobs();
     if (!MayAct() && retired_.empty()) {
       timer_wake_.wait_for(lock, kPause);
       continue;
@@ -90,11 +136,12 @@ void JobService::RunTimer() {
       lock.lock();
       continue;
     }
-    timer_due_ = std::min(core_.NextDeadline(), DropOldOutcomes());
+    timer_due_ = std::min({core_.NextDeadline(), DropOldOutcomes(), stuck_.NextCheck()});
+    if (!links_.empty()) timer_due_ = std::min(timer_due_, Now() + kClockCheck);
     if (timer_due_ == kNever) {
       timer_wake_.wait(lock);
     } else {
-      timer_wake_.wait_until(lock, start_ + timer_due_);
+      timer_wake_.wait_until(lock, start_ + suspended_ + timer_due_);
     }
   }
 }
@@ -395,6 +442,11 @@ std::vector<control::ExecutorMetadata> JobService::Executors() const {
 void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
                                const OutboundRequest& request,
                                const arrow::Status& status) {
+  // A loss is one event: it is not held against the tasks that were on their way, too.
+  if (flight::IsTransient(status)) {
+    return Post(ExecutorLost{executor.id(), executor.incarnation(),
+                             "it cannot be reached: " + status.message()});
+  }
   if (const auto* launch = std::get_if<SharedLaunch>(&request)) {
     LaunchFailed event;
     event.executor_id = executor.id();
@@ -402,10 +454,6 @@ void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
     for (const auto& task : (*launch)->tasks()) event.tasks.push_back(task.id());
     event.reason = status.ToString();
     Post(std::move(event));
-  }
-  if (flight::IsTransient(status)) {
-    Post(ExecutorLost{executor.id(), executor.incarnation(),
-                      "it cannot be reached: " + status.message()});
   }
 }
 
@@ -417,6 +465,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
   outcomes_[job_id].session_id = event.session_id;
   outcomes_[job_id].kept = kept;
+  stuck_.Begin(Now());
   PostLocked(std::move(event));
   const auto refused = outcomes_.find(job_id);
   if (refused == outcomes_.end() || refused->second.status.ok()) {

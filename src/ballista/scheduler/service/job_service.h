@@ -23,6 +23,7 @@
 #include "ballista/scheduler/core.h"
 #include "ballista/scheduler/service/executor_link.h"
 #include "ballista/scheduler/service/state_keeper.h"
+#include "ballista/scheduler/service/stuck_watch.h"
 
 namespace ballista::scheduler {
 
@@ -51,6 +52,10 @@ class JobService {
   std::vector<control::ExecutorMetadata> Executors() const;
 
   // ---- jobs
+  // Jobs without progress for so long are named in the log, with what they wait for;
+  // zero: none is. Before the first job.
+  void WatchStuckJobs(std::chrono::milliseconds limit);
+
   // Goes on with the jobs of a scheduler that has ended: of one before this, before
   // executors register; or of another, at any time.
   void Recover(StateKeeper::Recovered recovered);
@@ -116,7 +121,9 @@ class JobService {
     control::JobProgressResponse progress;
   };
 
+  // Of the clock without suspensions; all of the service is in it.
   Time Now() const;
+  Time RealTime() const;
   // Feeds the core and carries out what it wants. Takes the lock.
   void Post(Event event);
   void PostLocked(Event event);
@@ -150,6 +157,10 @@ class JobService {
   std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
   // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
   Time DropOldOutcomes();
+  void NameStuckJobs();
+  // Time in which this process did not run (it was stopped, or its machine slept) is time
+  // in which nobody could be heard: it does not count.
+  void NoteSuspension();
   void RunTimer();
   // Those that have not come are kept no longer.
   void ForgetAwaited();
@@ -181,6 +192,9 @@ class JobService {
   Time awaited_until_ = kNever;
   Time begun_{};             // when executors began to come in
   Time timer_due_ = kNever;  // when the timer wakes by itself
+  StuckWatch stuck_{Time::zero()};
+  Time suspended_{};           // in all
+  Time awake_until_ = kNever;  // the timer has run by then, of the real clock
   size_t waiting_ = 0;
   bool stopping_ = false;
   std::thread timer_;

@@ -55,6 +55,7 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
       job.job.options.deadline = Now() + left->second;
     }
     moved_.erase(job_id);
+    stuck_.Begin(Now());
     PostLocked(std::move(job));
   }
   timer_wake_.notify_one();

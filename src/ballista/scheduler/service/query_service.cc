@@ -21,8 +21,6 @@
 namespace ballista::scheduler {
 namespace {
 
-// Rows that were never fetched are dropped after this long.
-constexpr auto kKnownLimit = std::chrono::minutes(10);
 constexpr size_t kMaxKnown = 4096;
 // Statements beyond this have errors without a position.
 constexpr size_t kMaxText = 16 << 10;
@@ -64,8 +62,13 @@ void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
 }  // namespace
 
 QueryService::QueryService(JobService* jobs, flight::ClientPool* clients,
+                           std::chrono::milliseconds result_timeout,
                            StateKeeper* keeper, KeptCatalog* catalog)
-    : jobs_(jobs), clients_(clients), keeper_(keeper), catalog_(catalog) {}
+    : jobs_(jobs),
+      clients_(clients),
+      result_timeout_(result_timeout),
+      keeper_(keeper),
+      catalog_(catalog) {}
 
 arrow::Result<sql::Statement> QueryService::Compile(
     sql::SqlSession* session, const std::string& sql,
@@ -78,6 +81,13 @@ arrow::Result<sql::SqlSession::Description> QueryService::Describe(
     sql::SqlSession* session, const std::string& sql) {
   if (catalog_ == nullptr) return session->Describe(sql);
   return catalog_->Describe(session, sql);
+}
+
+void QueryService::DropOldRowsLocked() {
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(known_, [&](const auto& entry) {
+    return now - entry.second.made > result_timeout_;
+  });
 }
 
 arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
@@ -174,17 +184,15 @@ arrow::Result<QueryHandle> QueryService::KeepRows(sql::SqlSession* session,
   handle.schema = rows->schema();
   handle.rows = rows->num_rows();
   handle.is_query = is_query;
-  const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex_);
-  for (auto it = known_.begin(); it != known_.end();) {
-    it = now - it->second.made > kKnownLimit ? known_.erase(it) : std::next(it);
-  }
+  DropOldRowsLocked();
   if (known_.size() >= kMaxKnown) {
     return ResourcesExhaustedStatus(
         fmt::format("{} results are waiting to be read; read or cancel some", kMaxKnown),
         ResourcesExhausted::QUEUE, kMaxKnown);
   }
-  known_[handle.id] = Known{session->id(), std::move(rows), now};
+  known_[handle.id] =
+      Known{session->id(), std::move(rows), std::chrono::steady_clock::now()};
   return handle;
 }
 
@@ -271,8 +279,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenOwnJo
     jobs_->Release(job_id);
     return finished.status();
   }
+  jobs_->Touch(job_id);
   auto reader = OpenResultReader(
-      std::move(*finished), clients_, [this, job_id] { jobs_->Touch(job_id); },
+      std::move(*finished), clients_, kResultStall,
+      [this, job_id] { jobs_->Touch(job_id); },
       [this, job_id, release] {
         if (release) Release(job_id);
       });
@@ -375,8 +385,9 @@ void QueryService::CloseSession(const std::string& session_id) {
   jobs_->CloseSession(session_id);
 }
 
-size_t QueryService::KeptResults() const {
+size_t QueryService::KeptResults() {
   const std::lock_guard lock(mutex_);
+  DropOldRowsLocked();
   return known_.size();
 }
 

@@ -36,10 +36,11 @@ struct QueryHandle {
 // Thread-safe.
 class QueryService {
  public:
-  // With a keeper and a catalog (null: nothing is kept) queries of other schedulers are
-  // answered, too.
+  // Rows that are not fetched within `result_timeout` are dropped. With a keeper and a
+  // catalog (null: nothing is kept) queries of other schedulers are answered, too.
   QueryService(JobService* jobs, flight::ClientPool* clients,
-               StateKeeper* keeper = nullptr, KeptCatalog* catalog = nullptr);
+               std::chrono::milliseconds result_timeout, StateKeeper* keeper = nullptr,
+               KeptCatalog* catalog = nullptr);
 
   // Compiles and starts a statement. Queries go on in the background; DDL and changes of
   // local tables have taken effect when this returns. `abandoned`: the client has gone.
@@ -79,7 +80,7 @@ class QueryService {
   void StopTaking() { stopping_ = true; }
 
   // Results that are kept without a job.
-  size_t KeptResults() const;
+  size_t KeptResults();
   // Calls of Execute under way: each may still become a result or a job.
   size_t Executing() const { return executing_; }
 
@@ -101,6 +102,7 @@ class QueryService {
                                             const std::vector<plan::Value>& parameters,
                                             const std::function<bool()>& abandoned);
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
+  void DropOldRowsLocked();
   arrow::Result<QueryHandle> KeepRows(sql::SqlSession* session,
                                       std::shared_ptr<arrow::Table> rows, bool is_query);
   // `kept`: a client gets a handle to it, which is to be good for the next scheduler,
@@ -137,11 +139,12 @@ class QueryService {
 
   JobService* const jobs_;
   flight::ClientPool* const clients_;
+  const std::chrono::milliseconds result_timeout_;
   StateKeeper* const keeper_;
   KeptCatalog* const catalog_;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::map<std::string, Known> known_;        // results without a job, not yet read
   std::map<std::string, std::string> texts_;  // of queries whose result was not read
 };

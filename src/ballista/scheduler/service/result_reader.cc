@@ -1,24 +1,31 @@
 #include "ballista/scheduler/service/result_reader.h"
 
-#include <arrow/flight/client.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/flight/status_transport.h"
+#include "ballista/flight/timed_stream.h"
 
 namespace ballista::scheduler {
 namespace {
 
+// Calls for a part without a row more.
+constexpr int kTries = 3;
+
 class ResultReader : public arrow::RecordBatchReader {
  public:
   ResultReader(JobFinished result, flight::ClientPool* clients,
-               std::function<void()> touch, std::function<void()> done)
+               std::chrono::milliseconds limit, std::function<void()> touch,
+               std::function<void()> done)
       : result_(std::move(result)),
         clients_(clients),
+        limit_(limit),
         touch_(std::move(touch)),
         done_(std::move(done)) {}
 
@@ -44,6 +51,7 @@ class ResultReader : public arrow::RecordBatchReader {
         return arrow::Status::OK();
       }
       if (++part_ >= result_.parts.size()) return arrow::Status::OK();
+      rows_ = 0;
       ARROW_RETURN_NOT_OK(OpenPart());
     }
   }
@@ -62,14 +70,29 @@ class ResultReader : public arrow::RecordBatchReader {
                                 std::make_shared<arrow::io::BufferReader>(buffer)));
       schema = inline_->schema();
     } else {
-      ARROW_RETURN_NOT_OK(Failed(OpenRemote(part, &schema)));
+      ARROW_RETURN_NOT_OK(OpenRemoteAgain(part, arrow::Status::OK()));
+      schema = stream_->schema();
     }
     if (schema_ == nullptr) schema_ = schema;
     return arrow::Status::OK();
   }
 
-  arrow::Status OpenRemote(const ResultPart& part,
-                           std::shared_ptr<arrow::Schema>* schema) {
+  // Goes on in the part after `failure`, or begins where that is OK, as long as another
+  // call may help.
+  arrow::Status OpenRemoteAgain(const ResultPart& part, arrow::Status failure) {
+    while (true) {
+      if (!failure.ok()) {
+        stream_.reset();
+        if (!flight::IsTransient(failure) || ++tries_ >= kTries) return Failed(failure);
+        LOG_WARN("scheduler", "reading the result of job {} from executor {} again: {}",
+                 result_.job_id, part.executor.executor_id(), failure.message());
+      }
+      failure = OpenRemote(part);
+      if (failure.ok()) return failure;
+    }
+  }
+
+  arrow::Status OpenRemote(const ResultPart& part) {
     control::FetchTicket ticket;
     ticket.set_wire_version(kWireVersion);
     ticket.set_job_id(result_.job_id);
@@ -78,14 +101,15 @@ class ResultReader : public arrow::RecordBatchReader {
     range->set_task_index(part.task_index);
     range->set_attempt(part.attempt);
     range->set_last_partition(part.partitions);
-    ARROW_ASSIGN_OR_RAISE(client_,
-                          clients_->Get(part.executor.host(), part.executor.port()));
-    auto stream = client_->DoGet(arrow::flight::Ticket{ticket.SerializeAsString()});
-    if (!stream.ok()) return flight::FromFlightStatus(stream.status());
+    const auto& host = part.executor.host();
+    ARROW_ASSIGN_OR_RAISE(const auto client, clients_->Get(host, part.executor.port()));
+    auto stream = flight::TimedStream::Open(client, {ticket.SerializeAsString()}, limit_);
+    if (!stream.ok()) {
+      clients_->Evict(host, part.executor.port(), client);
+      return stream.status();
+    }
     stream_ = std::move(*stream);
-    auto received = stream_->GetSchema();
-    if (!received.ok()) return flight::FromFlightStatus(received.status());
-    *schema = *received;
+    skip_ = rows_;
     return arrow::Status::OK();
   }
 
@@ -95,9 +119,23 @@ class ResultReader : public arrow::RecordBatchReader {
       ARROW_RETURN_NOT_OK(inline_->ReadNext(&batch));
       return batch;
     }
-    auto chunk = stream_->Next();
-    if (!chunk.ok()) return Failed(flight::FromFlightStatus(chunk.status()));
-    return chunk->data;
+    while (true) {
+      auto next = stream_->Next();
+      if (!next.ok()) {
+        ARROW_RETURN_NOT_OK(OpenRemoteAgain(result_.parts[part_], next.status()));
+        continue;
+      }
+      batch = std::move(*next);
+      if (batch == nullptr) return batch;
+      // An output's rows have a fixed order: those that were given are passed over.
+      const int64_t skipped = std::min(skip_, batch->num_rows());
+      skip_ -= skipped;
+      if (skipped == batch->num_rows() && skipped > 0) continue;
+      if (skipped > 0) batch = batch->Slice(skipped);
+      rows_ += batch->num_rows();
+      tries_ = 0;
+      return batch;
+    }
   }
 
   // Names the executor in the error of a part that could not be read.
@@ -114,21 +152,24 @@ class ResultReader : public arrow::RecordBatchReader {
 
   const JobFinished result_;
   flight::ClientPool* const clients_;
+  const std::chrono::milliseconds limit_;
   const std::function<void()> touch_;
   const std::function<void()> done_;
   size_t part_ = 0;
   std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::ipc::RecordBatchStreamReader> inline_;
-  std::shared_ptr<arrow::flight::FlightClient> client_;
-  std::unique_ptr<arrow::flight::FlightStreamReader> stream_;
+  std::unique_ptr<flight::TimedStream> stream_;
+  int64_t rows_ = 0;  // of the part, that were given
+  int64_t skip_ = 0;  // of these, what the stream at hand begins with
+  int tries_ = 0;     // calls for the part since its last row
 };
 
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
-    JobFinished result, flight::ClientPool* clients, std::function<void()> touch,
-    std::function<void()> done) {
-  auto reader = std::make_shared<ResultReader>(std::move(result), clients,
+    JobFinished result, flight::ClientPool* clients, std::chrono::milliseconds limit,
+    std::function<void()> touch, std::function<void()> done) {
+  auto reader = std::make_shared<ResultReader>(std::move(result), clients, limit,
                                                std::move(touch), std::move(done));
   ARROW_RETURN_NOT_OK(reader->Start());
   return reader;

@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,11 +15,16 @@
 
 namespace ballista::scheduler {
 
+// An executor that sends nothing for this long, while its part is waited for, is called
+// again, and then given up.
+inline constexpr std::chrono::milliseconds kResultStall = std::chrono::seconds(30);
+
 // `touch` is called as the stream goes on; `done` once, when the reader is destroyed. The
-// reader is not thread-safe. Errors of ReadNext: FetchFailed when an executor with a part
-// of the result is gone.
+// reader is not thread-safe. A connection that breaks is made again, and goes on where it
+// stopped. Errors of ReadNext: ExecutorLost when an executor with a part of the result is
+// gone, or silent for `limit` three times.
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
-    JobFinished result, flight::ClientPool* clients, std::function<void()> touch,
-    std::function<void()> done);
+    JobFinished result, flight::ClientPool* clients, std::chrono::milliseconds limit,
+    std::function<void()> touch, std::function<void()> done);
 
 }  // namespace ballista::scheduler

@@ -48,7 +48,7 @@ struct SchedulerProcess::Parts {
         catalog(keeper == nullptr
                     ? nullptr
                     : std::make_unique<KeptCatalog>(sql.get(), keeper.get())),
-        queries(&jobs, &clients, keeper.get(), catalog.get()),
+        queries(&jobs, &clients, config.result_timeout, keeper.get(), catalog.get()),
         sessions(
             sql.get(), kMaxSessions, kSessionIdleLimit,
             [this](const std::string& id) { queries.CloseSession(id); }, keeper.get()),
@@ -84,6 +84,7 @@ struct SchedulerProcess::Parts {
     CoreOptions options;
     options.executor_timeout = std::chrono::duration_cast<Time>(config.executor_timeout);
     options.executor_wait = std::chrono::duration_cast<Time>(config.executor_wait);
+    options.result_ttl = std::chrono::duration_cast<Time>(config.result_timeout);
     options.durable =
         config.config_backend != config::SchedulerConfig::ConfigBackend::kMemory;
     // Executors find out by a heartbeat that there is a new scheduler.
@@ -126,6 +127,7 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
   auto parts =
       std::make_unique<Parts>(config, std::move(engine), security, std::move(keeper));
+  parts->jobs.WatchStuckJobs(config.stuck_query_log);
   ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,
                                            {security.tls, security.authenticator});

@@ -1,0 +1,44 @@
+// A DoGet whose waits for the peer are timed.
+//
+// Flight's own stream cannot be interrupted while it opens, and its reader has no time
+// limit but one of the whole call, which a long result would exceed. Here a thread of the
+// stream's own does both, and reads a little ahead.
+#pragma once
+
+#include <arrow/flight/client.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include <chrono>
+#include <memory>
+
+namespace ballista::flight {
+
+// Not thread-safe. The destructor ends the call; where the peer does not even answer, a
+// thread is left that ends with the connection.
+class TimedStream {
+ public:
+  // Waits for the schema. Errors: the server's, typed; a transport error; TimedOut of
+  // Flight (IsTransient) where nothing came for `limit`, here and in Next.
+  static arrow::Result<std::unique_ptr<TimedStream>> Open(
+      std::shared_ptr<arrow::flight::FlightClient> client, arrow::flight::Ticket ticket,
+      std::chrono::milliseconds limit);
+  ~TimedStream();
+  TimedStream(const TimedStream&) = delete;
+  TimedStream& operator=(const TimedStream&) = delete;
+
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+
+  // Null at the end.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next();
+
+ private:
+  struct State;
+  explicit TimedStream(std::shared_ptr<State> state, std::chrono::milliseconds limit);
+
+  const std::shared_ptr<State> state_;
+  const std::chrono::milliseconds limit_;
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+}  // namespace ballista::flight

@@ -26,7 +26,7 @@ def burn(until: float) -> None:
 
 class Busy(unittest.TestCase):
     def test_no_executor_is_lost_while_others_burn_every_core(self):
-        seconds = 10
+        seconds = 8
         # Tasks of many threads, and as many processes again that take what they get.
         options = ["--heartbeat-interval", "500ms", "--executor-timeout", "4s"]
         with Cluster(executors=2, threads=2 * os.cpu_count(), scheduler_args=options) as cluster:

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import pathlib
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -25,7 +26,8 @@ BACKENDS = ("memory", "sqlite", "etcd")
 SCHEDULER = -1  # as a fault's victim; others are positions of executors
 DRAIN_TIMEOUT = 3
 QUERY_TIMEOUT = 60
-TAKEN_OVER = "this one stops: the claim"
+# Stopped for longer than its lease in etcd.
+TAKEN_OVER = re.compile("this one stops: the claim|lease .* has ended")
 
 
 class Fault(NamedTuple):
@@ -108,8 +110,8 @@ class Chaos:
             process = self.process(victim)
             if victim in self.hurt or process.running():
                 continue
-            if TAKEN_OVER in process.text():
-                # Stopped for longer than its lease in etcd; started again as by a supervisor.
+            if TAKEN_OVER.search(process.text()):
+                # Started again as by a supervisor.
                 self.count("schedulers ended without their claim")
                 self.cluster.restart(process)
             else:
@@ -119,14 +121,15 @@ class Chaos:
 
     def end(self) -> None:
         """Heals at once what is hurt."""
-        for victim, (what, _) in self.hurt.items():
+        for victim in range(SCHEDULER, len(self.cluster.executors)):
+            what, _ = self.hurt.pop(victim, (None, 0))
             process = self.process(victim)
-            if what == "stop" and process.running():
+            if what == "stop":
                 process.child.send_signal(signal.SIGCONT)
-            elif what != "stop":
+            elif what is not None:
                 process.kill()
+            if not process.running():
                 self.cluster.restart(process)
-        self.hurt.clear()
 
 
 @contextlib.contextmanager
@@ -179,7 +182,8 @@ def run(backend: str, arguments: argparse.Namespace) -> None:
     counts = ", ".join(f"{count} {what}" for what, count in sorted(chaos.counts.items()))
     print(
         f"{backend}: {load.answers} answers right ({load.attached} by an old ticket, {load.sent_again} sent again, "
-        f"{load.cut_off} calls cut off), the longest after {load.longest:.1f} s; {counts}",
+        f"{load.results_lost} of them for a result that was lost while it was read, {load.cut_off} calls cut off), "
+        f"the longest after {load.longest:.1f} s; {counts}",
         flush=True,
     )
 

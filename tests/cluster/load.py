@@ -23,6 +23,12 @@ import tpc_data  # noqa: E402
 from raw_client import RawClient  # noqa: E402
 
 SETTINGS = {"ballista.single_task_threshold": "0"}
+# Queries beside TPC-H's, whose results are read from the executors.
+LARGE = {
+    101: "SELECT * FROM orders WHERE o_orderkey % 3 = 1 ORDER BY o_orderkey",
+    102: "SELECT l_orderkey, l_linenumber, l_comment, c_name FROM lineitem, orders, customer "
+    "WHERE l_orderkey = o_orderkey AND o_custkey = c_custkey AND l_partkey % 7 = 2 ORDER BY 1, 2",
+}
 
 
 class Loss(enum.Enum):
@@ -35,6 +41,10 @@ class Loss(enum.Enum):
 
 class Gone(Exception):
     """The scheduler did not answer: it has ended, or is on its way."""
+
+
+class ResultLost(Exception):
+    """An executor ended while the result was read from it; the query is to be run again."""
 
 
 class NotKnown(Exception):
@@ -51,6 +61,11 @@ def sorted_out(error: Exception) -> Exception:
     # gRPC's own word for a call that comes in the moment in which its server stops.
     if isinstance(error, flight.FlightCancelledError) and "message: CANCELLED" in text:
         return Gone(text)
+    # The scheduler could not make the query durable: it is not run.
+    if "did not keep it in time" in text:
+        return Gone(text)
+    if "run the query again" in text and "result" in text and "executor" in text:
+        return ResultLost(text)
     if "there is no job" in text:
         return NotKnown(text)
     return error
@@ -78,6 +93,7 @@ class Load:
         self.loss = loss
         self.folder = tpc_data.ensure("tpch", scale)
         texts = tpc_data.queries("tpch")
+        texts |= LARGE
         self.queries = {number: texts[number] for number in queries or texts}
         self.oracle = tpc_data.connect()
         tpc_data.create_views(self.oracle, self.folder)
@@ -88,6 +104,7 @@ class Load:
         self.cut_off_unknown = 0  # of these, before the client had a ticket
         self.attached = 0  # answers that came after such an end, by the ticket of before
         self.sent_again = 0
+        self.results_lost = 0  # of these, while they were read from an executor
         self.times: list[float] = []
         self.problems: list[str] = []
         self.stopping = threading.Event()
@@ -124,9 +141,11 @@ class Load:
         order = random.Random(f"{self.seed}/{number}")
         while not self.stopping.is_set():
             query = order.choice(list(self.queries))
+            # Half of the queries shuffle where they could broadcast.
+            settings = {"ballista.broadcast_threshold": "0"} if order.random() < 0.5 else {}
             start = time.monotonic()
             try:
-                self.ask(query, Asking(self, start + self.timeout))
+                self.ask(query, Asking(self, settings, start + self.timeout))
             except Exception as error:  # what the load looks for; reported by raise_problems
                 took = time.monotonic() - start
                 self.problem(f"client {number}, Q{query} after {took:.1f} s: {type(error).__name__}: {error}")
@@ -158,8 +177,9 @@ class Load:
 class Asking:
     """One query, until it is answered or its time is up."""
 
-    def __init__(self, load: Load, deadline: float):
+    def __init__(self, load: Load, settings: dict[str, str], deadline: float):
         self.load = load
+        self.settings = settings
         self.deadline = deadline
         self.cut_off = 0
         self.client: RawClient | None = None
@@ -175,7 +195,7 @@ class Asking:
     def connected(self) -> RawClient:
         if self.client is None:
             self.client = RawClient(self.load.cluster.port, self.left())
-            for name, value in self.load.settings.items():
+            for name, value in (self.load.settings | self.settings).items():
                 self.client.sql(f"SET {name} = {value}")
         return self.client
 
@@ -208,8 +228,17 @@ class Asking:
             return self.connected().start(sql, self.left())
 
     def answer(self, sql: str):
-        if self.load.loss is Loss.RESEND:
-            return self.resent(sql)
+        while True:
+            try:
+                return self.resent(sql) if self.load.loss is Loss.RESEND else self.attached(sql)
+            except ResultLost:
+                if self.load.loss is Loss.FAIL or time.monotonic() > self.deadline:
+                    raise
+                with self.load.lock:
+                    self.load.sent_again += 1
+                    self.load.results_lost += 1
+
+    def attached(self, sql: str):
         before = self.cut_off
         info = self.persist(lambda: self.submit(sql))
         with self.load.lock:

@@ -55,14 +55,14 @@ class Mute:
             each.close()
 
 
-class MuteExecutor:
-    """Registers as an executor of many slots that is at a mute port, and lives on."""
+class FalseExecutor:
+    """Registers as an executor of many slots that is at some other's port, and lives on."""
 
-    def __init__(self, cluster: Cluster, port: int):
+    def __init__(self, cluster: Cluster, port: int, host: bytes = b"127.0.0.1"):
         self.client = RawClient(cluster.port, 5)
         self.known = True
         name = length_delimited(1, b"mute")
-        executor = name + length_delimited(2, b"127.0.0.1") + number(3, port) + number(4, 64) + number(5, 1)
+        executor = name + length_delimited(2, host) + number(3, port) + number(4, 64) + number(5, 1)
         executor += length_delimited(8, b"mute-1")
         self.client.act("register_executor", number(1, WIRE_VERSION) + length_delimited(2, executor))
         beat = number(1, WIRE_VERSION) + length_delimited(2, b"mute") + length_delimited(3, b"mute-1")
@@ -108,7 +108,7 @@ class MutePeers(unittest.TestCase):
             for part in range(4):
                 pq.write_table(pa.table({"k": [part], "v": [10 * part]}), f"{folder}/{part}.parquet")
             mute = Mute()
-            executor = MuteExecutor(cluster, mute.port)
+            executor = FalseExecutor(cluster, mute.port)
             try:
                 cluster.wait_for_executors(2)
                 client = RawClient(cluster.port, 60)
@@ -126,6 +126,34 @@ class MutePeers(unittest.TestCase):
             finally:
                 executor.stop()
                 mute.close()
+
+    def test_a_process_at_the_address_of_another_takes_none_of_its_tasks(self):
+        with Cluster(executors=1) as cluster:
+            [real] = cluster.executors
+            executor = FalseExecutor(cluster, real.port, b"localhost")
+            try:
+                client = RawClient(cluster.port, 20)
+                # A refused launch is the loss of an executor, and no failure of a task.
+                client.sql("SET ballista.max_task_attempts = 1")
+                self.assertEqual(client.sql("SELECT sum(x) FROM range(10) t(x)").column(0)[0].as_py(), 45)
+                self.assertIn("for another process at this address", cluster.scheduler.text())
+                cluster.wait_for(lambda: not executor.known, 5, "the false executor to be lost")
+            finally:
+                executor.stop()
+
+    def test_an_executor_that_was_started_again_is_lost_at_once(self):
+        with Cluster(executors=1) as cluster:
+            client = RawClient(cluster.port, 60)
+            sql = "SELECT count(*) FROM range(5000) a(x), range(5000) b(y) WHERE (x * y) % 7 = 3"
+            info = client.start(sql)
+            [executor] = cluster.executors
+            executor.kill()
+            start = time.monotonic()
+            cluster.restart(executor)
+            self.assertEqual(client.rows(info).column(0)[0].as_py(), 3060204)
+            taken = time.monotonic() - start
+            print(f"answered {taken:.1f} s after its executor was killed and started again")
+            self.assertLess(taken, 10)  # an executor is taken for lost after 20 s of silence
 
     def test_time_in_which_a_scheduler_does_not_run_does_not_count(self):
         options = ["--heartbeat-interval", "200ms", "--executor-timeout", "1500ms"]

@@ -78,8 +78,8 @@ std::string ExecutorService::Status() const {
 arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
     const control::LaunchTasksRequest& request) {
   if (request.executor_incarnation() != self_.incarnation()) {
-    return arrow::Status::Invalid(
-        "these tasks are for an earlier process at this address, which is gone");
+    return ExecutorLostStatus(
+        "these tasks are for another process at this address, which is gone", "");
   }
   ARROW_RETURN_NOT_OK(links_->Check(request));
   ARROW_RETURN_NOT_OK(runner_->Launch(request));

@@ -14,6 +14,8 @@ constexpr auto kCallTimeout = std::chrono::seconds(20);
 // executor.
 constexpr int kTries = 3;
 constexpr auto kRetryDelay = std::chrono::milliseconds(100);
+// Not after so long: one that takes connections or calls, and answers none, costs time.
+constexpr auto kRetryFor = std::chrono::seconds(8);
 
 }  // namespace
 
@@ -58,12 +60,11 @@ void ExecutorLink::Run() {
     queue_.pop_front();
     lock.unlock();
     arrow::Status status;
-    const auto end = std::chrono::steady_clock::now() + kCallTimeout;
+    const auto end = std::chrono::steady_clock::now() + kRetryFor;
     for (int attempt = 0; attempt < kTries; ++attempt) {
       if (attempt > 0) std::this_thread::sleep_for(kRetryDelay);
       status = Deliver(request);
       if (status.ok() || !flight::IsTransient(status)) break;
-      // One that takes calls and does not answer them is not asked for long.
       if (std::chrono::steady_clock::now() >= end) break;
     }
     if (!status.ok()) {

@@ -314,6 +314,17 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
   }
   incarnations_[executor.id()] = executor.incarnation();
   if (keeper_ != nullptr) keeper_->KeepExecutor(executor);
+  // Whoever was at its address before is gone, and need not be waited for.
+  for (const auto& other : core_.Executors()) {
+    if (other.id() == executor.id() || other.host() != executor.host() ||
+        other.port() != executor.port()) {
+      continue;
+    }
+    LOG_INFO("scheduler", "Executor {} is lost: {} is at its address now", other.id(),
+             executor.id());
+    PostLocked(ExecutorLost{other.id(), other.incarnation(),
+                            "another process is at its address now"});
+  }
   ExecutorRegistered event;
   event.executor = executor;
   for (const auto& task : request.running()) {
@@ -443,7 +454,9 @@ void JobService::OnSendFailure(const control::ExecutorMetadata& executor,
                                const OutboundRequest& request,
                                const arrow::Status& status) {
   // A loss is one event: it is not held against the tasks that were on their way, too.
-  if (flight::IsTransient(status)) {
+  const auto* detail = GetErrorDetail(status);
+  const bool gone = detail != nullptr && detail->has_executor_lost();
+  if (gone || flight::IsTransient(status)) {
     return Post(ExecutorLost{executor.id(), executor.incarnation(),
                              "it cannot be reached: " + status.message()});
   }

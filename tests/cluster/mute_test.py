@@ -2,6 +2,7 @@
 stopped; a scheduler gives the tasks of a mute executor to another; a scheduler that was itself stopped for long takes
 no executor for lost."""
 
+import json
 import pathlib
 import re
 import signal
@@ -13,10 +14,11 @@ import time
 import unittest
 
 import pyarrow as pa
+import pyarrow.flight as flight
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cluster import LISTENING, REGISTERED, ROOT, Cluster  # noqa: E402
+from cluster import LISTENING, REGISTERED, ROOT, Cluster, free_ports  # noqa: E402
 from raw_client import RawClient, length_delimited  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -32,10 +34,11 @@ def number(field: int, value: int) -> bytes:
 class Mute:
     """Listens and says nothing."""
 
-    def __init__(self):
+    def __init__(self, port: int = 0):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.socket.bind(("127.0.0.1", port))
         self.socket.listen(64)
         self.port = self.socket.getsockname()[1]
         self.taken = []
@@ -55,8 +58,15 @@ class Mute:
             each.close()
 
 
+class Introduction(flight.FlightServerBase):
+    """What a scheduler asks an executor before it takes it in."""
+
+    def do_action(self, context, action):
+        return [json.dumps({"executor_id": "mute"}).encode()]
+
+
 class FalseExecutor:
-    """Registers as an executor of many slots that is at some other's port, and lives on."""
+    """Registers as an executor of many slots that is at the port, and lives on."""
 
     def __init__(self, cluster: Cluster, port: int, host: bytes = b"127.0.0.1"):
         self.client = RawClient(cluster.port, 5)
@@ -107,8 +117,10 @@ class MutePeers(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, Cluster(executors=1) as cluster:
             for part in range(4):
                 pq.write_table(pa.table({"k": [part], "v": [10 * part]}), f"{folder}/{part}.parquet")
-            mute = Mute()
-            executor = FalseExecutor(cluster, mute.port)
+            introduction = Introduction("grpc://127.0.0.1:0")
+            executor = FalseExecutor(cluster, introduction.port)
+            introduction.shutdown()
+            mute = Mute(introduction.port)
             try:
                 cluster.wait_for_executors(2)
                 client = RawClient(cluster.port, 60)
@@ -127,19 +139,25 @@ class MutePeers(unittest.TestCase):
                 executor.stop()
                 mute.close()
 
-    def test_a_process_at_the_address_of_another_takes_none_of_its_tasks(self):
+    def test_executors_that_are_not_where_they_say_get_no_tasks(self):
         with Cluster(executors=1) as cluster:
-            [real] = cluster.executors
-            executor = FalseExecutor(cluster, real.port, b"localhost")
-            try:
-                client = RawClient(cluster.port, 20)
-                # A refused launch is the loss of an executor, and no failure of a task.
-                client.sql("SET ballista.max_task_attempts = 1")
-                self.assertEqual(client.sql("SELECT sum(x) FROM range(10) t(x)").column(0)[0].as_py(), 45)
-                self.assertIn("for another process at this address", cluster.scheduler.text())
-                cluster.wait_for(lambda: not executor.known, 5, "the false executor to be lost")
-            finally:
-                executor.stop()
+            # Nobody listens there.
+            command = list(cluster.executors[0].command)
+            for option, value in (("--external-host", "127.0.0.2"), ("--port", free_ports(1)[0])):
+                command[command.index(option) + 1] = str(value)
+            elsewhere = cluster.spawn("elsewhere", command)
+            cluster.executors.append(elsewhere)
+            cluster.wait_for(
+                lambda: "cannot reach this executor at 127.0.0.2" in elsewhere.text(), 20, "the reason in the log"
+            )
+            self.assertIn("set its --external-host and --port", elsewhere.text())
+            # Somebody else does.
+            with self.assertRaisesRegex(Exception, "another process answers at localhost"):
+                FalseExecutor(cluster, cluster.executors[0].port, b"localhost")
+            client = RawClient(cluster.port, 20)
+            client.sql("SET ballista.max_task_attempts = 1")
+            self.assertEqual(client.sql("SELECT sum(x) FROM range(10) t(x)").column(0)[0].as_py(), 45)
+            self.assertEqual(cluster.scheduler.text().count(REGISTERED), 1)
 
     def test_an_executor_that_was_started_again_is_lost_at_once(self):
         with Cluster(executors=1) as cluster:

@@ -1,6 +1,7 @@
 #include "ballista/scheduler/service/job_service.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 
 namespace ballista::scheduler {
@@ -20,10 +22,8 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 constexpr Time kFailureKept = std::chrono::minutes(1);
 constexpr size_t kMaxFailuresKept = 10000;
 constexpr auto kPause = std::chrono::milliseconds(50);
-// While there are executors the timer looks at the clock so often, and takes a jump by
-// more than the other for a suspension.
-constexpr Time kClockCheck = std::chrono::milliseconds(500);
-constexpr Time kSuspension = std::chrono::seconds(1);
+// For an executor that registers to answer; less than it waits itself.
+constexpr auto kReachTimeout = std::chrono::seconds(8);
 // Of one round; what is more is counted.
 constexpr size_t kMaxStuckNamed = 20;
 
@@ -33,7 +33,6 @@ JobService::JobService(const CoreOptions& options, Replanner* replanner,
                        flight::ClientPool* clients,
                        std::chrono::milliseconds heartbeat_interval, StateKeeper* keeper)
     : id_(keeper == nullptr ? NewId() : keeper->id()),
-      start_(std::chrono::steady_clock::now()),
       heartbeat_interval_(heartbeat_interval),
       clients_(clients),
       keeper_(keeper),
@@ -55,24 +54,12 @@ JobService::~JobService() {
   timer_.join();
 }
 
-Time JobService::RealTime() const {
-  return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now() - start_);
-}
-
-Time JobService::Now() const {
-  return RealTime() - suspended_;
-}
-
 void JobService::NoteSuspension() {
-  const Time now = RealTime();
-  if (awake_until_ != kNever && now > awake_until_ + kSuspension) {
-    const Time gap = now - awake_until_;
-    suspended_ += gap;
-    LOG_WARN("scheduler",
-             "This process did not run for {:.1f} s: executors are given as much longer",
-             static_cast<double>(gap.count()) / 1e6);
-  }
-  awake_until_ = links_.empty() ? kNever : now + kClockCheck;
+  const Time gap = clock_.Check(/*again=*/!links_.empty());
+  if (gap == Time::zero()) return;
+  LOG_WARN("scheduler",
+           "This process did not run for {:.1f} s: executors are given as much longer",
+           static_cast<double>(gap.count()) / 1e6);
 }
 
 void JobService::WatchStuckJobs(std::chrono::milliseconds limit) {
@@ -137,11 +124,12 @@ void JobService::RunTimer() {
       continue;
     }
     timer_due_ = std::min({core_.NextDeadline(), DropOldOutcomes(), stuck_.NextCheck()});
-    if (!links_.empty()) timer_due_ = std::min(timer_due_, Now() + kClockCheck);
+    if (!links_.empty())
+      timer_due_ = std::min(timer_due_, Now() + RunningClock::kInterval);
     if (timer_due_ == kNever) {
       timer_wake_.wait(lock);
     } else {
-      timer_wake_.wait_until(lock, start_ + suspended_ + timer_due_);
+      timer_wake_.wait_for(lock, clock_.Until(timer_due_));
     }
   }
 }
@@ -283,6 +271,36 @@ Time JobService::DropOldOutcomes() {
 
 // ---------------------------------------------------------------------------- executors
 
+arrow::Status JobService::CheckReachable(const control::ExecutorMetadata& executor) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (core_.HasExecutor(executor.id(), executor.incarnation())) {
+      return arrow::Status::OK();
+    }
+  }
+  const auto address = flight::FormatAddress(executor.host(), executor.port());
+  ARROW_ASSIGN_OR_RAISE(const auto client,
+                        clients_->Get(executor.host(), executor.port()));
+  const auto answer = flight::CallRaw(client.get(), "status", "", kReachTimeout);
+  if (!answer.ok()) {
+    clients_->Evict(executor.host(), executor.port(), client);
+    return arrow::Status::Invalid(
+        "the scheduler cannot reach this executor at ", address,
+        ", where it says that it is: set its --external-host and --port to where the "
+        "scheduler and the other executors can connect to: ",
+        answer.status().message());
+  }
+  const auto status = nlohmann::json::parse(*answer, nullptr, /*allow_exceptions=*/false);
+  if (status.is_object() && status.contains("executor_id") &&
+      status["executor_id"] == executor.id()) {
+    return arrow::Status::OK();
+  }
+  return arrow::Status::Invalid(
+      "another process answers at ", address,
+      ", where this executor says that it is: give each its own --external-host or "
+      "--port");
+}
+
 arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
     const control::RegisterExecutorRequest& request) {
   const auto& executor = request.executor();
@@ -295,6 +313,7 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
         "1 to ",
         kMaxSlots, " task slots");
   }
+  ARROW_RETURN_NOT_OK(CheckReachable(executor));
   LOG_INFO("ballista::scheduler",
            "Received register_executor request for ExecutorMetadata {{ id: \"{}\", host: "
            "\"{}\", port: {} }}",

@@ -22,6 +22,7 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/scheduler/core.h"
 #include "ballista/scheduler/service/executor_link.h"
+#include "ballista/scheduler/service/running_clock.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/scheduler/service/stuck_watch.h"
 
@@ -121,9 +122,7 @@ class JobService {
     control::JobProgressResponse progress;
   };
 
-  // Of the clock without suspensions; all of the service is in it.
-  Time Now() const;
-  Time RealTime() const;
+  Time Now() const { return clock_.Now(); }
   // Feeds the core and carries out what it wants. Takes the lock.
   void Post(Event event);
   void PostLocked(Event event);
@@ -157,16 +156,18 @@ class JobService {
   std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
   // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
   Time DropOldOutcomes();
+  // Whether the executor is where it says; one that could not be sent its tasks would
+  // fail them all. Errors: Invalid, which its log shows.
+  arrow::Status CheckReachable(const control::ExecutorMetadata& executor);
   void NameStuckJobs();
-  // Time in which this process did not run (it was stopped, or its machine slept) is time
-  // in which nobody could be heard: it does not count.
+  // Nobody could be heard while this process did not run.
   void NoteSuspension();
   void RunTimer();
   // Those that have not come are kept no longer.
   void ForgetAwaited();
 
   std::string id_;  // under the lock
-  const std::chrono::steady_clock::time_point start_;
+  RunningClock clock_;
   const std::chrono::milliseconds heartbeat_interval_;
   flight::ClientPool* const clients_;
   StateKeeper* const keeper_;
@@ -193,8 +194,6 @@ class JobService {
   Time begun_{};             // when executors began to come in
   Time timer_due_ = kNever;  // when the timer wakes by itself
   StuckWatch stuck_{Time::zero()};
-  Time suspended_{};           // in all
-  Time awake_until_ = kNever;  // the timer has run by then, of the real clock
   size_t waiting_ = 0;
   bool stopping_ = false;
   std::thread timer_;

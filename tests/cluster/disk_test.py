@@ -155,10 +155,10 @@ class Disk(unittest.TestCase):
                 cursor.fetch_record_batch().read_next_batch()
                 work = cluster.folder / "work-0"
                 self.assertTrue(list(work.rglob("*.data")))
-                cluster.executors[0].kill()
-                del cluster.executors[0]
+                killed = cluster.executors[0]
+                killed.kill()
             self.assertTrue(list(work.rglob("*.data")))
-            cluster.start_executor()
+            cluster.restart(killed)
             cluster.wait_for_executors(2)
             self.assertEqual(self.leftovers(work), [])
             self.assertEqual(len(list(work.glob("ballista-shuffle-*.lock"))), 2)

@@ -34,7 +34,7 @@ struct FetchContext {
   // After so long without progress there is no further attempt: where each one takes long
   // to fail the peer is cut off.
   std::chrono::milliseconds attempts_limit{10'000};
-  int max_stalls = 2;    // of these, that ended because nothing came
+  int max_stalls = 2;  // of these, that ended because nothing came
   // Before the second attempt; doubles, with jitter.
   std::chrono::milliseconds backoff{100};
   // A peer that sends nothing for so long, while somebody waits for it, is given up.

@@ -62,8 +62,8 @@ void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
 }  // namespace
 
 QueryService::QueryService(JobService* jobs, flight::ClientPool* clients,
-                           std::chrono::milliseconds result_timeout,
-                           StateKeeper* keeper, KeptCatalog* catalog)
+                           std::chrono::milliseconds result_timeout, StateKeeper* keeper,
+                           KeptCatalog* catalog)
     : jobs_(jobs),
       clients_(clients),
       result_timeout_(result_timeout),

@@ -98,8 +98,9 @@ class State(unittest.TestCase):
 
     @staticmethod
     def wait_for_takeover(cluster):
-        """With etcd the lease of the scheduler before has to end first."""
+        """With etcd the leases of the schedulers before have to end first: of 5 s, and each by itself."""
         cluster.wait_for(lambda: "Taking over from" in cluster.scheduler.text(), 20, "the jobs to be taken over")
+        time.sleep(7)
 
     def check_catalog(self, folder, state_args, kept=True):
         """Tables, views and a session's settings are there after a SIGKILL; with `kept` False none is."""

@@ -45,7 +45,6 @@ format: setup
 	@git ls-files '*.h' '*.cc' | xargs clang-format -i
 
 bench: build
-	@ninja -C $(BUILD) -j $(JOBS) shuffle_process_benchmark
 	@.deps/venv/bin/python benchmarks/run.py --build $(BUILD)
 
 fuzz: setup

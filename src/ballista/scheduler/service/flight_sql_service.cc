@@ -19,7 +19,6 @@
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
-#include "ballista/sql/error_place.h"
 #include "ballista/sql/session_options.h"
 
 namespace ballista::scheduler {
@@ -108,14 +107,6 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
-arrow::Result<sql::SqlSession::Description> Describe(QueryService* queries,
-                                                     sql::SqlSession* session,
-                                                     const std::string& sql) {
-  auto description = queries->Describe(session, sql);
-  if (!description.ok()) return sql::PlaceError(description.status(), sql);
-  return description;
-}
-
 }  // namespace
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
@@ -199,7 +190,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
                                          " is not supported by this server");
   }
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, Describe(queries_, session.get(), sql));
+  ARROW_ASSIGN_OR_RAISE(auto description, queries_->Describe(session.get(), sql));
   return description.schema;
 }
 
@@ -398,7 +389,7 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
                         ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   ARROW_ASSIGN_OR_RAISE(auto description,
-                        Describe(queries_, session.get(), request.query()));
+                        queries_->Describe(session.get(), request.query()));
   sqlp::ActionCreatePreparedStatementResult result;
   result.set_prepared_statement_handle(prepared_.Add(request.query()));
   ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),

@@ -79,8 +79,10 @@ arrow::Result<sql::Statement> QueryService::Compile(
 
 arrow::Result<sql::SqlSession::Description> QueryService::Describe(
     sql::SqlSession* session, const std::string& sql) {
-  if (catalog_ == nullptr) return session->Describe(sql);
-  return catalog_->Describe(session, sql);
+  auto description =
+      catalog_ == nullptr ? session->Describe(sql) : catalog_->Describe(session, sql);
+  if (!description.ok()) return sql::PlaceError(description.status(), sql);
+  return description;
 }
 
 void QueryService::DropOldRowsLocked() {

@@ -126,7 +126,8 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
         MarkLost(job, stage, task_index);
       } else if (stage == job->graph.result_stage() &&
                  (task.output.rows() > 0 || state.rows == 0)) {
-        return arrow::Status::IOError("a part of the result is gone: ", why);
+        return arrow::Status::IOError("a part of the result was not read yet when ", why,
+                                      "; run the query again");
       }
     } else if (task.state == TaskState::kRunning) {
       if (task.executor != index) task.SwapAttempts();

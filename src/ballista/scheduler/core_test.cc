@@ -577,7 +577,7 @@ TEST_F(CoreTest, FailsAJobWhoseResultIsLostBeforeItIsRead) {
   Finish(TakeFirst());
   ASSERT_TRUE(finished_.contains("j"));
   Lose("a");
-  EXPECT_THAT(failed_["j"].message(), HasSubstr("part of the result is gone"));
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("part of the result was not read yet"));
   EXPECT_TRUE(core_->IsIdle());
 }
 

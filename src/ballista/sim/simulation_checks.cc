@@ -56,7 +56,7 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   } else if (says("could not read its input")) {
     cause = "inputs could not be fetched";
     allowed = job.fetch_failures > (job.retry ? limits.max_fetch_failures : 0);
-  } else if (says("part of the result is gone")) {
+  } else if (says("part of the result was not read yet")) {
     cause = "the result was lost";
     allowed = job.finished && losses_ > 0;
   } else if (says("was running when")) {

@@ -611,6 +611,12 @@ void JobService::Touch(const std::string& job_id) {
   Post(JobResultRead{job_id});
 }
 
+arrow::Status JobService::WhyEnded(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto outcome = outcomes_.find(job_id);
+  return outcome == outcomes_.end() ? arrow::Status::OK() : outcome->second.status;
+}
+
 control::JobProgressResponse JobService::Progress(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
   const auto outcome = outcomes_.find(job_id);

@@ -97,6 +97,8 @@ class JobService {
   void CloseSession(const std::string& session_id);
   // Puts off the removal of a result that is being read.
   void Touch(const std::string& job_id);
+  // The error that the job has ended with; OK: none, or there is no such job.
+  arrow::Status WhyEnded(const std::string& job_id) const;
 
   control::JobProgressResponse Progress(const std::string& job_id) const;
   std::vector<control::JobProgressResponse> AllProgress() const;

@@ -285,6 +285,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenOwnJo
   auto reader = OpenResultReader(
       std::move(*finished), clients_, kResultStall,
       [this, job_id] { jobs_->Touch(job_id); },
+      [this, job_id] { return jobs_->WhyEnded(job_id); },
       [this, job_id, release] {
         if (release) Release(job_id);
       });

@@ -22,11 +22,12 @@ class ResultReader : public arrow::RecordBatchReader {
  public:
   ResultReader(JobFinished result, flight::ClientPool* clients,
                std::chrono::milliseconds limit, std::function<void()> touch,
-               std::function<void()> done)
+               std::function<arrow::Status()> why_ended, std::function<void()> done)
       : result_(std::move(result)),
         clients_(clients),
         limit_(limit),
         touch_(std::move(touch)),
+        why_ended_(std::move(why_ended)),
         done_(std::move(done)) {}
 
   ~ResultReader() override {
@@ -138,9 +139,13 @@ class ResultReader : public arrow::RecordBatchReader {
     }
   }
 
-  // Names the executor in the error of a part that could not be read.
+  // What the client is told of a part that could not be read: why the job has ended
+  // meanwhile, which took the part away from its executor, or that the executor is gone.
   arrow::Status Failed(const arrow::Status& status) const {
-    if (status.ok() || GetErrorDetail(status) != nullptr) return status;
+    if (status.ok()) return status;
+    ARROW_RETURN_NOT_OK(why_ended_());
+    const auto* detail = GetErrorDetail(status);
+    if (detail != nullptr && !detail->has_fetch_failed()) return status;
     const auto& executor = result_.parts[part_].executor;
     return ExecutorLostStatus("the result of job " + result_.job_id +
                                   " could not be read from the executor at " +
@@ -154,6 +159,7 @@ class ResultReader : public arrow::RecordBatchReader {
   flight::ClientPool* const clients_;
   const std::chrono::milliseconds limit_;
   const std::function<void()> touch_;
+  const std::function<arrow::Status()> why_ended_;
   const std::function<void()> done_;
   size_t part_ = 0;
   std::shared_ptr<arrow::Schema> schema_;
@@ -168,9 +174,11 @@ class ResultReader : public arrow::RecordBatchReader {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     JobFinished result, flight::ClientPool* clients, std::chrono::milliseconds limit,
-    std::function<void()> touch, std::function<void()> done) {
-  auto reader = std::make_shared<ResultReader>(std::move(result), clients, limit,
-                                               std::move(touch), std::move(done));
+    std::function<void()> touch, std::function<arrow::Status()> why_ended,
+    std::function<void()> done) {
+  auto reader =
+      std::make_shared<ResultReader>(std::move(result), clients, limit, std::move(touch),
+                                     std::move(why_ended), std::move(done));
   ARROW_RETURN_NOT_OK(reader->Start());
   return reader;
 }

@@ -85,6 +85,7 @@ Node PartialNode(const Node& node, const std::vector<Expression>& partial) {
   const auto& aggregate = node.aggregate();
   Node result;
   auto* out = result.mutable_aggregate();
+  out->set_partial(true);
   *out->mutable_groups() = aggregate.groups();
   *out->mutable_grouping_sets() = aggregate.grouping_sets();
   for (const auto& group : aggregate.groups()) *result.add_types() = group.type();

@@ -3,6 +3,7 @@
 #include "ballista/base/status.h"
 #include "ballista/engine/duckdb/arrow_encode.h"
 #include "ballista/engine/duckdb/batch_partitioner.h"
+#include "ballista/engine/duckdb/streaming_aggregate.h"
 #include "ballista/engine/duckdb/types.h"
 
 namespace ballista::engine {
@@ -249,6 +250,7 @@ duckdb::get_result_collector_t MakeOutputCollector(const OutputTarget* target) {
   return [target](ClientContext&, duckdb::PreparedStatementData& data)
              -> duckdb::unique_ptr<duckdb::PhysicalOperator> {
     CheckTypes(*target, data.types);
+    if (target->partial_aggregate) StreamPartialAggregate(data.physical_plan.get());
     return make_uniq<OutputCollector>(*data.physical_plan, data, *target);
   };
 }

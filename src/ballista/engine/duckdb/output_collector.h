@@ -22,6 +22,8 @@ struct OutputTarget {
   std::vector<std::string> names;  // for a result
   uint64_t batch_rows = 32768;     // at most, in one batch
   TaskState* task = nullptr;
+  // The statement ends with an aggregation that is aggregated again.
+  bool partial_aggregate = false;
 };
 
 // What ClientConfig::get_result_collector is set to for a task's statement. `target` must

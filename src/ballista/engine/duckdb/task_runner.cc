@@ -45,6 +45,12 @@ bool HasExchangeLayout(const arrow::Schema& schema,
   return true;
 }
 
+bool EndsInPartialAggregate(const plan::Node& fragment) {
+  const plan::Node* node = &fragment;
+  while (node->has_project() && node->inputs_size() == 1) node = &node->inputs(0);
+  return node->has_aggregate() && node->aggregate().partial();
+}
+
 // Runs the query to its end, or its error. DuckDB's own loop spins while other threads
 // have all of the work; here they, and those of the network, get this thread's core.
 void Drive(duckdb::PendingQueryResult* pending) {
@@ -84,6 +90,7 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
   target_.output = task_.output;
   target_.names = task_.names;
   target_.task = &state_;
+  target_.partial_aggregate = EndsInPartialAggregate(node);
   if (task_.batch_rows > 0) {
     target_.batch_rows = std::min<uint64_t>(target_.batch_rows, task_.batch_rows);
   }

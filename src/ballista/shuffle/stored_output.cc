@@ -15,8 +15,9 @@ namespace ballista::shuffle {
 namespace {
 
 // Partitions of a batch share a piece of the file up to this size: a reader of one of
-// them reads at most so much in vain, and small pieces do not drown in metadata.
-constexpr double kPieceBytes = 128 << 10;
+// them reads at most so much in vain (it takes whole pieces), and small pieces do not
+// drown in metadata, of which there is a kilobyte for 16 columns.
+constexpr double kPieceBytes = 32 << 10;
 
 }  // namespace
 

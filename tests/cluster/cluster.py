@@ -304,13 +304,18 @@ class Cluster:
             autocommit=True,
         )
 
-    def sql(self, text: str, connection=None) -> pyarrow.Table:
-        """Runs one statement. Errors: StatementTimeout for no answer in time, else the driver's."""
+    def sql(self, text: str, connection=None, prepare: bool = True) -> pyarrow.Table:
+        """Runs one statement. Errors: StatementTimeout for no answer in time, else the driver's.
+        `prepare`: as the driver's DB-API does it (four calls); else by a statement query alone (two)."""
         if connection is None:
             with self.connect() as own:
-                return self.sql(text, own)
+                return self.sql(text, own, prepare)
         with connection.cursor() as cursor:
             try:
+                if not prepare:
+                    cursor.adbc_statement.set_sql_query(text)
+                    stream, _ = cursor.adbc_statement.execute_query()
+                    return pyarrow.RecordBatchReader.from_stream(stream).read_all()
                 cursor.execute(text)
                 return cursor.fetch_arrow_table()
             except adbc_driver_manager.Error as error:

@@ -143,6 +143,7 @@ class ClusterEngine:
     def __init__(self, data: pathlib.Path, scratch: pathlib.Path, config: dict, timeout: float = 60.0):
         self.data, self.scratch, self.timeout = data, scratch, timeout
         self.settings = config.get("set", {})
+        self.prepare = config.get("prepare", True)
         self.cluster = Cluster(
             executors=config.get("executors", 2),
             threads=config.get("threads", 1),
@@ -181,7 +182,7 @@ class ClusterSession:
 
     def execute(self, sql: str) -> pa.Table:
         sql = substitute(sql, self.engine.data, self.engine.scratch)
-        return self.engine.cluster.sql(sql, self.connection)
+        return self.engine.cluster.sql(sql, self.connection, self.engine.prepare)
 
     def close(self) -> None:
         self.connection.close()

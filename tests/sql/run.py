@@ -90,7 +90,9 @@ def run_isolated(make, files: list[pathlib.Path], skips: list[dict]) -> Totals:
 def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Totals:
     totals = Totals()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(run_file, path, engine, skips, totals): path for path in files}
+        # The longest first: the last ones to end leave nobody idle.
+        by_size = sorted(files, key=lambda path: -path.stat().st_size)
+        waiting = {pool.submit(run_file, path, engine, skips, totals): path for path in by_size}
         for done in concurrent.futures.as_completed(waiting):
             if done.exception():
                 totals.print_failure(f"FAIL {waiting[done].name}: {done.exception()!r}\n")

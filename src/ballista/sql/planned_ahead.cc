@@ -37,8 +37,8 @@ std::optional<SqlSession::Description> Session::PlanAhead(
   description.parameters = arrow::schema({});
   description.is_query = true;
   if (!AnswersItself(query->plan) && query->plan.ByteSizeLong() <= kMaxKeptBytes) {
-    ahead_ = PlannedAhead{sql, std::move(*query), changes,
-                          std::chrono::steady_clock::now()};
+    ahead_ =
+        PlannedAhead{sql, std::move(*query), changes, std::chrono::steady_clock::now()};
   }
   return description;
 }

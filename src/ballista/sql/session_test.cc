@@ -214,10 +214,9 @@ TEST_F(Session, PlansWhatWasDescribedWithWhatHasChangedSince) {
   ASSERT_TRUE(session_->Describe(sql).ok());
   Make("COPY (SELECT 3 AS a) TO '" + Path("three.parquet") + "'");
   const auto text = arrow::utf8();
-  const auto written = arrow::Table::MakeEmpty(
-      arrow::schema({arrow::field("rows", arrow::int64()),
-                     arrow::field("staged", arrow::list(text)),
-                     arrow::field("final", arrow::list(text))}));
+  const auto written = arrow::Table::MakeEmpty(arrow::schema(
+      {arrow::field("rows", arrow::int64()), arrow::field("staged", arrow::list(text)),
+       arrow::field("final", arrow::list(text))}));
   ASSERT_TRUE(copy.consume(written.ValueOrDie()).ok());
   EXPECT_EQ(files(Compile(sql)), 3);
   // So is a view that is made anew.
@@ -232,8 +231,7 @@ TEST_F(Session, PlansWhatWasDescribedWithWhatHasChangedSince) {
   ASSERT_TRUE(session_->Describe("SELECT a, now() AS t FROM v").ok());
   Compile("SET TimeZone = 'Asia/Tokyo'");
   const auto zoned = Compile("SELECT a, now() AS t FROM v").schema->field(1)->type();
-  EXPECT_NE(zoned->ToString().find("Asia/Tokyo"), std::string::npos)
-      << zoned->ToString();
+  EXPECT_NE(zoned->ToString().find("Asia/Tokyo"), std::string::npos) << zoned->ToString();
 }
 
 TEST_F(Session, PreparedStatementsInSql) {

@@ -88,6 +88,11 @@ class Process:
     def running(self) -> bool:
         return self.child.poll() is None
 
+    def cpu_seconds(self) -> float:
+        """User and system time so far."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, grace: float = 10.0) -> bool:
         """SIGTERM, then SIGKILL after `grace` seconds. False when it had to be killed."""
         if not self.running():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import sys
+import time
 
 import duckdb
 import pyarrow as pa
@@ -90,6 +91,9 @@ class DuckDb:
     def where(self) -> str:
         return ""
 
+    def cpu_seconds(self) -> dict[str, float]:
+        return {}
+
 
 class DuckDbSession:
     def __init__(self, engine: DuckDb):
@@ -170,6 +174,11 @@ class ClusterEngine:
 
     def where(self) -> str:
         return "\n".join(self.cluster.dead())
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of each process so far, and that of the client."""
+        used = {each.name: each.cpu_seconds() for each in self.cluster.processes() if each.running()}
+        return {**used, "client": time.process_time()}
 
 
 class ClusterSession:

@@ -88,6 +88,11 @@ class Process:
     def running(self) -> bool:
         return self.child.poll() is None
 
+    def cpu_seconds(self) -> float:
+        """User and system time so far."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, grace: float = 10.0) -> bool:
         """SIGTERM, then SIGKILL after `grace` seconds. False when it had to be killed."""
         if not self.running():
@@ -304,13 +309,18 @@ class Cluster:
             autocommit=True,
         )
 
-    def sql(self, text: str, connection=None) -> pyarrow.Table:
-        """Runs one statement. Errors: StatementTimeout for no answer in time, else the driver's."""
+    def sql(self, text: str, connection=None, prepare: bool = True) -> pyarrow.Table:
+        """Runs one statement. Errors: StatementTimeout for no answer in time, else the driver's.
+        `prepare`: as the driver's DB-API does it (four calls); else by a statement query alone (two)."""
         if connection is None:
             with self.connect() as own:
-                return self.sql(text, own)
+                return self.sql(text, own, prepare)
         with connection.cursor() as cursor:
             try:
+                if not prepare:
+                    cursor.adbc_statement.set_sql_query(text)
+                    stream, _ = cursor.adbc_statement.execute_query()
+                    return pyarrow.RecordBatchReader.from_stream(stream).read_all()
                 cursor.execute(text)
                 return cursor.fetch_arrow_table()
             except adbc_driver_manager.Error as error:

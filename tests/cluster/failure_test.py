@@ -86,7 +86,11 @@ class Failures(unittest.TestCase):
                 del cluster.executors[0]
                 time.sleep(1.0)
                 cluster.start_executor()
+            # However busy the machine is.
+            deadline = time.monotonic() + 30
             time.sleep(1.5)
+            while len(answers) <= 5 and not errors and time.monotonic() < deadline:
+                time.sleep(0.1)
             stop.set()
             for thread in threads:
                 thread.join(timeout=60)

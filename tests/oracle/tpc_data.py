@@ -6,6 +6,7 @@ scripts/setup installs.
 
 from __future__ import annotations
 
+import fcntl
 import pathlib
 import shutil
 import subprocess
@@ -44,16 +45,20 @@ def queries(suite: str) -> dict[int, str]:
 def ensure(suite: str, scale: str) -> pathlib.Path:
     """The folder of the suite's tables at a scale factor, made when it is not there."""
     folder = FOLDER / f"{suite}-sf{scale}"
-    if (folder / "complete").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    print(f"writing {folder}", file=sys.stderr)
-    if suite == "tpch":
-        generate_tpch(folder, scale)
-    else:
-        generate_tpcds(folder, scale)
-    (folder / "complete").touch()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    # Tests run beside each other: one of them makes the data, the others wait for it.
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "complete").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        print(f"writing {folder}", file=sys.stderr)
+        if suite == "tpch":
+            generate_tpch(folder, scale)
+        else:
+            generate_tpcds(folder, scale)
+        (folder / "complete").touch()
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import sys
+import time
 
 import duckdb
 import pyarrow as pa
@@ -90,6 +91,9 @@ class DuckDb:
     def where(self) -> str:
         return ""
 
+    def cpu_seconds(self) -> dict[str, float]:
+        return {}
+
 
 class DuckDbSession:
     def __init__(self, engine: DuckDb):
@@ -143,6 +147,7 @@ class ClusterEngine:
     def __init__(self, data: pathlib.Path, scratch: pathlib.Path, config: dict, timeout: float = 60.0):
         self.data, self.scratch, self.timeout = data, scratch, timeout
         self.settings = config.get("set", {})
+        self.prepare = config.get("prepare", True)
         self.cluster = Cluster(
             executors=config.get("executors", 2),
             threads=config.get("threads", 1),
@@ -170,6 +175,11 @@ class ClusterEngine:
     def where(self) -> str:
         return "\n".join(self.cluster.dead())
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of each process so far, and that of the client."""
+        used = {each.name: each.cpu_seconds() for each in self.cluster.processes() if each.running()}
+        return {**used, "client": time.process_time()}
+
 
 class ClusterSession:
     def __init__(self, engine: ClusterEngine):
@@ -181,7 +191,7 @@ class ClusterSession:
 
     def execute(self, sql: str) -> pa.Table:
         sql = substitute(sql, self.engine.data, self.engine.scratch)
-        return self.engine.cluster.sql(sql, self.connection)
+        return self.engine.cluster.sql(sql, self.connection, self.engine.prepare)
 
     def close(self) -> None:
         self.connection.close()

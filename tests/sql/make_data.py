@@ -5,6 +5,7 @@ Deterministic: every value is arithmetic on the row number, so the same files co
 small, but of several files each, with nulls, skewed keys, empty files and text outside ASCII.
 """
 
+import fcntl
 import json
 import pathlib
 import shutil
@@ -216,16 +217,20 @@ def ensure(folder: pathlib.Path = DEFAULT_FOLDER) -> pathlib.Path:
     """Makes the data unless this version of the script has made it already."""
     script = pathlib.Path(__file__).read_text()
     stamp = folder / STAMP
-    if stamp.exists() and stamp.read_text() == script:
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with duckdb.connect() as connection:
-        connection.execute(SETUP)
-        for name, (files, query) in TABLES.items():
-            write_table(connection, folder, name, files, query)
-        write_text_tables(connection, folder)
-    stamp.write_text(script)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Tests run beside each other: one of them makes the data, the others wait for it.
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == script:
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with duckdb.connect() as connection:
+            connection.execute(SETUP)
+            for name, (files, query) in TABLES.items():
+                write_table(connection, folder, name, files, query)
+            write_text_tables(connection, folder)
+        stamp.write_text(script)
     return folder
 
 

@@ -90,7 +90,9 @@ def run_isolated(make, files: list[pathlib.Path], skips: list[dict]) -> Totals:
 def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Totals:
     totals = Totals()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(run_file, path, engine, skips, totals): path for path in files}
+        # The longest first: the last ones to end leave nobody idle.
+        by_size = sorted(files, key=lambda path: -path.stat().st_size)
+        waiting = {pool.submit(run_file, path, engine, skips, totals): path for path in by_size}
         for done in concurrent.futures.as_completed(waiting):
             if done.exception():
                 totals.print_failure(f"FAIL {waiting[done].name}: {done.exception()!r}\n")
@@ -100,7 +102,13 @@ def run(engine, files: list[pathlib.Path], skips: list[dict], jobs: int) -> Tota
 def run_shared(make, files: list[pathlib.Path], skips: list[dict], arguments) -> Totals:
     engine = make()
     try:
-        return run(engine, files, skips, arguments.jobs)
+        before = engine.cpu_seconds()
+        totals = run(engine, files, skips, arguments.jobs)
+        if arguments.cpu:
+            statements = max(totals.passed + totals.failed, 1)
+            for name, seconds in engine.cpu_seconds().items():
+                print(f"{name}: {1000 * (seconds - before[name]) / statements:.2f} ms of CPU a statement")
+        return totals
     finally:
         engine.close()
 
@@ -120,6 +128,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=4, help="files run at once")
     parser.add_argument("--isolate", action="store_true", help="a cluster for each file, restarted after a crash")
+    parser.add_argument("--cpu", action="store_true", help="print what a statement costs each process")
     parser.add_argument("--slowest", type=int, default=0, help="print the N slowest statements")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     arguments = parser.parse_args()

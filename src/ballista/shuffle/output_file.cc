@@ -146,10 +146,21 @@ arrow::Result<FilePosition> OutputFile::Write(const arrow::RecordBatch& batch) {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> OutputFile::Read(
     FilePosition position) const {
+  ARROW_ASSIGN_OR_RAISE(auto bytes, ReadBytes(position));
+  return Decode(std::move(bytes));
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> OutputFile::ReadBytes(
+    FilePosition position) const {
   ARROW_ASSIGN_OR_RAISE(auto bytes, arrow::AllocateBuffer(position.length));
   ARROW_RETURN_NOT_OK(ReadAt(descriptor_, path_, bytes->mutable_data(), position.length,
                              position.offset));
-  arrow::io::BufferReader reader(std::shared_ptr<arrow::Buffer>(std::move(bytes)));
+  return std::shared_ptr<arrow::Buffer>(std::move(bytes));
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> OutputFile::Decode(
+    std::shared_ptr<arrow::Buffer> piece) const {
+  arrow::io::BufferReader reader(std::move(piece));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   if (has_dictionaries_) {

@@ -41,6 +41,10 @@ class OutputFile {
 
   arrow::Result<FilePosition> Write(const arrow::RecordBatch& batch);
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Read(FilePosition position) const;
+  // Pieces that lie one after the other can be read at once, and decoded one by one.
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadBytes(FilePosition position) const;
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
+      std::shared_ptr<arrow::Buffer> piece) const;
 
   void Remove();
 

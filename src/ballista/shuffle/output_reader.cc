@@ -115,13 +115,13 @@ arrow::Result<OutputReader::Group> OutputReader::NextGroup() {
 }
 
 arrow::Result<arrow::RecordBatchVector> OutputReader::LoadGroup(const Group& group) {
+  auto loaded = LoadSlices(group.slices);
+  if (!loaded.ok()) return Failed(*group.output, loaded.status());
   arrow::RecordBatchVector pieces;
-  for (const auto& slice : group.slices) {
-    auto piece = slice.Load();
-    if (!piece.ok()) return Failed(*group.output, piece.status());
+  for (const auto& piece : *loaded) {
     // Outputs of different stages may name their columns differently.
     pieces.push_back(
-        arrow::RecordBatch::Make(schema_, (*piece)->num_rows(), (*piece)->columns()));
+        arrow::RecordBatch::Make(schema_, piece->num_rows(), piece->columns()));
   }
   if (pieces.size() <= 1) return pieces;
   auto joined = arrow::ConcatenateRecordBatches(pieces);

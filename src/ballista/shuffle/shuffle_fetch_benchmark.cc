@@ -60,7 +60,8 @@ std::shared_ptr<arrow::RecordBatch> MakeBatch(bool wide) {
   return arrow::RecordBatch::Make(arrow::schema(fields), kBatchRows, columns);
 }
 
-void Fetch(benchmark::State& state, bool wide, bool from_disk) {
+// `width`: partitions that one reader takes.
+void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 1) {
   const auto partitions = static_cast<uint32_t>(state.range(0));
   TempFolder folder;
   StoreOptions options;
@@ -88,12 +89,16 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk) {
   executor->set_port(static_cast<uint32_t>(server.port()));
   int64_t bytes = 0;
   for (auto _ : state) {
-    // One reader a partition, one after the other.
-    for (uint32_t p = 0; p < partitions; ++p) {
+    // One reader after the other.
+    for (uint32_t p = 0; p < partitions; p += width) {
       job::TaskInput input;
       input.set_first_partition(p);
-      input.set_last_partition(p + 1);
-      input.add_outputs()->set_rows(statistics.partition_rows(static_cast<int>(p)));
+      input.set_last_partition(p + width);
+      auto* output = input.add_outputs();
+      for (uint32_t each = p; each < p + width; ++each) {
+        output->set_rows(output->rows() +
+                         statistics.partition_rows(static_cast<int>(each)));
+      }
       auto source = MakeTaskInput(context, task, input, {}).ValueOrDie();
       while (auto next = source->Next().ValueOrDie()) {
         benchmark::DoNotOptimize(next->num_rows());
@@ -113,6 +118,9 @@ void MemoryWide(benchmark::State& state) {
 }
 void Disk(benchmark::State& state) {
   Fetch(state, false, true);
+}
+void DiskHalf(benchmark::State& state) {
+  Fetch(state, false, true, static_cast<uint32_t>(state.range(0) / 2));
 }
 
 // The bound of the above: a bare Flight server sends the same batches as they lie in
@@ -156,6 +164,7 @@ BENCHMARK(BareFlight)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(Memory)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(MemoryWide)->Arg(1)->Arg(4)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(Disk)->Arg(1)->Arg(64)->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK(DiskHalf)->Arg(64)->Arg(256)->UseRealTime()->MeasureProcessCPUTime();
 
 void Hash(benchmark::State& state) {
   const auto batch = MakeBatch(true);

@@ -1,6 +1,7 @@
 #include "ballista/shuffle/stored_output.h"
 
 #include <arrow/array.h>
+#include <arrow/buffer.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 #include <fmt/format.h>
@@ -15,22 +16,60 @@ namespace ballista::shuffle {
 namespace {
 
 // Partitions of a batch share a piece of the file up to this size: a reader of one of
-// them reads at most so much in vain, and small pieces do not drown in metadata.
-constexpr double kPieceBytes = 128 << 10;
+// them reads at most so much in vain (it takes whole pieces), and small pieces do not
+// drown in metadata, of which there is a kilobyte for 16 columns.
+constexpr double kPieceBytes = 32 << 10;
+
+}  // namespace
+
+namespace {
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> RowsOf(
+    const Slice& slice, std::shared_ptr<arrow::RecordBatch> piece) {
+  if (slice.first_row == 0 && slice.rows == piece->num_rows()) return piece;
+  if (slice.first_row + slice.rows > piece->num_rows()) {
+    return InternalStatus("a piece of a shuffle file is shorter than its index says");
+  }
+  return piece->Slice(slice.first_row, slice.rows);
+}
 
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Slice::Load() const {
-  if (batch != nullptr) {
-    const bool whole = first_row == 0 && rows == batch->num_rows();
-    return whole ? batch : batch->Slice(first_row, rows);
-  }
+  if (batch != nullptr) return RowsOf(*this, batch);
   ARROW_ASSIGN_OR_RAISE(auto piece, file->Read(position));
-  if (first_row == 0 && rows == piece->num_rows()) return piece;
-  if (first_row + rows > piece->num_rows()) {
-    return InternalStatus("a piece of a shuffle file is shorter than its index says");
+  return RowsOf(*this, std::move(piece));
+}
+
+bool Slice::Follows(const Slice& other) const {
+  return file != nullptr && file == other.file &&
+         position.offset == other.position.offset + other.position.length;
+}
+
+arrow::Result<arrow::RecordBatchVector> LoadSlices(const std::vector<Slice>& slices) {
+  arrow::RecordBatchVector loaded;
+  for (size_t first = 0; first < slices.size();) {
+    size_t last = first + 1;
+    while (last < slices.size() && slices[last].Follows(slices[last - 1])) ++last;
+    if (last == first + 1) {
+      ARROW_ASSIGN_OR_RAISE(auto rows, slices[first++].Load());
+      loaded.push_back(std::move(rows));
+      continue;
+    }
+    const auto& end = slices[last - 1].position;
+    const int64_t begin = slices[first].position.offset;
+    const auto& file = *slices[first].file;
+    ARROW_ASSIGN_OR_RAISE(const auto bytes,
+                          file.ReadBytes({begin, end.offset + end.length - begin}));
+    for (; first < last; ++first) {
+      const auto& [offset, length] = slices[first].position;
+      ARROW_ASSIGN_OR_RAISE(
+          auto piece, file.Decode(arrow::SliceBuffer(bytes, offset - begin, length)));
+      ARROW_ASSIGN_OR_RAISE(auto rows, RowsOf(slices[first], std::move(piece)));
+      loaded.push_back(std::move(rows));
+    }
   }
-  return piece->Slice(first_row, rows);
+  return loaded;
 }
 
 StoredOutput::StoredOutput(job::TaskId id, const job::Output& output,

@@ -36,7 +36,12 @@ struct Slice {
   int64_t bytes = 0;  // estimate of the rows' Arrow bytes
 
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Load() const;
+  // Its piece follows that of the other one in the file.
+  bool Follows(const Slice& other) const;
 };
+
+// The rows of each slice. Pieces that follow each other are read at once.
+arrow::Result<arrow::RecordBatchVector> LoadSlices(const std::vector<Slice>& slices);
 
 class StoredOutput {
  public:

@@ -43,6 +43,7 @@ class Engine : public SqlEngine {
       failures += (failures.empty() ? "" : "; ") + key + ": " + status.message();
     };
     const std::unique_lock lock(state_->mutex);
+    ++state_->changes;
     duckdb::Connection connection(state_->database);
     for (auto key = drops.rbegin(); key != drops.rend(); ++key) {
       note(*key, DropObject(connection, *key));

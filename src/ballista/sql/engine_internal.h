@@ -1,6 +1,8 @@
 // What the sessions of one SqlEngine share.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <shared_mutex>
 #include <string>
@@ -21,6 +23,8 @@ struct EngineState {
   // local tables, or the few settings that DuckDB has for the instance alone and that a
   // session sets for itself (see session_settings.cc).
   std::shared_mutex mutex;
+  // Goes up with each statement that may have changed what another one reads.
+  std::atomic<uint64_t> changes{0};
 };
 
 // How long text is parsed: one statement after the other, comments and empty ones gone.

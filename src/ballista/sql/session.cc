@@ -18,14 +18,6 @@ arrow::Status NotSupported(const std::string& sentence) {
   return UserErrorStatus(UserError::NOT_SUPPORTED, sentence);
 }
 
-// SHOW and DESCRIBE tell of the catalog; SUMMARIZE is a query over the table's rows.
-bool ShowsCatalog(const duckdb::SelectStatement& statement) {
-  if (statement.node->type != duckdb::QueryNodeType::SELECT_NODE) return false;
-  const auto& from = statement.node->Cast<duckdb::SelectNode>().from_table;
-  return from && from->type == duckdb::TableReferenceType::SHOW_REF &&
-         from->Cast<duckdb::ShowRef>().show_type != duckdb::ShowType::SUMMARY;
-}
-
 // The name in `SHOW a.b`; empty for any other statement, and for SHOW TABLES and the
 // like.
 std::string ShownName(const std::string& sql) {
@@ -93,6 +85,13 @@ std::string Refusal(StatementType type) {
 
 }  // namespace
 
+bool ShowsCatalog(const duckdb::SelectStatement& statement) {
+  if (statement.node->type != duckdb::QueryNodeType::SELECT_NODE) return false;
+  const auto& from = statement.node->Cast<duckdb::SelectNode>().from_table;
+  return from && from->type == duckdb::TableReferenceType::SHOW_REF &&
+         from->Cast<duckdb::ShowRef>().show_type != duckdb::ShowType::SUMMARY;
+}
+
 // ---------------------------------------------------------------------- locking
 
 class Session::Guard {
@@ -100,6 +99,8 @@ class Session::Guard {
   Guard(Session& session, bool alone) : session_(session), lock_(session.mutex_) {
     if (alone || !session_.instance_settings_.empty()) {
       alone_ = std::unique_lock(session_.engine_->mutex);
+      // While nobody plans: a plan from before has an older number.
+      if (alone) ++session_.engine_->changes;
       status_ = session_.ApplyInstanceSettings(true);
     } else {
       shared_ = std::shared_lock(session_.engine_->mutex);
@@ -135,8 +136,10 @@ arrow::Result<Statement> Session::Compile(const std::string& sql,
         tokens[0].Is("VALUES") || tokens[0].Is("EXPLAIN") || tokens[0].Is("("));
   Guard guard(*this, alone);
   ARROW_RETURN_NOT_OK(guard.status());
-  return Guarded(
-      [&]() -> arrow::Result<Statement> { return CompileText(sql, parameters); });
+  return Guarded([&]() -> arrow::Result<Statement> {
+    if (auto planned = TakePlanned(sql, parameters)) return QueryOf(std::move(*planned));
+    return CompileText(sql, parameters);
+  });
 }
 
 arrow::Result<std::string> Session::GetOption(const std::string& name) {
@@ -189,6 +192,9 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
       takes_parameters = false;
     }
     auto& statement = *statements[0];
+    if (takes_parameters) {
+      if (auto planned = PlanAhead(sql, statement)) return std::move(*planned);
+    }
     description.is_query = ReturnsRows(statement);
     const auto count = takes_parameters ? statement.named_param_map.size() : 0;
     std::vector<std::shared_ptr<arrow::Field>> parameters(
@@ -402,15 +408,20 @@ arrow::Result<Statement> Session::CompileSelect(const duckdb::SelectStatement& s
   if (!query.planner_only.empty()) {
     return RunHere(statement.Copy(), parameters, true, "SELECT");
   }
-  Statement result;
-  result.kind = Statement::Kind::kQuery;
-  result.type = "SELECT";
-  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
-  if (AnswersItself(query.plan)) {
+  ARROW_ASSIGN_OR_RAISE(auto result, QueryOf(std::move(query)));
+  if (AnswersItself(result.plan)) {
     ARROW_ASSIGN_OR_RAISE(auto answer,
                           RunHere(statement.Copy(), parameters, true, "SELECT"));
     if (answer.schema->Equals(*result.schema)) result.rows = std::move(answer.rows);
   }
+  return result;
+}
+
+arrow::Result<Statement> Session::QueryOf(PlannedQuery query) {
+  Statement result;
+  result.kind = Statement::Kind::kQuery;
+  result.type = "SELECT";
+  ARROW_ASSIGN_OR_RAISE(result.schema, plan::ResultSchema(query.plan));
   result.plan = std::move(query.plan);
   return result;
 }
@@ -419,10 +430,14 @@ namespace {
 
 // The end of a COPY ... TO: its files appear, and the client sees how many rows they
 // have.
-arrow::Result<std::shared_ptr<arrow::Table>> CommitAndCount(
-    const std::shared_ptr<arrow::Table>& written) {
-  ARROW_ASSIGN_OR_RAISE(const int64_t rows, CommitCopy(*written));
-  return CountTable(rows);
+auto CommitAndCount(std::shared_ptr<EngineState> engine) {
+  return [engine = std::move(engine)](const std::shared_ptr<arrow::Table>& written)
+             -> arrow::Result<std::shared_ptr<arrow::Table>> {
+    const auto rows = CommitCopy(*written);
+    ++engine->changes;
+    ARROW_RETURN_NOT_OK(rows.status());
+    return CountTable(*rows);
+  };
 }
 
 }  // namespace
@@ -457,7 +472,7 @@ arrow::Result<Statement> Session::CompileExplain(duckdb::ExplainStatement& state
   Statement result;
   result.kind = analyze ? Statement::Kind::kExplainAnalyze : Statement::Kind::kExplain;
   result.type = analyze ? "EXPLAIN ANALYZE" : "EXPLAIN";
-  if (is_copy && analyze) result.consume = CommitAndCount;
+  if (is_copy && analyze) result.consume = CommitAndCount(engine_);
   result.plan = std::move(query.plan);
   result.schema = arrow::schema(
       {arrow::field("plan_type", arrow::utf8()), arrow::field("plan", arrow::utf8())});
@@ -477,7 +492,7 @@ arrow::Result<Statement> Session::CompileCopy(const duckdb::CopyStatement& state
   result.type = "COPY";
   result.schema = CountTable(0)->schema();
   result.plan = std::move(query.plan);
-  result.consume = CommitAndCount;
+  result.consume = CommitAndCount(engine_);
   return result;
 }
 

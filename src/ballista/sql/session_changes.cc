@@ -154,6 +154,7 @@ arrow::Result<Statement> Session::CompileCreateTableAs(
       -> arrow::Result<std::shared_ptr<arrow::Table>> {
     std::lock_guard session(self->mutex_);
     std::unique_lock engine(self->engine_->mutex);
+    ++self->engine_->changes;
     ArrowSource source(rows);
     auto create = target->Copy();
     auto& create_info =
@@ -199,6 +200,7 @@ arrow::Result<Statement> Session::CompileInsert(duckdb::InsertStatement& stateme
       -> arrow::Result<std::shared_ptr<arrow::Table>> {
     std::lock_guard session(self->mutex_);
     std::unique_lock engine(self->engine_->mutex);
+    ++self->engine_->changes;
     ArrowSource source(rows);
     auto insert = target->Copy();
     ARROW_ASSIGN_OR_RAISE(insert->Cast<duckdb::InsertStatement>().select_statement,

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,9 @@
 #include "ballista/sql/session_options.h"
 
 namespace ballista::sql {
+
+// SHOW and DESCRIBE tell of the catalog; SUMMARIZE is a query over the table's rows.
+bool ShowsCatalog(const duckdb::SelectStatement& statement);
 
 class Session : public SqlSession, public std::enable_shared_from_this<Session> {
  public:
@@ -42,6 +47,7 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
                                          const ParameterValues& parameters);
   arrow::Result<Statement> CompileSelect(const duckdb::SelectStatement& statement,
                                          const ParameterValues& parameters);
+  arrow::Result<Statement> QueryOf(PlannedQuery query);
   bool AnswersItself(const plan::Plan& plan) const;
   arrow::Result<Statement> CompileExplain(duckdb::ExplainStatement& statement,
                                           const ParameterValues& parameters);
@@ -59,6 +65,12 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Result<Statement> ShowOption(const std::string& name);
   arrow::Result<ParameterValues> BindParameters(const duckdb::SQLStatement& statement,
                                                 const std::vector<plan::Value>& values);
+
+  // ---- planned_ahead.cc: most clients describe a query and run it at once
+  std::optional<Description> PlanAhead(const std::string& sql,
+                                       const duckdb::SQLStatement& statement);
+  std::optional<PlannedQuery> TakePlanned(const std::string& sql,
+                                          const std::vector<plan::Value>& parameters);
 
   // ---- session_changes.cc: statements that change the catalog or a local table
   arrow::Result<Statement> CompileExternalTable(const ExternalTable& table);
@@ -94,6 +106,13 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   // that DuckDB keeps for the instance, or when `alone` is asked for.
   class Guard;
 
+  struct PlannedAhead {
+    std::string sql;
+    PlannedQuery query;
+    uint64_t changes = 0;  // EngineState.changes
+    std::chrono::steady_clock::time_point made;
+  };
+
   const std::shared_ptr<EngineState> engine_;
   const std::string id_;
   std::mutex mutex_;
@@ -104,6 +123,7 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   std::map<std::string, Parsed> prepared_;                // by lower-case name
   std::vector<ChangedSetting> changed_;  // in the order in which they were set
   std::atomic<uint64_t> settings_version_{0};
+  std::optional<PlannedAhead> ahead_;
 };
 
 }  // namespace ballista::sql

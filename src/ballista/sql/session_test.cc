@@ -187,6 +187,53 @@ TEST_F(Session, ParametersAreConstantsOfThePlan) {
   EXPECT_TRUE(described->parameters->field(1)->type()->Equals(arrow::int64()));
 }
 
+// A statement that is described is planned then; what has changed since is seen all the
+// same.
+TEST_F(Session, PlansWhatWasDescribedWithWhatHasChangedSince) {
+  Make("COPY (SELECT 1 AS a) TO '" + Path("one.parquet") + "'");
+  const std::string sql = "SELECT a FROM '" + Path("*.parquet") + "'";
+  const auto files = [](const Statement& statement) {
+    int count = 0;
+    plan::VisitNodes(statement.plan.root(), [&](const plan::Node& node) {
+      count += node.has_scan() ? node.scan().files_size() : 0;
+    });
+    return count;
+  };
+  const auto description = session_->Describe(sql);
+  ASSERT_TRUE(description.ok()) << description.status().ToString();
+  EXPECT_TRUE(description->schema->Equals(*Compile(sql).schema));
+  // Taken once: the next execution plans again.
+  Make("COPY (SELECT 2 AS a) TO '" + Path("two.parquet") + "'");
+  EXPECT_EQ(files(Compile(sql)), 2);
+  // The end of a COPY, of whatever session, is a change.
+  auto other = engine_->OpenSession("other").ValueOrDie();
+  auto copy = other
+                  ->Compile("COPY (SELECT 3 AS a FROM range(1)) TO '" +
+                            Path("three.parquet") + "' (FORMAT parquet)")
+                  .ValueOrDie();
+  ASSERT_TRUE(session_->Describe(sql).ok());
+  Make("COPY (SELECT 3 AS a) TO '" + Path("three.parquet") + "'");
+  const auto text = arrow::utf8();
+  const auto written = arrow::Table::MakeEmpty(arrow::schema(
+      {arrow::field("rows", arrow::int64()), arrow::field("staged", arrow::list(text)),
+       arrow::field("final", arrow::list(text))}));
+  ASSERT_TRUE(copy.consume(written.ValueOrDie()).ok());
+  EXPECT_EQ(files(Compile(sql)), 3);
+  // So is a view that is made anew.
+  Compile("CREATE VIEW v AS SELECT a FROM '" + Path("one.parquet") + "'");
+  ASSERT_TRUE(session_->Describe("SELECT * FROM v").ok());
+  ASSERT_TRUE(other
+                  ->Compile("CREATE OR REPLACE VIEW v AS SELECT a, a AS b FROM '" +
+                            Path("one.parquet") + "'")
+                  .ok());
+  EXPECT_EQ(Compile("SELECT * FROM v").schema->num_fields(), 2);
+  // And a setting of the session.
+  ASSERT_TRUE(session_->Describe("SELECT a, now() AS t FROM v").ok());
+  Compile("SET TimeZone = 'Asia/Tokyo'");
+  const auto zoned = Compile("SELECT a, now() AS t FROM v").schema->field(1)->type();
+  EXPECT_NE(zoned->ToString().find("Asia/Tokyo"), std::string::npos) << zoned->ToString();
+}
+
 TEST_F(Session, PreparedStatementsInSql) {
   Compile("PREPARE p AS SELECT $1 + $2 AS s");
   EXPECT_EQ(Plan("EXECUTE p(1, 2)").names(0), "s");

@@ -16,6 +16,10 @@ constexpr int kTries = 3;
 constexpr auto kRetryDelay = std::chrono::milliseconds(100);
 // Not after so long: one that takes connections or calls, and answers none, costs time.
 constexpr auto kRetryFor = std::chrono::seconds(8);
+// How long removals are gathered, and how long others may go before them then.
+constexpr auto kGatherRemovals = std::chrono::milliseconds(50);
+constexpr auto kHoldRemovals = std::chrono::milliseconds(50);
+constexpr int kMaxGathered = 1000;
 
 }  // namespace
 
@@ -33,6 +37,7 @@ ExecutorLink::~ExecutorLink() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     queue_.clear();
+    removals_.reset();
   }
   wake_.notify_all();
   thread_.join();
@@ -42,35 +47,64 @@ void ExecutorLink::Send(OutboundRequest request) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
-    queue_.push_back(std::move(request));
+    auto* removal = std::get_if<control::RemoveJobsRequest>(&request);
+    if (removal == nullptr) {
+      queue_.push_back(std::move(request));
+    } else if (removals_) {
+      removals_->MergeFrom(*removal);
+      if (removals_->job_ids_size() < kMaxGathered) return;
+      removals_due_ = {};
+    } else {
+      removals_ = std::move(*removal);
+      removals_due_ = std::chrono::steady_clock::now() + kGatherRemovals;
+    }
   }
   wake_.notify_one();
 }
 
-void ExecutorLink::Run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (stopping_) return;
-    if (!may_send_()) {
-      wake_.wait_for(lock, kRetryDelay, [this] { return stopping_; });
+std::optional<OutboundRequest> ExecutorLink::Next(std::unique_lock<std::mutex>* lock) {
+  while (!stopping_) {
+    if (!may_send_() && (removals_ || !queue_.empty())) {
+      wake_.wait_for(*lock, kRetryDelay, [this] { return stopping_; });
       continue;
     }
-    OutboundRequest request = std::move(queue_.front());
-    queue_.pop_front();
+    const auto now = std::chrono::steady_clock::now();
+    const bool held = !removals_ || now < removals_due_ + kHoldRemovals;
+    if (!queue_.empty() && held) {
+      OutboundRequest request = std::move(queue_.front());
+      queue_.pop_front();
+      return request;
+    }
+    if (removals_ && now >= removals_due_) {
+      OutboundRequest request = std::move(*removals_);
+      removals_.reset();
+      return request;
+    }
+    if (removals_) {
+      wake_.wait_until(*lock, removals_due_);
+    } else {
+      wake_.wait(*lock);
+    }
+  }
+  return std::nullopt;
+}
+
+void ExecutorLink::Run() {
+  std::unique_lock lock(mutex_);
+  while (auto request = Next(&lock)) {
     lock.unlock();
     arrow::Status status;
     const auto end = std::chrono::steady_clock::now() + kRetryFor;
     for (int attempt = 0; attempt < kTries; ++attempt) {
       if (attempt > 0) std::this_thread::sleep_for(kRetryDelay);
-      status = Deliver(request);
+      status = Deliver(*request);
       if (status.ok() || !flight::IsTransient(status)) break;
       if (std::chrono::steady_clock::now() >= end) break;
     }
     if (!status.ok()) {
       LOG_WARN("scheduler", "executor {} at {}:{} did not take a request: {}",
                executor_.id(), executor_.host(), executor_.port(), status.ToString());
-      on_failure_(request, status);
+      on_failure_(*request, status);
     }
     lock.lock();
   }

@@ -1,6 +1,7 @@
-// The scheduler's connection to one executor: requests go out in order, from one thread
-// of its own, so that an executor never sees the removal of a job before the launch of
-// its tasks.
+// The scheduler's connection to one executor: requests go out from one thread of its own,
+// in order, so that an executor never sees the removal of a job before the launch of its
+// tasks. Removals, for which nobody waits, let others pass and are gathered for a moment:
+// a call for each would cost a short query as much as the launch of a task.
 #pragma once
 
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -41,6 +43,8 @@ class ExecutorLink {
 
  private:
   void Run();
+  // What is to be sent now; waits for it. Nothing: the link stops.
+  std::optional<OutboundRequest> Next(std::unique_lock<std::mutex>* lock);
   arrow::Status Deliver(const OutboundRequest& request);
 
   const control::ExecutorMetadata executor_;
@@ -50,6 +54,8 @@ class ExecutorLink {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<OutboundRequest> queue_;
+  std::optional<control::RemoveJobsRequest> removals_;
+  std::chrono::steady_clock::time_point removals_due_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -38,12 +38,15 @@ arrow::Result<bool> Session::FindIngestTarget(const IngestTarget& target) {
   bool exists = false;
   bool table = false;
   connection_.context->RunFunctionInTransaction([&] {
-    const auto entry = duckdb::Catalog::GetEntry(
-        *connection_.context, target.temporary ? temp : target.catalog, target.schema,
-        duckdb::EntryLookupInfo(CatalogType::TABLE_ENTRY, target.table),
-        duckdb::OnEntryNotFound::RETURN_NULL);
-    exists = entry != nullptr;
-    table = exists && entry->type == CatalogType::TABLE_ENTRY;
+    const auto is_there = [&](CatalogType type) {
+      const auto entry = duckdb::Catalog::GetEntry(
+          *connection_.context, target.temporary ? temp : target.catalog, target.schema,
+          duckdb::EntryLookupInfo(type, target.table),
+          duckdb::OnEntryNotFound::RETURN_NULL);
+      return entry != nullptr && entry->type == type;
+    };
+    table = is_there(CatalogType::TABLE_ENTRY);
+    exists = table || is_there(CatalogType::VIEW_ENTRY);
   });
   if (!exists && !target.create) {
     return CatalogError("Table with name " + target.table + " does not exist!");

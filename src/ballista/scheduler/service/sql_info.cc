@@ -332,11 +332,11 @@ const std::vector<XdbcType>& XdbcTypes() {
     return XdbcType{name, id, size, nullptr, {}, false, is_unsigned, 0, {}, 10};
   };
   static const std::vector<XdbcType> kTypes = {
-      number("BIGINT", sqlp::XDBC_BIGINT, 19, false),
-      number("UBIGINT", sqlp::XDBC_BIGINT, 20, true),
       {"BOOLEAN", sqlp::XDBC_BIT, 1},
       number("TINYINT", sqlp::XDBC_TINYINT, 3, false),
       number("UTINYINT", sqlp::XDBC_TINYINT, 3, true),
+      number("BIGINT", sqlp::XDBC_BIGINT, 19, false),
+      number("UBIGINT", sqlp::XDBC_BIGINT, 20, true),
       {"BLOB", sqlp::XDBC_VARBINARY, std::nullopt, kQuote},
       {"HUGEINT", sqlp::XDBC_NUMERIC, 38, nullptr, {}, false, false, 0, {}, 10},
       {"DECIMAL",

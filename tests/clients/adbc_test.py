@@ -228,7 +228,8 @@ class Ingest(OnCluster):
         self.cursor.adbc_ingest("t", self.TABLE, mode="create", db_schema_name="staged")
         self.assertEqual(self.rows("SELECT count(*) FROM staged.t"), [(1000,)])
         self.rows("CREATE VIEW seen AS SELECT 1 AS i")
-        self.assertRefused("takes no rows", self.cursor.adbc_ingest, "seen", self.TABLE, mode="append")
+        other = {"mode": "append", "db_schema_name": "main"}  # a cursor keeps the name of a schema
+        self.assertRefused("takes no rows", self.cursor.adbc_ingest, "seen", self.TABLE, **other)
 
     def test_types_stay(self):
         table = pa.table(

@@ -19,6 +19,7 @@ for folder in ("cluster", "oracle", "security"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
 import compare  # noqa: E402
 import tpc_data  # noqa: E402
+from certificates import Authority  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from summary import main  # noqa: E402,F401
 
@@ -45,6 +46,37 @@ def tpch_cluster(**options) -> Cluster:
         cluster.stop()
         raise
     return cluster
+
+
+class SecuredCluster:
+    """Two executors with TLS and users: alice has PASSWORD, `token` is one of another user."""
+
+    PASSWORD = "Pass-word-of-alice-1"
+
+    def __init__(self, folder: pathlib.Path):
+        folder.mkdir()
+        self.authority = Authority(folder)
+        cert, key = self.authority.issue("node")
+        users, token_file = folder / "users", folder / "cluster-token"
+        token_file.write_text("a-token-of-the-cluster-0123456789\n")
+        token_file.chmod(0o600)
+        program = [str(Cluster.binary("ballista")), "--auth-file", str(users)]
+        subprocess.run([*program, "--add-user", "alice"], input=self.PASSWORD, text=True, check=True, timeout=TIMEOUT)
+        self.token = run([*program, "--add-token", "loader"]).strip()
+        tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", self.ca, "--cluster-token-file", token_file]
+        tls = [str(each) for each in tls]
+        self.cluster = Cluster(executors=2, scheduler_args=[*tls, "--auth-file", str(users)], executor_args=tls)
+
+    @property
+    def ca(self) -> pathlib.Path:
+        return self.authority.cert
+
+    def __enter__(self) -> "SecuredCluster":
+        self.cluster.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.cluster.__exit__(*error)
 
 
 def run(command: list, **more) -> str:

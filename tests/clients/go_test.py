@@ -1,6 +1,7 @@
 """The ADBC driver from Go on a real cluster: what programs do with it, TPC-H's 22 queries against DuckDB, and the
 snippet of docs/clients/go.md."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -8,7 +9,8 @@ import unittest
 
 import pyarrow as pa
 
-from clients import DISTRIBUTED, ROOT, check_lines, check_tpch, main, run, setup, snippet, tpch_cluster, write_queries
+from clients import (DISTRIBUTED, ROOT, SecuredCluster, check_lines, check_tpch, main, run, setup, snippet,
+                     tpch_cluster, write_queries)  # fmt: skip
 
 
 def type_name(kind: pa.DataType) -> str:
@@ -39,6 +41,25 @@ class Go(unittest.TestCase):
         write_queries(folder)
         run([self.deps / "clients", "queries", self.cluster.uri, folder, *DISTRIBUTED])
         check_tpch(self, folder, type_name)
+
+    def test_tls_and_log_in(self):
+        folder = self.folder / "log-in"
+        folder.mkdir()
+        (folder / "01.sql").write_text("SELECT 1 AS one")
+        with SecuredCluster(self.folder / "secured") as secured:
+            uri = f"grpc+tls://localhost:{secured.cluster.port}"
+
+            def queries(**log_in):
+                environment = {"PATH": os.environ["PATH"], "TLS_CA": str(secured.ca), **log_in}
+                return run([self.deps / "clients", "queries", uri, folder], env=environment)
+
+            for log_in in ({"USERNAME": "alice", "PASSWORD": secured.PASSWORD}, {"TOKEN": secured.token}):
+                (folder / "01.rows").unlink(missing_ok=True)
+                queries(**log_in)
+                self.assertEqual((folder / "01.rows").read_text(), '["int32"]\n["1"]\n')
+            for log_in in ({"USERNAME": "alice", "PASSWORD": "wrong"}, {"TOKEN": "wrong"}, {}):
+                with self.assertRaisesRegex(AssertionError, "(?i)unauthenticated"):
+                    queries(**log_in)
 
     def test_snippet(self):
         folder = self.folder / "example"

@@ -3,13 +3,15 @@ and errors."""
 
 import contextlib
 import io
+import pathlib
+import tempfile
 import time
 import unittest
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from clients import main, snippet, tpch_cluster
+from clients import SecuredCluster, main, snippet, tpch_cluster
 
 LONG_QUERY = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE (a.range * b.range) % 7 = 3"
 
@@ -64,6 +66,23 @@ class Pyarrow(unittest.TestCase):
             self.client.do_get(info.endpoints[0].ticket, flight.FlightCallOptions(timeout=1))
         self.assertLess(time.monotonic() - start, 8)
         self.cluster.check_no_leaks()
+
+    def test_tls_and_log_in(self):
+        command = self.names["command"]("SELECT 1 AS one")
+        with tempfile.TemporaryDirectory() as folder, SecuredCluster(pathlib.Path(folder, "secured")) as secured:
+            address = f"grpc+tls://localhost:{secured.cluster.port}"
+            with flight.connect(address, tls_root_certs=secured.ca.read_text()) as client:
+                bearers = (client.authenticate_basic_token("alice", secured.PASSWORD),
+                           (b"authorization", f"Bearer {secured.token}".encode()))  # fmt: skip
+                for bearer in bearers:
+                    options = flight.FlightCallOptions(headers=[bearer])
+                    info = client.get_flight_info(command, options)
+                    table = client.do_get(info.endpoints[0].ticket, options).read_all()
+                    self.assertEqual(table.to_pydict(), {"one": [1]})
+                with self.assertRaises(flight.FlightUnauthenticatedError):
+                    client.get_flight_info(command)
+                with self.assertRaises(flight.FlightUnauthenticatedError):
+                    client.authenticate_basic_token("alice", "wrong")
 
     def test_errors(self):
         with self.assertRaisesRegex(flight.FlightError, 'Referenced column "nowhere" not found'):

@@ -18,12 +18,28 @@ import (
 
 const deadline = 60 * time.Second
 
-// connect opens a session: the cookie is what makes the calls of a connection one.
+// connect opens a session: the cookie is what makes the calls of a connection one. A certificate and a log-in come from
+// the environment.
 func connect(ctx context.Context, uri string) (adbc.Connection, error) {
-	database, err := flightsql.NewDriver(memory.DefaultAllocator).NewDatabase(map[string]string{
+	options := map[string]string{
 		adbc.OptionKeyURI:                uri,
 		flightsql.OptionCookieMiddleware: adbc.OptionValueEnabled,
-	})
+	}
+	if path := os.Getenv("TLS_CA"); path != "" {
+		certificates, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		options[flightsql.OptionSSLRootCerts] = string(certificates)
+	}
+	if user := os.Getenv("USERNAME"); user != "" {
+		options[adbc.OptionKeyUsername] = user
+		options[adbc.OptionKeyPassword] = os.Getenv("PASSWORD")
+	}
+	if token := os.Getenv("TOKEN"); token != "" {
+		options[flightsql.OptionAuthorizationHeader] = "Bearer " + token
+	}
+	database, err := flightsql.NewDriver(memory.DefaultAllocator).NewDatabase(options)
 	if err != nil {
 		return nil, err
 	}

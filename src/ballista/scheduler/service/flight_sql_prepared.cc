@@ -114,8 +114,10 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   sqlp::ActionCreatePreparedStatementResult result;
   result.set_prepared_statement_handle(prepared_.Add(
       {session->id(), request.query(), description.parameters, /*bound=*/nullptr}));
+  // An empty schema says that there are no rows, which is how older drivers tell updates;
+  // the count of an update is no row to them.
   ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
-                        SchemaBytes(description.schema));
+                        SchemaBytes(description.is_query ? description.schema : nullptr));
   ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
                         SchemaBytes(description.parameters));
   result.set_is_update(!description.is_query);

@@ -3,6 +3,7 @@
 #include <arrow/buffer.h>
 #include <google/protobuf/any.pb.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -202,6 +203,9 @@ arrow::Result<std::string> FlightSqlService::DispatchPut(
   } else if (UnpackInto(any, &prepared)) {
     ARROW_ASSIGN_OR_RAISE(
         count, PreparedUpdate(context, prepared.prepared_statement_handle(), reader));
+    // The JDBC driver takes a count that is not known for rows to come, and runs the
+    // statement again to have them. One that changes no rows has changed 0.
+    count = std::max<int64_t>(count, 0);
   } else if (UnpackInto(any, &ingest)) {
     ARROW_ASSIGN_OR_RAISE(count, Ingest(context, ingest, reader));
   } else {

@@ -149,8 +149,13 @@ arrow::Result<std::vector<int>> ParseQueries(const std::string& text) {
 Status Benchmark(const BenchmarkOptions& options) {
   RunResult run;
   run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-  ARROW_ASSIGN_OR_RAISE(const auto connection,
-                        client::ResolveConnection(options.connection));
+  ARROW_ASSIGN_OR_RAISE(const auto profile,
+                        client::Profile::Load(options.connection.profile));
+  auto warnings = profile.warnings();
+  ARROW_ASSIGN_OR_RAISE(
+      const auto connection,
+      client::ResolveConnection(options.connection, profile, &warnings));
+  for (const auto& warning : warnings) fmt::print(stderr, "tpch: {}\n", warning);
   run.host = connection.servers.front().host;
   run.port = connection.servers.front().port;
   run.path = AbsolutePath(options.path);

@@ -301,7 +301,54 @@ class ScriptTest(unittest.TestCase):
 
     def run_ballista(self, *arguments, stdin=""):
         return subprocess.run([BALLISTA, "--port", str(self.server.port), *arguments], input=stdin.encode(),
-                              capture_output=True, timeout=60, check=False)
+                              capture_output=True, timeout=60, check=False, env=self.environment())
+
+    def environment(self, **more):
+        """Without the profiles of whoever runs the tests."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BALLISTA_")}
+        return {**kept, "XDG_CONFIG_HOME": self.folder, **more}
+
+    def run_with_profiles(self, text, *arguments, **environment):
+        path = os.path.join(self.folder, "ballista", "config.toml")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o644)
+        return path, subprocess.run([BALLISTA, *arguments, "-c", "select 1 as a"], capture_output=True, timeout=60,
+                                    check=False, text=True, env=self.environment(**environment))  # fmt: skip
+
+    def test_profiles(self):
+        profiles = f"""
+            [default]
+            host = "localhost:1"
+            [here]
+            host = "127.0.0.1"
+            port = {self.server.port}
+            format = "csv"
+        """
+        _, done = self.run_with_profiles(profiles)
+        self.assertIn("cannot reach the scheduler at localhost:1", done.stderr)
+        for arguments, environment in ((("--profile", "here"), {}), ((), {"BALLISTA_PROFILE": "here"})):
+            _, done = self.run_with_profiles(profiles, *arguments, **environment)
+            self.assertEqual((done.stdout, done.stderr, done.returncode), ("a\n1\n", "", 0))
+        _, done = self.run_with_profiles(profiles, "--profile", "here", BALLISTA_FORMAT="json")
+        self.assertEqual((done.stdout, done.returncode), ('{"a":1}\n', 0))
+        _, done = self.run_with_profiles(profiles, "--profile", "here", "--format", "csv", BALLISTA_FORMAT="json")
+        self.assertEqual((done.stdout, done.returncode), ("a\n1\n", 0))
+        _, done = self.run_with_profiles(profiles, "--host", f"localhost:{self.server.port}", "--format", "csv")
+        self.assertEqual((done.stdout, done.returncode), ("a\n1\n", 0))
+
+    def test_profiles_that_are_wrong(self):
+        path, done = self.run_with_profiles('[default]\nprot = 1\n')
+        self.assertEqual(done.stderr, f'Error: {path}:2: unknown key "prot"; the nearest known one is "port"\n')
+        self.assertEqual(done.returncode, 2)
+        path, done = self.run_with_profiles("[a]\nport = 1\n", "--profile", "b")
+        self.assertEqual(done.stderr, f'Error: there is no profile "b" in {path}; it has a\n')
+        self.assertEqual(done.returncode, 2)
+        path, done = self.run_with_profiles(f'[default]\ntoken = "secret"\nport = {self.server.port}\n')
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, f"Warning: {path} has a password or token in it and others can read it; "
+                                      "chmod 600 keeps it to you\n")  # fmt: skip
 
     def test_commands_and_files_in_order(self):
         path = os.path.join(self.folder, "q.sql")

@@ -6,17 +6,23 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ballista/client/flight_sql_client.h"
+#include "ballista/client/profile.h"
 
 namespace ballista::client {
 
+// What flags and environment variables give; the rest may come from a profile.
 struct ConnectionOptions {
+  // Of a profile (profile.h); empty: BALLISTA_PROFILE or the default one.
+  std::string profile;
   // A name or address, or host:port; several with commas between; before them, if at all,
-  // grpc:// or grpc+tls://.
-  std::string host = "localhost";
-  uint16_t port = 50050;
+  // grpc:// or grpc+tls://. Default: localhost.
+  std::optional<std::string> host;
+  std::optional<uint16_t> port;  // default: 50050
   bool tls = false;
   std::string tls_ca;
   std::string tls_cert;
@@ -26,16 +32,20 @@ struct ConnectionOptions {
   std::string token_file;
 };
 
-// Adds --host, --port, --tls, --tls-ca, --tls-cert, --tls-key, --user, --password-file
-// and
-// --token-file. BALLISTA_HOST, BALLISTA_PORT, BALLISTA_TLS_CA and BALLISTA_USER count
-// too. `short_port`: -p means --port.
+// Adds --profile, --host, --port, --tls, --tls-ca, --tls-cert, --tls-key, --user,
+// --password-file and --token-file. BALLISTA_HOST, BALLISTA_PORT, BALLISTA_TLS_CA,
+// BALLISTA_TLS_CERT and BALLISTA_TLS_KEY count too. `short_port`: -p means --port.
 void DeclareConnectionOptions(CLI::App* app, ConnectionOptions* options, bool short_port);
 
-// Reads the files. The password may also be BALLISTA_PASSWORD, the token BALLISTA_TOKEN;
-// a password that is nowhere is asked for where standard input is a terminal. Errors:
-// Invalid or IOError, one sentence without any secret.
-arrow::Result<ClientOptions> ResolveConnection(const ConnectionOptions& options);
+// What is given, completed by `profile`, with files read. The first of these that names a
+// log-in decides about it: flags; BALLISTA_USER and BALLISTA_TOKEN; the profile. The
+// password may also be BALLISTA_PASSWORD; one that is nowhere is asked for where standard
+// input is a terminal. A profile's password and token go to no other host than the
+// profile's own. `warnings`: sentences that the caller shows. Errors: Invalid or IOError,
+// one sentence without any secret.
+arrow::Result<ClientOptions> ResolveConnection(const ConnectionOptions& options,
+                                               const Profile& profile,
+                                               std::vector<std::string>* warnings);
 
 // The line that is typed on the terminal, not shown; from standard input where that is no
 // terminal. Error: IOError.

@@ -82,9 +82,7 @@ class Resolver {
     Resolution out;
     out.message = std::move(command_line.message);
     if (!out.message.empty()) return out;
-    for (const auto& spec : program_.options) {
-      values_[spec.name] = {spec.default_value, "default", ""};
-    }
+    SetDefaults();
     const auto default_file =
         input_.default_file.empty() ? program_.default_file() : input_.default_file;
     if (Exists(default_file)) {
@@ -108,7 +106,21 @@ class Resolver {
     return out;
   }
 
+  // From `values` alone.
+  arrow::Result<Settings> RunOn(SourceValues values) {
+    SetDefaults();
+    Overlay(std::move(values));
+    ARROW_RETURN_NOT_OK(Parse());
+    return std::move(settings_);
+  }
+
  private:
+  void SetDefaults() {
+    for (const auto& spec : program_.options) {
+      values_[spec.name] = {spec.default_value, "default", ""};
+    }
+  }
+
   void Overlay(SourceValues above) {
     for (auto& [option, value] : above) values_[option] = std::move(value);
   }
@@ -171,6 +183,21 @@ arrow::Result<Resolution> Resolve(const ProgramSpec& program, const Input& input
   auto resolution = Resolver(program, input).Run();
   if (resolution.ok()) return resolution;
   return resolution.status().WithMessage(OneLine(resolution.status().message()));
+}
+
+arrow::Result<std::optional<Settings>> ReadSection(const ProgramSpec& program,
+                                                   const std::string& path,
+                                                   const std::string& section,
+                                                   std::vector<std::string>* known) {
+  auto values = ReadFileSection(program, path, section, known);
+  if (!values.ok()) {
+    return values.status().WithMessage(OneLine(values.status().message()));
+  }
+  if (!*values) return std::nullopt;
+  const Input nothing;
+  auto settings = Resolver(program, nothing).RunOn(std::move(**values));
+  if (settings.ok()) return std::optional<Settings>(*std::move(settings));
+  return settings.status().WithMessage(OneLine(settings.status().message()));
 }
 
 Input ProcessInput(int argc, const char* const* argv, const char* const* environment) {

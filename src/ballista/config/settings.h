@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,9 +43,15 @@ class Settings {
   std::chrono::milliseconds Duration(const std::string& option) const;
   bool Flag(const std::string& option) const;
 
+  // The text that its source gives, whatever its type.
+  const std::string& Given(const std::string& option) const {
+    return settings_.at(option).text;
+  }
+
   // "command line", "environment variable BALLISTA_EXECUTOR_PORT",
   // "/etc/ballista/executor.toml:3", "default".
   const std::string& Source(const std::string& option) const;
+  bool IsDefault(const std::string& option) const { return Source(option) == "default"; }
 
   // The error for a value that turns out bad when it is used, such as a port that is
   // taken: `command line: bad value "50051" for --port: <reason>`.
@@ -70,5 +77,14 @@ struct Resolution {
 
 // Errors: Invalid or IOError, one sentence that names key and source.
 arrow::Result<Resolution> Resolve(const ProgramSpec& program, const Input& input);
+
+// The options that one table of a TOML file gives ("[staging]"), the rest by default; no
+// other source counts. Nothing where the file has no such table; `known` is then the
+// names of those that it has. Errors: Invalid or IOError, one sentence that names key and
+// line.
+arrow::Result<std::optional<Settings>> ReadSection(const ProgramSpec& program,
+                                                   const std::string& path,
+                                                   const std::string& section,
+                                                   std::vector<std::string>* known);
 
 }  // namespace ballista::config

@@ -5,6 +5,7 @@
 #include <arrow/result.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,5 +46,11 @@ arrow::Result<SourceValues> ReadEnvironment(
 // A TOML file whose keys are the options', with underscores or hyphens. Errors: Invalid,
 // one sentence with file and line; IOError when the file cannot be read.
 arrow::Result<SourceValues> ReadFile(const ProgramSpec& program, const std::string& path);
+
+// The same of one of the tables ("[staging]") that a file consists of; nothing where
+// there is none of that name. `known`: the names of all of them.
+arrow::Result<std::optional<SourceValues>> ReadFileSection(
+    const ProgramSpec& program, const std::string& path, const std::string& section,
+    std::vector<std::string>* known);
 
 }  // namespace ballista::config

@@ -98,20 +98,20 @@ arrow::Result<toml::table> ParseToml(const std::string& text, const std::string&
   }
 }
 
-}  // namespace
-
-arrow::Result<SourceValues> ReadFile(const ProgramSpec& program,
-                                     const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(const auto text, ReadAll(path));
-  ARROW_ASSIGN_OR_RAISE(const auto table, ParseToml(text, path));
-  // The table iterates by name; messages shall speak of the first line that is wrong.
+// The table iterates by name; messages shall speak of the first line that is wrong.
+std::vector<std::pair<std::string, const toml::node*>> ByLine(const toml::table& table) {
   std::vector<std::pair<std::string, const toml::node*>> entries;
   for (const auto& [key, node] : table) entries.emplace_back(key.str(), &node);
   std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return a.second->source().begin < b.second->source().begin;
   });
+  return entries;
+}
+
+arrow::Result<SourceValues> ReadTable(const ProgramSpec& program, const std::string& path,
+                                      const toml::table& table) {
   SourceValues values;
-  for (const auto& entry : entries) {
+  for (const auto& entry : ByLine(table)) {
     // No structured binding: a lambda of C++20 may not capture one, says clang 14.
     const auto& key = entry.first;
     const auto* node = entry.second;
@@ -134,6 +134,36 @@ arrow::Result<SourceValues> ReadFile(const ProgramSpec& program,
     }
   }
   return values;
+}
+
+}  // namespace
+
+arrow::Result<SourceValues> ReadFile(const ProgramSpec& program,
+                                     const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const auto text, ReadAll(path));
+  ARROW_ASSIGN_OR_RAISE(const auto table, ParseToml(text, path));
+  return ReadTable(program, path, table);
+}
+
+arrow::Result<std::optional<SourceValues>> ReadFileSection(
+    const ProgramSpec& program, const std::string& path, const std::string& section,
+    std::vector<std::string>* known) {
+  ARROW_ASSIGN_OR_RAISE(const auto text, ReadAll(path));
+  ARROW_ASSIGN_OR_RAISE(const auto file, ParseToml(text, path));
+  const toml::table* found = nullptr;
+  for (const auto& [name, node] : ByLine(file)) {
+    const auto* table = node->as_table();
+    if (table == nullptr) {
+      return Status::Invalid(fmt::format(
+          "{}: \"{}\" stands in no section; put it below a line such as [default]",
+          At(path, node->source()), name));
+    }
+    known->push_back(name);
+    if (name == section) found = table;
+  }
+  if (found == nullptr) return std::nullopt;
+  ARROW_ASSIGN_OR_RAISE(auto values, ReadTable(program, path, *found));
+  return std::optional<SourceValues>(std::move(values));
 }
 
 }  // namespace ballista::config

@@ -6,6 +6,7 @@
 #include "ballista/sql/lexer_internal.h"
 #include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session_internal.h"
+#include "ballista/sql/unsupported_internal.h"
 #include "ballista/sql/value_conversion.h"
 
 namespace ballista::sql {
@@ -36,25 +37,6 @@ std::string ShownName(const std::string& sql) {
   }
   if (tokens[at].Is(";")) ++at;
   return tokens[at].kind == Token::Kind::kEnd ? name : "";
-}
-
-bool ReturnsRows(const duckdb::SQLStatement& statement) {
-  switch (statement.type) {
-    case StatementType::SELECT_STATEMENT:
-    case StatementType::EXPLAIN_STATEMENT:
-    case StatementType::PRAGMA_STATEMENT:
-    case StatementType::CALL_STATEMENT:
-    case StatementType::EXECUTE_STATEMENT:
-      return true;
-    case StatementType::INSERT_STATEMENT:
-      return !statement.Cast<duckdb::InsertStatement>().returning_list.empty();
-    case StatementType::UPDATE_STATEMENT:
-      return !statement.Cast<duckdb::UpdateStatement>().returning_list.empty();
-    case StatementType::DELETE_STATEMENT:
-      return !statement.Cast<duckdb::DeleteStatement>().returning_list.empty();
-    default:
-      return false;
-  }
 }
 
 std::string Refusal(StatementType type) {
@@ -94,30 +76,21 @@ bool ShowsCatalog(const duckdb::SelectStatement& statement) {
 
 // ---------------------------------------------------------------------- locking
 
-class Session::Guard {
- public:
-  Guard(Session& session, bool alone) : session_(session), lock_(session.mutex_) {
-    if (alone || !session_.instance_settings_.empty()) {
-      alone_ = std::unique_lock(session_.engine_->mutex);
-      // While nobody plans: a plan from before has an older number.
-      if (alone) ++session_.engine_->changes;
-      status_ = session_.ApplyInstanceSettings(true);
-    } else {
-      shared_ = std::shared_lock(session_.engine_->mutex);
-    }
+Session::Guard::Guard(Session& session, bool alone)
+    : session_(session), lock_(session.mutex_) {
+  if (alone || !session_.instance_settings_.empty()) {
+    alone_ = std::unique_lock(session_.engine_->mutex);
+    // While nobody plans: a plan from before has an older number.
+    if (alone) ++session_.engine_->changes;
+    status_ = session_.ApplyInstanceSettings(true);
+  } else {
+    shared_ = std::shared_lock(session_.engine_->mutex);
   }
-  ~Guard() {
-    if (alone_.owns_lock()) (void)session_.ApplyInstanceSettings(false);
-  }
-  const arrow::Status& status() const { return status_; }
+}
 
- private:
-  Session& session_;
-  std::lock_guard<std::mutex> lock_;
-  std::unique_lock<std::shared_mutex> alone_;
-  std::shared_lock<std::shared_mutex> shared_;
-  arrow::Status status_;
-};
+Session::Guard::~Guard() {
+  if (alone_.owns_lock()) (void)session_.ApplyInstanceSettings(false);
+}
 
 Session::Session(std::shared_ptr<EngineState> engine, std::string id)
     : engine_(std::move(engine)),
@@ -168,13 +141,14 @@ arrow::Status Session::SetOption(const std::string& name, const std::string& val
   return arrow::Status::OK();
 }
 
-arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql) {
+arrow::Result<SqlSession::Description> Session::Describe(
+    const std::string& sql, const std::vector<plan::Value>& parameters) {
   Guard guard(*this, false);
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Description> {
-    Description description;
     ARROW_ASSIGN_OR_RAISE(auto external, ParseExternalTable(sql));
     if (external || !ShownName(sql).empty()) {
+      Description description;
       description.is_query = !external;
       description.schema = external ? CountTable(0)->schema() : arrow::schema({});
       description.parameters = arrow::schema({});
@@ -182,72 +156,41 @@ arrow::Result<SqlSession::Description> Session::Describe(const std::string& sql)
     }
     ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
     if (statements.size() != 1) return NotSupported("one statement at a time, please");
-    ParameterValues given;
-    bool takes_parameters = true;
-    if (statements[0]->type == StatementType::EXECUTE_STATEMENT) {
-      const auto& execute = statements[0]->Cast<duckdb::ExecuteStatement>();
-      ARROW_ASSIGN_OR_RAISE(auto bound, BindExecute(execute));
-      statements[0] = std::move(bound.statement);
-      given = std::move(bound.values);
-      takes_parameters = false;
+    if (parameters.empty()) {
+      if (auto planned = PlanAhead(sql, *statements[0])) return std::move(*planned);
     }
-    auto& statement = *statements[0];
-    if (takes_parameters) {
-      if (auto planned = PlanAhead(sql, statement)) return std::move(*planned);
-    }
-    description.is_query = ReturnsRows(statement);
-    const auto count = takes_parameters ? statement.named_param_map.size() : 0;
-    std::vector<std::shared_ptr<arrow::Field>> parameters(
-        count, arrow::field("", arrow::null()));
-    duckdb::vector<duckdb::LogicalType> types;
-    duckdb::vector<std::string> names;
-    const auto zone = connection_.context->GetClientProperties().time_zone;
-    arrow::Status described;
-    connection_.context->RunFunctionInTransaction([&] {
-      duckdb::Planner planner(*connection_.context);
-      for (const auto& [name, value] : given) planner.parameter_data[name] = value;
-      planner.CreatePlan(statement.Copy());
-      if (!planner.properties.bound_all_parameters) {
-        // A parameter's type depends on its value: NULL stands in for each.
-        duckdb::Planner again(*connection_.context);
-        for (const auto& [name, position] : statement.named_param_map) {
-          again.parameter_data[name] = duckdb::BoundParameterData(duckdb::Value());
-        }
-        again.CreatePlan(statement.Copy());
-        types = again.types;
-        names = again.names;
-      } else {
-        types = planner.types;
-        names = planner.names;
-      }
-      for (const auto& [name, position] : statement.named_param_map) {
-        const auto found = planner.value_map.find(name);
-        auto type = arrow::Result<std::shared_ptr<arrow::DataType>>(arrow::null());
-        if (found != planner.value_map.end() &&
-            found->second->return_type.id() != duckdb::LogicalTypeId::UNKNOWN &&
-            found->second->return_type.id() != duckdb::LogicalTypeId::INVALID) {
-          type = plan::ToArrowType(ToPlanType(found->second->return_type), zone);
-        }
-        if (!type.ok()) described = type.status();
-        if (type.ok() && position >= 1 && position <= count) {
-          parameters[position - 1] = arrow::field("$" + name, *type);
+    return DescribeParsed(std::move(statements[0]), parameters);
+  });
+}
+
+arrow::Result<std::vector<std::vector<plan::Value>>> Session::ReadParameters(
+    const std::shared_ptr<arrow::Table>& rows) {
+  Guard guard(*this, false);
+  ARROW_RETURN_NOT_OK(guard.status());
+  using Values = std::vector<std::vector<plan::Value>>;
+  return Guarded([&]() -> arrow::Result<Values> {
+    ArrowSource source(rows);
+    auto node = duckdb::make_uniq<duckdb::SelectNode>();
+    node->select_list.push_back(duckdb::make_uniq<duckdb::StarExpression>());
+    node->from_table = source.MakeTableRef();
+    auto select = duckdb::make_uniq<duckdb::SelectStatement>();
+    select->node = std::move(node);
+    const auto result = connection_.Query(std::move(select));
+    if (result->HasError()) return ToStatus(result->GetErrorObject());
+    Values values;
+    try {
+      while (const auto chunk = result->Fetch()) {
+        for (duckdb::idx_t row = 0; row < chunk->size(); ++row) {
+          auto& of_row = values.emplace_back();
+          for (duckdb::idx_t column = 0; column < chunk->ColumnCount(); ++column) {
+            of_row.push_back(ToPlanValue(chunk->GetValue(column, row)));
+          }
         }
       }
-    });
-    ARROW_RETURN_NOT_OK(described);
-    std::vector<std::shared_ptr<arrow::Field>> fields;
-    if (statement.type == StatementType::EXPLAIN_STATEMENT) {
-      fields = {arrow::field("plan_type", arrow::utf8()),
-                arrow::field("plan", arrow::utf8())};
-    } else {
-      for (size_t i = 0; i < types.size(); ++i) {
-        ARROW_ASSIGN_OR_RAISE(auto type, plan::ToArrowType(ToPlanType(types[i]), zone));
-        fields.push_back(arrow::field(names[i], std::move(type)));
-      }
+    } catch (const Unsupported& reason) {
+      return NotSupported(std::string("as a parameter: ") + reason.what());
     }
-    description.schema = arrow::schema(std::move(fields));
-    description.parameters = arrow::schema(std::move(parameters));
-    return description;
+    return values;
   });
 }
 

@@ -50,6 +50,17 @@ struct Statement {
   std::string type;
 };
 
+// Where rows that a client uploads go.
+struct IngestTarget {
+  enum class IfExists { kFail, kAppend, kReplace };
+  std::string catalog;  // empty: the session's
+  std::string schema;   // empty: the session's
+  std::string table;
+  bool temporary = false;  // seen by the session alone, and gone with it
+  bool create = true;      // where there is no such table; else that is an error
+  IfExists if_exists = IfExists::kFail;
+};
+
 // One SET of a session that still holds. `value`: in SQL.
 struct ChangedSetting {
   std::string name;
@@ -71,11 +82,29 @@ class SqlSession {
 
   // What a prepared statement gives and takes, without running it. Nothing takes effect.
   struct Description {
+    // Null where it depends on the values of parameters, which are not given.
     std::shared_ptr<arrow::Schema> schema;
+    // One field a parameter, "$1" or "$name", in the order in which Compile takes their
+    // values; of the type null where the statement does not say.
     std::shared_ptr<arrow::Schema> parameters;
     bool is_query = true;
   };
-  virtual arrow::Result<Description> Describe(const std::string& sql) = 0;
+  virtual arrow::Result<Description> Describe(
+      const std::string& sql, const std::vector<plan::Value>& parameters = {}) = 0;
+
+  // Each row of the table as the values of a statement's parameters, of the types that
+  // the columns have. Everything is in memory. Errors: UserError for a type that there is
+  // no SQL type for.
+  virtual arrow::Result<std::vector<std::vector<plan::Value>>> ReadParameters(
+      const std::shared_ptr<arrow::Table>& rows) = 0;
+
+  // Puts the rows into a local table; columns of a table that exists are matched by name.
+  // All or nothing. Errors: UserError for a table that exists, is missing or takes no
+  // rows.
+  virtual arrow::Status Ingest(const IngestTarget& target,
+                               const std::shared_ptr<arrow::Table>& rows) = 0;
+  // The error that Ingest would give for the table itself.
+  virtual arrow::Status CheckIngest(const IngestTarget& target) = 0;
 
   // The value of a `ballista.*` option, or of an engine setting. Errors: UserError for an
   // unknown one.

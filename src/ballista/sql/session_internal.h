@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "ballista/sql/external_table.h"
 #include "ballista/sql/pch_internal.h"
 #include "ballista/sql/query_planner.h"
+#include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session.h"
 #include "ballista/sql/session_options.h"
 
@@ -29,7 +31,13 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   const std::string& id() const override { return id_; }
   arrow::Result<Statement> Compile(const std::string& sql,
                                    const std::vector<plan::Value>& parameters) override;
-  arrow::Result<Description> Describe(const std::string& sql) override;
+  arrow::Result<Description> Describe(
+      const std::string& sql, const std::vector<plan::Value>& parameters) override;
+  arrow::Result<std::vector<std::vector<plan::Value>>> ReadParameters(
+      const std::shared_ptr<arrow::Table>& rows) override;
+  arrow::Status Ingest(const IngestTarget& target,
+                       const std::shared_ptr<arrow::Table>& rows) override;
+  arrow::Status CheckIngest(const IngestTarget& target) override;
   arrow::Result<std::string> GetOption(const std::string& name) override;
   arrow::Status SetOption(const std::string& name, const std::string& value) override;
   std::vector<ChangedSetting> ChangedSettings() override;
@@ -72,6 +80,19 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   std::optional<PlannedQuery> TakePlanned(const std::string& sql,
                                           const std::vector<plan::Value>& parameters);
 
+  // ---- session_describe.cc
+  struct Planned {
+    duckdb::vector<duckdb::LogicalType> types;
+    duckdb::vector<std::string> names;
+    bool known = true;  // `types` and `names`
+    duckdb::case_insensitive_map_t<duckdb::LogicalType> parameters;
+  };
+  // In a transaction. What DuckDB throws passes through.
+  Planned PlanToDescribe(const duckdb::SQLStatement& statement,
+                         const ParameterValues& given);
+  arrow::Result<Description> DescribeParsed(Parsed statement,
+                                            const std::vector<plan::Value>& values);
+
   // ---- session_changes.cc: statements that change the catalog or a local table
   arrow::Result<Statement> CompileExternalTable(const ExternalTable& table);
   arrow::Result<Statement> CompileCreate(duckdb::CreateStatement& statement,
@@ -87,6 +108,12 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Status RefuseFileScans(const duckdb::SQLStatement& statement,
                                 const ParameterValues& parameters);
   bool IsExternalTable(const duckdb::DropInfo& info);
+
+  // ---- session_ingest.cc
+  arrow::Result<bool> FindIngestTarget(const IngestTarget& target);
+  arrow::Result<Parsed> IngestStatement(const IngestTarget& target, bool exists,
+                                        const arrow::Schema& columns,
+                                        ArrowSource& source);
 
   // ---- session_settings.cc
   arrow::Result<Statement> CompileSet(duckdb::SetStatement& statement);
@@ -104,7 +131,19 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
 
   // Locks the session, and the engine: alone when this session has settings of its own
   // that DuckDB keeps for the instance, or when `alone` is asked for.
-  class Guard;
+  class Guard {
+   public:
+    Guard(Session& session, bool alone);
+    ~Guard();
+    const arrow::Status& status() const { return status_; }
+
+   private:
+    Session& session_;
+    std::lock_guard<std::mutex> lock_;
+    std::unique_lock<std::shared_mutex> alone_;
+    std::shared_lock<std::shared_mutex> shared_;
+    arrow::Status status_;
+  };
 
   struct PlannedAhead {
     std::string sql;

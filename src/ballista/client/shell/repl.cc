@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "ballista/base/version.h"
 #include "ballista/client/shell/completion.h"
@@ -33,9 +34,8 @@ std::string_view Trim(std::string_view text) {
 
 class Repl {
  public:
-  Repl(const ShellOptions& options, client::FlightSqlClient* client,
-       StatementRunner* runner)
-      : options_(options),
+  Repl(std::string servers, client::FlightSqlClient* client, StatementRunner* runner)
+      : servers_(std::move(servers)),
         runner_(runner),
         names_(client),
         commands_(client, runner),
@@ -44,10 +44,8 @@ class Repl {
         }) {}
 
   int Run() {
-    const auto& at = options_.connection;
-    const bool has_port = at.host.find(':') != std::string::npos;
     fmt::print("ballista {}, connected to {}. \\? for help, \\q to leave.\n", kVersion,
-               has_port ? at.host : fmt::format("{}:{}", at.host, at.port));
+               servers_);
     std::fflush(stdout);
     while (true) {
       std::string line;
@@ -97,7 +95,7 @@ class Repl {
     return true;
   }
 
-  const ShellOptions& options_;
+  const std::string servers_;
   StatementRunner* const runner_;
   SchemaCache names_;
   MetaCommands commands_;
@@ -107,9 +105,9 @@ class Repl {
 
 }  // namespace
 
-int RunRepl(const ShellOptions& options, client::FlightSqlClient* client,
+int RunRepl(std::string servers, client::FlightSqlClient* client,
             StatementRunner* runner) {
-  return Repl(options, client, runner).Run();
+  return Repl(std::move(servers), client, runner).Run();
 }
 
 }  // namespace ballista::shell

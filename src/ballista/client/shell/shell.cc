@@ -50,6 +50,20 @@ int AddToken(const ShellOptions& options) {
   return 0;
 }
 
+arrow::Result<Format> ChooseFormat(const ShellOptions& options,
+                                   const client::Profile& profile) {
+  if (options.format) return *options.format;
+  return profile.Has("format") ? ParseFormat(profile.Text("format")) : Format::kTable;
+}
+
+std::string ServerNames(const client::ClientOptions& connection) {
+  std::string names;
+  for (const auto& server : connection.servers) {
+    names += fmt::format("{}{}:{}", names.empty() ? "" : ",", server.host, server.port);
+  }
+  return names;
+}
+
 int ExitCode(Outcome outcome) {
   switch (outcome) {
     case Outcome::kDone:
@@ -90,11 +104,15 @@ int RunShell(int argc, const char* const* argv) {
   if (!ParseShellOptions(argc, argv, &options, &exit_code)) return exit_code;
   if (!options.add_user.empty()) return AddUser(options);
   if (!options.add_token.empty()) return AddToken(options);
+  const auto profile = client::Profile::Load(options.connection.profile);
+  if (!profile.ok()) return Fail(profile.status(), kUsageError);
+  const auto format = ChooseFormat(options, *profile);
+  if (!format.ok()) return Fail(format.status(), kUsageError);
   const bool interactive = options.scripts.empty() && isatty(STDIN_FILENO) != 0;
-  if (IsBinary(options.format) && options.output.empty() && isatty(STDOUT_FILENO) != 0) {
+  if (IsBinary(*format) && options.output.empty() && isatty(STDOUT_FILENO) != 0) {
     return Fail(
         arrow::Status::Invalid(fmt::format(
-            "--format {} needs --output FILE on a terminal", FormatName(options.format))),
+            "--format {} needs --output FILE on a terminal", FormatName(*format))),
         kUsageError);
   }
   std::setlocale(LC_CTYPE, "");
@@ -102,17 +120,20 @@ int RunShell(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);
   Interrupt::Install();
 
-  const auto connection = client::ResolveConnection(options.connection);
+  auto warnings = profile->warnings();
+  const auto connection =
+      client::ResolveConnection(options.connection, *profile, &warnings);
+  for (const auto& warning : warnings) fmt::print(stderr, "Warning: {}\n", warning);
   if (!connection.ok()) return Fail(connection.status(), kUsageError);
   auto client = client::FlightSqlClient::Connect(*connection);
   if (!client.ok()) return Fail(client.status(), kFailure);
   auto output = OpenOutput(options);
   if (!output.ok()) return Fail(output.status(), kFailure);
-  RunnerOptions runner_options{options.format, options.timing, options.progress,
+  RunnerOptions runner_options{*format, options.timing, options.progress,
                                options.max_rows};
   StatementRunner runner(client->get(), runner_options, *std::move(output));
 
-  exit_code = interactive ? RunRepl(options, client->get(), &runner)
+  exit_code = interactive ? RunRepl(ServerNames(*connection), client->get(), &runner)
                           : RunScripts(options, &runner);
   const auto closed = runner.Close();
   if (exit_code == 0 && !closed.ok() && !interactive) {

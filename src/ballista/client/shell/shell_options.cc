@@ -57,10 +57,11 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
   for (auto* option : {command_option, file_option}) {
     option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
-  std::string format(FormatName(options->format));
+  std::string format;
   app.add_option("--format", format, "table, csv, json, parquet or arrow")
+      ->envname("BALLISTA_FORMAT")
       ->type_name("FORMAT")
-      ->capture_default_str();
+      ->default_str(std::string(FormatName(Format::kTable)));
   app.add_option("-o,--output", options->output, "Write results to a file")
       ->type_name("FILE");
   app.add_option("--maxrows", options->max_rows,
@@ -93,6 +94,7 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
     }
   }
   options->progress = !no_progress;
+  if (format.empty()) return true;
   const auto parsed = ParseFormat(format);
   if (!parsed.ok()) {
     std::cerr << "ballista: --format: " << parsed.status().message() << '\n';

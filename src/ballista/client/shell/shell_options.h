@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,15 +23,16 @@ struct ShellOptions {
     std::string value;
   };
   std::vector<Script> scripts;
-  Format format = Format::kTable;
-  std::string output;  // a file; empty for standard output
+  std::optional<Format> format;  // of flag or environment
+  std::string output;            // a file; empty for standard output
   bool timing = false;
   bool progress = true;
   int64_t max_rows = 1000;  // of a table on a terminal; 0 for all
 };
 
-// Reads the arguments and BALLISTA_HOST and BALLISTA_PORT. Returns true to go on; false
-// to end at once with `exit_code`, help or a usage error having been printed.
+// Reads the arguments, and BALLISTA_FORMAT and the variables of the connection. Returns
+// true to go on; false to end at once with `exit_code`, help or a usage error having been
+// printed.
 bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
                        int* exit_code);
 

@@ -32,9 +32,9 @@ Parsed Parse(std::vector<const char*> arguments) {
 TEST(ShellOptions, HaveDefaults) {
   const auto parsed = Parse({});
   ASSERT_TRUE(parsed.go_on);
-  EXPECT_EQ(parsed.options.connection.host, "localhost");
-  EXPECT_EQ(parsed.options.connection.port, 50050);
-  EXPECT_EQ(parsed.options.format, Format::kTable);
+  EXPECT_FALSE(parsed.options.connection.host.has_value());
+  EXPECT_FALSE(parsed.options.connection.port.has_value());
+  EXPECT_FALSE(parsed.options.format.has_value());
   EXPECT_TRUE(parsed.options.progress);
   EXPECT_EQ(parsed.options.max_rows, 1000);
 }

@@ -1,22 +1,16 @@
 #include "ballista/scheduler/service/flight_sql_metadata.h"
 
 #include <arrow/array/builder_binary.h>
-#include <arrow/array/builder_nested.h>
-#include <arrow/array/builder_primitive.h>
-#include <arrow/array/builder_union.h>
 #include <arrow/chunked_array.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/scalar.h>
-#include <arrow/util/config.h>
 
-#include <map>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "ballista/base/status.h"
-#include "ballista/base/version.h"
 #include "ballista/flight_sql.pb.h"
+#include "ballista/scheduler/service/sql_info.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -74,20 +68,6 @@ SchemaPtr ForeignKeysSchema() {
        field("delete_rule", arrow::uint8(), false)});
 }
 
-std::shared_ptr<arrow::DataType> SqlInfoType() {
-  return arrow::dense_union(
-      {field("string_value", utf8()), field("bool_value", arrow::boolean()),
-       field("bigint_value", arrow::int64()), field("int32_bitmask", int32()),
-       field("string_list", arrow::list(utf8())),
-       field("int32_to_int32_list_map", arrow::map(int32(), arrow::list(int32())))},
-      {0, 1, 2, 3, 4, 5});
-}
-
-SchemaPtr SqlInfoSchema() {
-  return arrow::schema(
-      {field("info_name", arrow::uint32(), false), field("value", SqlInfoType(), false)});
-}
-
 arrow::Result<TablePtr> EmptyTable(const SchemaPtr& schema) {
   return arrow::Table::MakeEmpty(schema);
 }
@@ -116,6 +96,14 @@ arrow::Result<TablePtr> CatalogQuery(sql::SqlSession* session, const std::string
     columns.push_back(std::move(column));
   }
   return arrow::Table::Make(schema, std::move(columns), statement.rows->num_rows());
+}
+
+// As information_schema.tables has them.
+arrow::Result<TablePtr> TableTypes() {
+  arrow::StringBuilder types;
+  ARROW_RETURN_NOT_OK(types.AppendValues({"BASE TABLE", "LOCAL TEMPORARY", "VIEW"}));
+  ARROW_ASSIGN_OR_RAISE(auto array, types.Finish());
+  return arrow::Table::Make(TableTypesSchema(), {array});
 }
 
 arrow::Result<TablePtr> DbSchemas(sql::SqlSession* session,
@@ -190,68 +178,6 @@ arrow::Result<TablePtr> Tables(sql::SqlSession* session,
                          std::make_shared<arrow::ChunkedArray>(std::move(array)));
 }
 
-using InfoValue = std::variant<std::string, bool, int64_t, int32_t>;
-
-const std::map<uint32_t, InfoValue>& AllSqlInfo() {
-  static const std::map<uint32_t, InfoValue> kInfo = {
-      {sqlp::FLIGHT_SQL_SERVER_NAME, std::string("Ballista")},
-      {sqlp::FLIGHT_SQL_SERVER_VERSION, std::string(kVersion)},
-      {sqlp::FLIGHT_SQL_SERVER_ARROW_VERSION, std::string(ARROW_VERSION_STRING)},
-      {sqlp::FLIGHT_SQL_SERVER_READ_ONLY, false},
-      {sqlp::FLIGHT_SQL_SERVER_SQL, true},
-      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT, false},
-      {sqlp::FLIGHT_SQL_SERVER_TRANSACTION, int32_t{0}},
-      {sqlp::FLIGHT_SQL_SERVER_CANCEL, true},
-      {sqlp::FLIGHT_SQL_SERVER_BULK_INGESTION, false},
-      {sqlp::SQL_DDL_CATALOG, false},
-      {sqlp::SQL_DDL_SCHEMA, true},
-      {sqlp::SQL_DDL_TABLE, true},
-      {sqlp::SQL_IDENTIFIER_CASE, int64_t{1}},  // as written, compared without case
-      {sqlp::SQL_IDENTIFIER_QUOTE_CHAR, std::string("\"")},
-      {sqlp::SQL_QUOTED_IDENTIFIER_CASE, int64_t{1}},
-      {sqlp::SQL_ALL_TABLES_ARE_SELECTABLE, true},
-      {sqlp::SQL_NULL_ORDERING, int64_t{3}},  // nulls last
-  };
-  return kInfo;
-}
-
-arrow::Status AppendInfo(uint32_t name, const InfoValue& value,
-                         arrow::UInt32Builder* names, arrow::DenseUnionBuilder* values) {
-  ARROW_RETURN_NOT_OK(names->Append(name));
-  ARROW_RETURN_NOT_OK(values->Append(static_cast<int8_t>(value.index())));
-  auto* child = values->child_builder(static_cast<int>(value.index())).get();
-  switch (value.index()) {
-    case 0:
-      return static_cast<arrow::StringBuilder*>(child)->Append(std::get<0>(value));
-    case 1:
-      return static_cast<arrow::BooleanBuilder*>(child)->Append(std::get<1>(value));
-    case 2:
-      return static_cast<arrow::Int64Builder*>(child)->Append(std::get<2>(value));
-    default:
-      return static_cast<arrow::Int32Builder*>(child)->Append(std::get<3>(value));
-  }
-}
-
-arrow::Result<TablePtr> SqlInfo(const sqlp::CommandGetSqlInfo& command) {
-  auto* pool = arrow::default_memory_pool();
-  arrow::UInt32Builder names(pool);
-  ARROW_ASSIGN_OR_RAISE(auto builder, arrow::MakeBuilder(SqlInfoType(), pool));
-  auto* values = static_cast<arrow::DenseUnionBuilder*>(builder.get());
-  if (command.info_size() == 0) {
-    for (const auto& [name, value] : AllSqlInfo()) {
-      ARROW_RETURN_NOT_OK(AppendInfo(name, value, &names, values));
-    }
-  }
-  for (const uint32_t name : command.info()) {
-    const auto known = AllSqlInfo().find(name);
-    if (known == AllSqlInfo().end()) continue;
-    ARROW_RETURN_NOT_OK(AppendInfo(name, known->second, &names, values));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto name_array, names.Finish());
-  ARROW_ASSIGN_OR_RAISE(auto value_array, values->Finish());
-  return arrow::Table::Make(SqlInfoSchema(), {name_array, value_array});
-}
-
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::Schema>> MetadataSchema(
@@ -269,6 +195,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> MetadataSchema(
     return ForeignKeysSchema();
   }
   if (command.Is<sqlp::CommandGetSqlInfo>()) return SqlInfoSchema();
+  if (command.Is<sqlp::CommandGetXdbcTypeInfo>()) return XdbcTypeInfoSchema();
   return nullptr;
 }
 
@@ -288,11 +215,14 @@ arrow::Result<std::shared_ptr<arrow::Table>> MetadataRows(
     return Tables(session, *tables);
   }
   if (command.Is<sqlp::CommandGetTableTypes>()) {
-    return CatalogQuery(session,
-                        "SELECT unnest(['BASE TABLE', 'LOCAL TEMPORARY', 'VIEW'])",
-                        TableTypesSchema());
+    return TableTypes();
   }
-  if (const auto info = Unpack<sqlp::CommandGetSqlInfo>(command)) return SqlInfo(*info);
+  if (const auto info = Unpack<sqlp::CommandGetSqlInfo>(command)) {
+    return SqlInfoRows(*info);
+  }
+  if (const auto types = Unpack<sqlp::CommandGetXdbcTypeInfo>(command)) {
+    return XdbcTypeInfoRows(*types);
+  }
   ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(command));
   if (schema == nullptr) {
     return arrow::Status::Invalid("not a metadata command: ", command.type_url());

@@ -1,15 +1,12 @@
 #include "ballista/scheduler/service/flight_sql_service.h"
 
 #include <arrow/buffer.h>
-#include <arrow/ipc/writer.h>
-#include <fmt/format.h>
 #include <google/protobuf/any.pb.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
-#include <variant>
 
-#include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/control.pb.h"
@@ -18,8 +15,8 @@
 #include "ballista/flight_sql.pb.h"
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/bounded_batches.h"
+#include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
-#include "ballista/sql/session_options.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -27,65 +24,6 @@ namespace {
 namespace fl = arrow::flight;
 namespace sqlp = arrow::flight::protocol::sql;
 using google::protobuf::Any;
-
-arrow::Result<Any> ParseAny(const std::string& bytes) {
-  Any any;
-  ARROW_RETURN_NOT_OK(plan::ParseMessage(bytes, &any));
-  return any;
-}
-
-template <typename Message>
-bool UnpackInto(const Any& any, Message* message) {
-  return any.Is<Message>() && any.UnpackTo(message);
-}
-
-// A request body that is either packed in an Any, as Flight SQL wants, or plain.
-template <typename Message>
-arrow::Result<Message> ParseBody(std::string_view body) {
-  Message message;
-  Any any;
-  if (plan::ParseMessage(body, &any).ok() && UnpackInto(any, &message)) return message;
-  ARROW_RETURN_NOT_OK(plan::ParseMessage(body, &message));
-  return message;
-}
-
-template <typename Message>
-std::string Pack(const Message& message) {
-  Any any;
-  any.PackFrom(message);
-  return any.SerializeAsString();
-}
-
-arrow::Result<std::unique_ptr<fl::FlightInfo>> MakeInfo(
-    const arrow::Schema& schema, const fl::FlightDescriptor& descriptor,
-    std::string ticket, int64_t rows, std::string app_metadata) {
-  const fl::FlightEndpoint endpoint(fl::Ticket{std::move(ticket)}, {}, std::nullopt, "");
-  ARROW_ASSIGN_OR_RAISE(
-      auto info, fl::FlightInfo::Make(schema, descriptor, {endpoint}, rows, -1, true,
-                                      std::move(app_metadata)));
-  return std::make_unique<fl::FlightInfo>(std::move(info));
-}
-
-// Empty where a schema is not known.
-arrow::Result<std::string> SchemaBytes(const std::shared_ptr<arrow::Schema>& schema) {
-  if (schema == nullptr) return "";
-  ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::ipc::SerializeSchema(*schema));
-  return buffer->ToString();
-}
-
-std::string OptionText(const fl::SessionOptionValue& value) {
-  struct Visitor {
-    std::string operator()(std::monostate) const { return ""; }
-    std::string operator()(const std::string& text) const { return text; }
-    std::string operator()(bool flag) const { return flag ? "true" : "false"; }
-    std::string operator()(int64_t number) const { return std::to_string(number); }
-    std::string operator()(double number) const { return fmt::format("{}", number); }
-    std::string operator()(const std::vector<std::string>& list) const {
-      return fmt::format("{}", fmt::join(list, ","));
-    }
-  };
-  return std::visit(Visitor{}, value);
-}
 
 // Of one message of a result: stock clients take up to 4 MiB and more.
 constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
@@ -111,7 +49,7 @@ class ResultStream : public fl::RecordBatchStream {
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
                                    SessionRegistry* sessions)
-    : jobs_(jobs), queries_(queries), sessions_(sessions) {
+    : jobs_(jobs), queries_(queries), sessions_(sessions), bound_(queries) {
   AddControlActions();
   AddSqlActions();
 }
@@ -135,12 +73,13 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
   }
   ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.cmd));
   sqlp::CommandStatementQuery query;
-  if (UnpackInto(any, &query)) return QueryInfo(context, query.query(), request);
+  if (UnpackInto(any, &query)) {
+    ARROW_RETURN_NOT_OK(RefuseTransaction(query));
+    return QueryInfo(context, query.query(), {}, request);
+  }
   sqlp::CommandPreparedStatementQuery prepared;
   if (UnpackInto(any, &prepared)) {
-    ARROW_ASSIGN_OR_RAISE(const auto sql,
-                          prepared_.Find(prepared.prepared_statement_handle()));
-    return QueryInfo(context, sql, request);
+    return PreparedInfo(context, prepared.prepared_statement_handle(), request);
   }
   ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(any));
   if (schema != nullptr) return MakeInfo(*schema, request, request.cmd, -1, "");
@@ -149,17 +88,24 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
 }
 
 arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
-    const Context& context, const std::string& sql, const fl::FlightDescriptor& request) {
+    const Context& context, const std::string& sql,
+    const std::vector<plan::Value>& parameters, const fl::FlightDescriptor& request) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(const auto handle, queries_->Execute(session.get(), sql, {}, [&] {
-    return context.is_cancelled();
-  }));
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
+  ARROW_ASSIGN_OR_RAISE(const auto query,
+                        queries_->Execute(session.get(), sql, parameters,
+                                          [&] { return context.is_cancelled(); }));
+  return StartedInfo(context, session.get(), query, request);
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::StartedInfo(
+    const Context& context, sql::SqlSession* session, const QueryHandle& query,
+    const fl::FlightDescriptor& request) {
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session));
   // Nobody will come for the result.
-  if (context.is_cancelled()) queries_->Cancel(handle.id);
+  if (context.is_cancelled() && !bound_.Cancel(query.id)) queries_->Cancel(query.id);
   sqlp::TicketStatementQuery ticket;
-  ticket.set_statement_handle(handle.id);
-  return MakeInfo(*handle.schema, request, Pack(ticket), handle.rows, handle.id);
+  ticket.set_statement_handle(query.id);
+  return MakeInfo(*query.schema, request, Pack(ticket), query.rows, query.id);
 }
 
 arrow::Status FlightSqlService::GetSchema(const Context& context,
@@ -178,20 +124,22 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
   ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.cmd));
   ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(any));
   if (schema != nullptr) return schema;
-  std::string sql;
-  sqlp::CommandStatementQuery query;
   sqlp::CommandPreparedStatementQuery prepared;
-  if (UnpackInto(any, &query)) {
-    sql = query.query();
-  } else if (UnpackInto(any, &prepared)) {
-    ARROW_ASSIGN_OR_RAISE(sql, prepared_.Find(prepared.prepared_statement_handle()));
-  } else {
+  if (UnpackInto(any, &prepared)) {
+    return PreparedSchema(context, prepared.prepared_statement_handle());
+  }
+  sqlp::CommandStatementQuery query;
+  if (!UnpackInto(any, &query)) {
     return arrow::Status::NotImplemented("the command ", any.type_url(),
                                          " is not supported by this server");
   }
+  ARROW_RETURN_NOT_OK(RefuseTransaction(query));
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description, queries_->Describe(session.get(), sql));
-  return description.schema;
+  ARROW_ASSIGN_OR_RAISE(auto description,
+                        queries_->Describe(session.get(), query.query()));
+  if (description.schema != nullptr) return description.schema;
+  return arrow::Status::Invalid(
+      "the columns of this statement depend on its parameters: prepare it and bind them");
 }
 
 arrow::Status FlightSqlService::DoGet(const Context& context, const fl::Ticket& request,
@@ -213,9 +161,12 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
     ARROW_ASSIGN_OR_RAISE(
         reader, queries_->OpenOwnJob(own.job_id(), abandoned, /*release=*/false));
   } else if (UnpackInto(any, &ticket)) {
-    ARROW_ASSIGN_OR_RAISE(reader, queries_->OpenResult(ticket.statement_handle(), [&] {
-      return context.is_cancelled();
-    }));
+    const auto abandoned = [&context] { return context.is_cancelled(); };
+    ARROW_ASSIGN_OR_RAISE(reader, bound_.Open(ticket.statement_handle(), abandoned));
+    if (reader == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(reader,
+                            queries_->OpenResult(ticket.statement_handle(), abandoned));
+    }
   } else {
     ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
     ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
@@ -228,33 +179,46 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
 arrow::Status FlightSqlService::DoPut(const Context& context,
                                       std::unique_ptr<fl::FlightMessageReader> reader,
                                       std::unique_ptr<fl::FlightMetadataWriter> writer) {
-  const auto count = DispatchPut(context, reader->descriptor());
-  if (!count.ok()) return flight::ToFlightStatus(context, count.status());
-  sqlp::DoPutUpdateResult result;
-  result.set_record_count(*count);
-  return writer->WriteMetadata(*arrow::Buffer::FromString(result.SerializeAsString()));
+  const auto answer = DispatchPut(context, reader.get());
+  if (!answer.ok()) return flight::ToFlightStatus(context, answer.status());
+  return writer->WriteMetadata(*arrow::Buffer::FromString(*answer));
 }
 
-arrow::Result<int64_t> FlightSqlService::DispatchPut(
-    const Context& context, const fl::FlightDescriptor& descriptor) {
-  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(descriptor.cmd));
-  std::string sql;
+arrow::Result<std::string> FlightSqlService::DispatchPut(
+    const Context& context, fl::FlightMessageReader* reader) {
+  ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(reader->descriptor().cmd));
+  sqlp::CommandPreparedStatementQuery bind;
+  if (UnpackInto(any, &bind)) {
+    return BindParameters(context, bind.prepared_statement_handle(), reader);
+  }
+  sqlp::DoPutUpdateResult result;
+  int64_t count = -1;
   sqlp::CommandStatementUpdate update;
   sqlp::CommandPreparedStatementUpdate prepared;
+  sqlp::CommandStatementIngest ingest;
   if (UnpackInto(any, &update)) {
-    sql = update.query();
+    ARROW_RETURN_NOT_OK(RefuseTransaction(update));
+    ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+    ARROW_ASSIGN_OR_RAISE(count, Update(context, session.get(), update.query(), {}));
   } else if (UnpackInto(any, &prepared)) {
-    ARROW_ASSIGN_OR_RAISE(sql, prepared_.Find(prepared.prepared_statement_handle()));
+    ARROW_ASSIGN_OR_RAISE(
+        count, PreparedUpdate(context, prepared.prepared_statement_handle(), reader));
+    // The JDBC driver takes a count that is not known for rows to come, and runs the
+    // statement again to have them. One that changes no rows has changed 0.
+    count = std::max<int64_t>(count, 0);
+  } else if (UnpackInto(any, &ingest)) {
+    ARROW_ASSIGN_OR_RAISE(count, Ingest(context, ingest, reader));
   } else {
     return arrow::Status::NotImplemented("the upload ", any.type_url(),
                                          " is not supported by this server");
   }
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(const int64_t count,
-                        queries_->ExecuteUpdate(session.get(), sql, {},
-                                                [&] { return context.is_cancelled(); }));
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
-  return count;
+  result.set_record_count(count);
+  return result.SerializeAsString();
+}
+
+void FlightSqlService::CloseSession(const std::string& session_id) {
+  prepared_.CloseSession(session_id);
+  bound_.CloseSession(session_id);
 }
 
 // ------------------------------------------------------------------------------- actions
@@ -358,6 +322,20 @@ void FlightSqlService::AddSqlActions() {
   router_.AddRaw(
       "CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
       [this](const Context&, std::string_view body) { return CancelQuery(body); });
+  router_.AddRaw("RenewFlightEndpoint", "Keeps a result for longer.",
+                 [this](const Context&, std::string_view body) {
+                   return RenewFlightEndpoint(body);
+                 });
+  for (const char* name :
+       {"BeginTransaction", "EndTransaction", "BeginSavepoint", "EndSavepoint"}) {
+    router_.AddRaw(
+        name, "Not supported: each statement commits by itself.",
+        [](const Context&, std::string_view) -> arrow::Result<std::string> {
+          return arrow::Status::NotImplemented(
+              "transactions and savepoints are not supported: each statement commits by "
+              "itself");
+        });
+  }
   router_.AddRaw("SetSessionOptions", "Sets options of the session.",
                  [this](const Context& context, std::string_view body) {
                    return SetSessionOptions(context, body);
@@ -376,36 +354,13 @@ void FlightSqlService::AddSqlActions() {
       });
 }
 
-arrow::Result<std::string> FlightSqlService::Close(std::string_view body) {
-  ARROW_ASSIGN_OR_RAISE(auto request,
-                        ParseBody<sqlp::ActionClosePreparedStatementRequest>(body));
-  prepared_.Remove(request.prepared_statement_handle());
-  return "";
-}
-
-arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
-                                                     std::string_view body) {
-  ARROW_ASSIGN_OR_RAISE(auto request,
-                        ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(auto description,
-                        queries_->Describe(session.get(), request.query()));
-  sqlp::ActionCreatePreparedStatementResult result;
-  result.set_prepared_statement_handle(prepared_.Add(request.query()));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
-                        SchemaBytes(description.schema));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
-                        SchemaBytes(description.parameters));
-  result.set_is_update(!description.is_query);
-  return Pack(result);
-}
-
 bool FlightSqlService::CancelInfo(const fl::FlightInfo& info) {
   for (const auto& endpoint : info.endpoints()) {
     const auto any = ParseAny(endpoint.ticket.ticket);
     sqlp::TicketStatementQuery ticket;
     if (any.ok() && UnpackInto(*any, &ticket)) {
-      return queries_->Cancel(ticket.statement_handle());
+      const auto& id = ticket.statement_handle();
+      return bound_.Cancel(id) || queries_->Cancel(id);
     }
   }
   return false;
@@ -427,33 +382,6 @@ arrow::Result<std::string> FlightSqlService::CancelFlightInfo(std::string_view b
   return fl::CancelFlightInfoResult(known ? fl::CancelStatus::kCancelled
                                           : fl::CancelStatus::kNotCancellable)
       .SerializeToString();
-}
-
-arrow::Result<std::string> FlightSqlService::SetSessionOptions(const Context& context,
-                                                               std::string_view body) {
-  ARROW_ASSIGN_OR_RAISE(auto request, fl::SetSessionOptionsRequest::Deserialize(body));
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  fl::SetSessionOptionsResult result;
-  for (const auto& [name, value] : request.session_options) {
-    const auto status = session->SetOption(name, OptionText(value));
-    if (status.ok()) continue;
-    LOG_DEBUG("scheduler", "session option {} refused: {}", name, status.ToString());
-    const bool unknown = !session->GetOption(name).ok();
-    result.errors[name] = {unknown ? fl::SetSessionOptionErrorValue::kInvalidName
-                                   : fl::SetSessionOptionErrorValue::kInvalidValue};
-  }
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
-  return result.SerializeToString();
-}
-
-arrow::Result<std::string> FlightSqlService::GetSessionOptions(const Context& context) {
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  fl::GetSessionOptionsResult result;
-  for (const auto& spec : sql::SessionOptionSpecs()) {
-    ARROW_ASSIGN_OR_RAISE(auto value, session->GetOption(spec.name));
-    result.session_options[spec.name] = std::move(value);
-  }
-  return result.SerializeToString();
 }
 
 }  // namespace ballista::scheduler

@@ -4,10 +4,14 @@
 
 #include <arrow/flight/server.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ballista/flight/rpc.h"
+#include "ballista/flight_sql.pb.h"
+#include "ballista/scheduler/service/bound_queries.h"
 #include "ballista/scheduler/service/job_service.h"
 #include "ballista/scheduler/service/prepared_statements.h"
 #include "ballista/scheduler/service/query_service.h"
@@ -23,6 +27,9 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Status GetFlightInfo(const arrow::flight::ServerCallContext& context,
                               const arrow::flight::FlightDescriptor& request,
                               std::unique_ptr<arrow::flight::FlightInfo>* info) override;
+  arrow::Status PollFlightInfo(const arrow::flight::ServerCallContext& context,
+                               const arrow::flight::FlightDescriptor& request,
+                               std::unique_ptr<arrow::flight::PollInfo>* info) override;
   arrow::Status GetSchema(const arrow::flight::ServerCallContext& context,
                           const arrow::flight::FlightDescriptor& request,
                           std::unique_ptr<arrow::flight::SchemaResult>* schema) override;
@@ -39,6 +46,9 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Status ListActions(const arrow::flight::ServerCallContext& context,
                             std::vector<arrow::flight::ActionType>* actions) override;
 
+  // Drops what is kept for the session.
+  void CloseSession(const std::string& session_id);
+
  private:
   using Context = arrow::flight::ServerCallContext;
   using Info = std::unique_ptr<arrow::flight::FlightInfo>;
@@ -46,31 +56,73 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<Info> DispatchInfo(const Context& context,
                                    const arrow::flight::FlightDescriptor& request);
   arrow::Result<Info> QueryInfo(const Context& context, const std::string& sql,
+                                const std::vector<plan::Value>& parameters,
                                 const arrow::flight::FlightDescriptor& request);
+  arrow::Result<Info> StartedInfo(const Context& context, sql::SqlSession* session,
+                                  const QueryHandle& query,
+                                  const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::shared_ptr<arrow::Schema>> SchemaOf(
       const Context& context, const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::unique_ptr<arrow::flight::FlightDataStream>> DispatchGet(
       const Context& context, const arrow::flight::Ticket& request);
-  arrow::Result<int64_t> DispatchPut(const Context& context,
-                                     const arrow::flight::FlightDescriptor& descriptor);
+  // What goes back as metadata.
+  arrow::Result<std::string> DispatchPut(const Context& context,
+                                         arrow::flight::FlightMessageReader* reader);
   void AddControlActions();
   void AddPeerActions();
   void AddSqlActions();
-  arrow::Result<std::string> Close(std::string_view body);
-  arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
   arrow::Result<std::string> CancelFlightInfo(std::string_view body);
   arrow::Result<std::string> CancelQuery(std::string_view body);
   // True when there was such a query.
   bool CancelInfo(const arrow::flight::FlightInfo& info);
   std::string Status() const;
+
+  // ---- flight_sql_options.cc
   arrow::Result<std::string> SetSessionOptions(const Context& context,
                                                std::string_view body);
   arrow::Result<std::string> GetSessionOptions(const Context& context);
+
+  // ---- flight_sql_poll.cc
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Poll(
+      const Context& context, const arrow::flight::FlightDescriptor& request);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollAgain(
+      const Context& context, const std::string& bytes);
+  arrow::Result<std::string> RenewFlightEndpoint(std::string_view body);
+
+  // ---- flight_sql_prepared.cc
+  arrow::Result<PreparedStatement> FindPrepared(const std::string& handle,
+                                                sql::SqlSession* session);
+  arrow::Result<std::string> Close(std::string_view body);
+  arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
+  arrow::Result<Info> PreparedInfo(const Context& context, const std::string& handle,
+                                   const arrow::flight::FlightDescriptor& request);
+  arrow::Result<std::shared_ptr<arrow::Schema>> PreparedSchema(const Context& context,
+                                                               const std::string& handle);
+  arrow::Result<std::string> BindParameters(const Context& context,
+                                            const std::string& handle,
+                                            arrow::flight::FlightMessageReader* reader);
+  arrow::Result<int64_t> PreparedUpdate(const Context& context, const std::string& handle,
+                                        arrow::flight::FlightMessageReader* reader);
+  // `done`: rows before these.
+  arrow::Result<int64_t> UpdateForRows(const Context& context, sql::SqlSession* session,
+                                       const PreparedStatement& statement,
+                                       const arrow::Table& rows, int64_t done);
+  arrow::Result<int64_t> Update(const Context& context, sql::SqlSession* session,
+                                const std::string& sql,
+                                const std::vector<plan::Value>& values);
+
+  // ---- flight_sql_ingest.cc
+  arrow::Result<int64_t> Ingest(
+      const Context& context,
+      const arrow::flight::protocol::sql::CommandStatementIngest& command,
+      arrow::flight::FlightMessageReader* reader);
 
   JobService* const jobs_;
   QueryService* const queries_;
   SessionRegistry* const sessions_;
   PreparedStatements prepared_;
+  BoundQueries bound_;
+  std::atomic<int64_t> uploading_bytes_{0};
   flight::ActionRouter router_;
 };
 

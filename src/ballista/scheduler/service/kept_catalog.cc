@@ -55,12 +55,13 @@ arrow::Result<sql::Statement> KeptCatalog::Compile(
 }
 
 arrow::Result<sql::SqlSession::Description> KeptCatalog::Describe(
-    sql::SqlSession* session, const std::string& sql) {
-  auto description = session->Describe(sql);
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters) {
+  auto description = session->Describe(sql, parameters);
   if (description.ok() || !MayBeElsewhere(description.status())) return description;
   const auto changed = Refresh();
   if (!changed.ok() || !*changed) return description;
-  return session->Describe(sql);
+  return session->Describe(sql, parameters);
 }
 
 arrow::Result<sql::Statement> KeptCatalog::CompileChange(

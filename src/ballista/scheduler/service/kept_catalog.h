@@ -34,8 +34,9 @@ class KeptCatalog {
                                         const std::vector<plan::Value>& parameters);
 
   // SqlSession::Describe.
-  arrow::Result<sql::SqlSession::Description> Describe(sql::SqlSession* session,
-                                                       const std::string& sql);
+  arrow::Result<sql::SqlSession::Description> Describe(
+      sql::SqlSession* session, const std::string& sql,
+      const std::vector<plan::Value>& parameters);
 
   // Takes what others have changed and has not come here yet. False: nothing was new.
   arrow::Result<bool> Refresh();

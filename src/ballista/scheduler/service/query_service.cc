@@ -78,9 +78,10 @@ arrow::Result<sql::Statement> QueryService::Compile(
 }
 
 arrow::Result<sql::SqlSession::Description> QueryService::Describe(
-    sql::SqlSession* session, const std::string& sql) {
-  auto description =
-      catalog_ == nullptr ? session->Describe(sql) : catalog_->Describe(session, sql);
+    sql::SqlSession* session, const std::string& sql,
+    const std::vector<plan::Value>& parameters) {
+  auto description = catalog_ == nullptr ? session->Describe(sql, parameters)
+                                         : catalog_->Describe(session, sql, parameters);
   if (!description.ok()) return sql::PlaceError(description.status(), sql);
   return description;
 }
@@ -392,6 +393,21 @@ size_t QueryService::KeptResults() {
   const std::lock_guard lock(mutex_);
   DropOldRowsLocked();
   return known_.size();
+}
+
+bool QueryService::Renew(const std::string& query_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    DropOldRowsLocked();
+    const auto known = known_.find(query_id);
+    if (known != known_.end()) {
+      known->second.made = std::chrono::steady_clock::now();
+      return true;
+    }
+  }
+  if (Progress(query_id).state() == control::JobProgressResponse::UNKNOWN) return false;
+  jobs_->Touch(query_id);
+  return true;
 }
 
 bool QueryService::Cancel(const std::string& query_id) {

@@ -48,8 +48,9 @@ class QueryService {
                                      const std::vector<plan::Value>& parameters,
                                      const std::function<bool()>& abandoned);
 
-  arrow::Result<sql::SqlSession::Description> Describe(sql::SqlSession* session,
-                                                       const std::string& sql);
+  arrow::Result<sql::SqlSession::Description> Describe(
+      sql::SqlSession* session, const std::string& sql,
+      const std::vector<plan::Value>& parameters = {});
 
   // The rows of a query: waits for its job. The reader owns what is kept of the query and
   // drops it at its end. Errors: the job's own; Invalid for an id that is not known (any
@@ -71,6 +72,8 @@ class QueryService {
                                        const std::vector<plan::Value>& parameters,
                                        const std::function<bool()>& abandoned);
 
+  // Keeps the result for as long again. False when there is no such query (any more).
+  bool Renew(const std::string& query_id);
   // False when there is no such query (any more).
   bool Cancel(const std::string& query_id);
   // Ends all queries of the session and drops their results.

@@ -51,7 +51,11 @@ struct SchedulerProcess::Parts {
         queries(&jobs, &clients, config.result_timeout, keeper.get(), catalog.get()),
         sessions(
             sql.get(), kMaxSessions, kSessionIdleLimit,
-            [this](const std::string& id) { queries.CloseSession(id); }, keeper.get()),
+            [this](const std::string& id) {
+              queries.CloseSession(id);
+              service.CloseSession(id);
+            },
+            keeper.get()),
         service(&jobs, &queries, &sessions) {}
   ~Parts() {
     if (keeper != nullptr) keeper->StopEvents();

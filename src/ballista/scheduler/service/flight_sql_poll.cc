@@ -1,0 +1,142 @@
+// PollFlightInfo and RenewFlightEndpoint: part of FlightSqlService.
+//
+// The descriptor to poll with carries the FlightInfo that the query will have, so that
+// nothing has to be kept for somebody who polls.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "ballista/base/status.h"
+#include "ballista/flight/status_transport.h"
+#include "ballista/flight_sql.pb.h"
+#include "ballista/scheduler/service/flight_sql_messages_internal.h"
+#include "ballista/scheduler/service/flight_sql_service.h"
+
+namespace ballista::scheduler {
+namespace {
+
+namespace fl = arrow::flight;
+namespace sqlp = arrow::flight::protocol::sql;
+using control::JobProgressResponse;
+
+constexpr std::string_view kPollType = "type.googleapis.com/ballista.PollDescriptor";
+// How long a poll waits for news, so that a client that polls in a loop does not spin.
+constexpr auto kNews = std::chrono::milliseconds(500);
+constexpr auto kLook = std::chrono::milliseconds(10);
+
+bool Ended(const JobProgressResponse& progress) {
+  return progress.state() != JobProgressResponse::QUEUED &&
+         progress.state() != JobProgressResponse::RUNNING;
+}
+
+// Of 1. Stages whose tasks are not formed yet count as one task.
+double Fraction(const JobProgressResponse& progress) {
+  double all = 0;
+  double done = 0;
+  for (const auto& stage : progress.stages()) {
+    all += std::max<uint32_t>(stage.tasks() + stage.skipped(), 1);
+    done += stage.finished() + stage.skipped();
+  }
+  return all > 0 ? std::min(done / all, 1.0) : 0;
+}
+
+// Empty where the info has no ticket of a query.
+std::string QueryOf(const fl::FlightInfo& info) {
+  sqlp::TicketStatementQuery ticket;
+  for (const auto& endpoint : info.endpoints()) {
+    const auto any = ParseAny(endpoint.ticket.ticket);
+    if (any.ok() && UnpackInto(*any, &ticket)) return ticket.statement_handle();
+  }
+  return "";
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> Unfinished(const fl::FlightInfo& info,
+                                                        double progress) {
+  arrow::ipc::DictionaryMemo memo;
+  ARROW_ASSIGN_OR_RAISE(const auto schema, info.GetSchema(&memo));
+  ARROW_ASSIGN_OR_RAISE(
+      auto without, MakeInfo(*schema, info.descriptor(), "", -1, info.app_metadata()));
+  google::protobuf::Any next;
+  next.set_type_url(std::string(kPollType));
+  ARROW_ASSIGN_OR_RAISE(*next.mutable_value(), info.SerializeToString());
+  return std::make_unique<fl::PollInfo>(
+      std::move(without), fl::FlightDescriptor::Command(next.SerializeAsString()),
+      progress, std::nullopt);
+}
+
+std::unique_ptr<fl::PollInfo> Finished(std::unique_ptr<fl::FlightInfo> info) {
+  return std::make_unique<fl::PollInfo>(std::move(info), std::nullopt, 1.0, std::nullopt);
+}
+
+}  // namespace
+
+arrow::Status FlightSqlService::PollFlightInfo(const Context& context,
+                                               const fl::FlightDescriptor& request,
+                                               std::unique_ptr<fl::PollInfo>* info) {
+  auto polled = Poll(context, request);
+  if (!polled.ok()) return flight::ToFlightStatus(context, polled.status());
+  *info = std::move(*polled);
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Poll(
+    const Context& context, const fl::FlightDescriptor& request) {
+  if (request.type == fl::FlightDescriptor::CMD) {
+    const auto any = ParseAny(request.cmd);
+    if (any.ok() && any->type_url() == kPollType) return PollAgain(context, any->value());
+  }
+  ARROW_ASSIGN_OR_RAISE(auto info, DispatchInfo(context, request));
+  const std::string id = QueryOf(*info);
+  // One that is not there as a job has its rows at hand, or is no query.
+  const auto progress = id.empty() ? JobProgressResponse() : queries_->Progress(id);
+  if (Ended(progress)) return Finished(std::move(info));
+  return Unfinished(*info, Fraction(progress));
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
+    const Context& context, const std::string& bytes) {
+  ARROW_ASSIGN_OR_RAISE(auto info, fl::FlightInfo::Deserialize(bytes));
+  const std::string id = QueryOf(*info);
+  auto progress = queries_->Progress(id);
+  const double before = Fraction(progress);
+  const auto state = progress.state();
+  const auto end = std::chrono::steady_clock::now() + kNews;
+  while (!Ended(progress) && progress.state() == state && Fraction(progress) == before &&
+         std::chrono::steady_clock::now() < end && !context.is_cancelled()) {
+    std::this_thread::sleep_for(kLook);
+    progress = queries_->Progress(id);
+  }
+  switch (progress.state()) {
+    case JobProgressResponse::FINISHED:
+      return Finished(std::move(info));
+    case JobProgressResponse::QUEUED:
+    case JobProgressResponse::RUNNING:
+      return Unfinished(*info, Fraction(progress));
+    case JobProgressResponse::FAILED:
+    case JobProgressResponse::CANCELLED:
+      // Gives the error as it is typed.
+      ARROW_RETURN_NOT_OK(
+          queries_->OpenResult(id, [&context] { return context.is_cancelled(); })
+              .status());
+      [[fallthrough]];
+    default:
+      return arrow::Status::Invalid("query ", id,
+                                    " is not known to the scheduler (any more): its "
+                                    "result was read or dropped; run it again");
+  }
+}
+
+arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request, fl::RenewFlightEndpointRequest::Deserialize(body));
+  ARROW_ASSIGN_OR_RAISE(const auto any, ParseAny(request.endpoint.ticket.ticket));
+  sqlp::TicketStatementQuery ticket;
+  if (!UnpackInto(any, &ticket) || !queries_->Renew(ticket.statement_handle())) {
+    return arrow::Status::Invalid(
+        "the endpoint cannot be renewed: its query is not known to the scheduler (any "
+        "more); run it again");
+  }
+  return request.endpoint.SerializeToString();
+}
+
+}  // namespace ballista::scheduler

@@ -1,0 +1,273 @@
+// Prepared statements: part of FlightSqlService.
+#include <arrow/util/byte_size.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+#include <vector>
+
+#include "ballista/base/status.h"
+#include "ballista/flight_sql.pb.h"
+#include "ballista/scheduler/service/flight_sql_messages_internal.h"
+#include "ballista/scheduler/service/flight_sql_service.h"
+
+namespace ballista::scheduler {
+namespace {
+
+namespace fl = arrow::flight;
+namespace sqlp = arrow::flight::protocol::sql;
+
+// Of rows that are bound to a query and kept until it runs.
+constexpr int64_t kMaxBoundBytes = int64_t{16} << 20;
+constexpr int64_t kMaxBoundRows = 10000;
+// So many rows of an upload are values at a time.
+constexpr int64_t kRowsAtOnce = 1024;
+
+std::string Names(const arrow::Schema& schema) {
+  return fmt::format("{}", fmt::join(schema.field_names(), ", "));
+}
+
+// "$name" and "name" are the same.
+std::string_view Bare(std::string_view name) {
+  if (name.starts_with('$')) name.remove_prefix(1);
+  return name;
+}
+
+// The column that each parameter is taken from, by name where all columns are called as
+// the parameters, which have names; else by position.
+std::vector<int> ColumnsByName(const arrow::Schema& parameters,
+                               const arrow::Schema& columns) {
+  std::vector<int> order;
+  for (const auto& parameter : parameters.fields()) {
+    const auto name = Bare(parameter->name());
+    for (int i = 0; i < columns.num_fields(); ++i) {
+      if (Bare(columns.field(i)->name()) != name) continue;
+      if (std::find(order.begin(), order.end(), i) != order.end()) return {};
+      order.push_back(i);
+      break;
+    }
+  }
+  return order;
+}
+
+arrow::Result<std::vector<int>> MatchColumns(const arrow::Schema& parameters,
+                                             const arrow::Schema& columns) {
+  const int count = parameters.num_fields();
+  if (count != columns.num_fields()) {
+    return UserErrorStatus(
+        UserError::BINDER,
+        count == 0
+            ? fmt::format("the statement takes no parameters, but rows of {} columns are "
+                          "bound to it",
+                          columns.num_fields())
+            : fmt::format("the statement takes {} parameters ({}), but rows of {} "
+                          "columns are bound to it",
+                          count, Names(parameters), columns.num_fields()));
+  }
+  const bool numbered = std::any_of(
+      parameters.fields().begin(), parameters.fields().end(), [](const auto& one) {
+        const auto name = Bare(one->name());
+        return name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) != 0;
+      });
+  auto order = numbered ? std::vector<int>{} : ColumnsByName(parameters, columns);
+  if (static_cast<int>(order.size()) != count) {
+    order.clear();
+    for (int i = 0; i < count; ++i) order.push_back(i);
+  }
+  return order;
+}
+
+// Of a stream that may have none.
+std::shared_ptr<arrow::Schema> SchemaOfUpload(fl::FlightMessageReader* reader) {
+  return reader->GetSchema().ValueOr(arrow::schema(arrow::FieldVector{}));
+}
+
+}  // namespace
+
+arrow::Result<PreparedStatement> FlightSqlService::FindPrepared(
+    const std::string& handle, sql::SqlSession* session) {
+  ARROW_ASSIGN_OR_RAISE(auto statement, prepared_.Find(handle));
+  if (statement.parameters == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const auto description,
+                          queries_->Describe(session, statement.sql));
+    statement.parameters = description.parameters;
+  }
+  return statement;
+}
+
+arrow::Result<std::string> FlightSqlService::Close(std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request,
+                        ParseBody<sqlp::ActionClosePreparedStatementRequest>(body));
+  prepared_.Remove(request.prepared_statement_handle());
+  return "";
+}
+
+arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
+                                                     std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request,
+                        ParseBody<sqlp::ActionCreatePreparedStatementRequest>(body));
+  ARROW_RETURN_NOT_OK(RefuseTransaction(request));
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(auto description,
+                        queries_->Describe(session.get(), request.query()));
+  sqlp::ActionCreatePreparedStatementResult result;
+  result.set_prepared_statement_handle(prepared_.Add(
+      {session->id(), request.query(), description.parameters, /*bound=*/nullptr}));
+  // An empty schema says that there are no rows, which is how older drivers tell updates;
+  // the count of an update is no row to them.
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
+                        SchemaBytes(description.is_query ? description.schema : nullptr));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
+                        SchemaBytes(description.parameters));
+  result.set_is_update(!description.is_query);
+  return Pack(result);
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::PreparedInfo(
+    const Context& context, const std::string& handle,
+    const fl::FlightDescriptor& request) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto statement, prepared_.Find(handle));
+  const auto rows = statement.bound;
+  if (rows == nullptr) return QueryInfo(context, statement.sql, {}, request);
+  if (rows->num_rows() == 0) {
+    ARROW_ASSIGN_OR_RAISE(const auto description,
+                          queries_->Describe(session.get(), statement.sql));
+    const auto schema = description.schema != nullptr
+                            ? description.schema
+                            : arrow::schema(arrow::FieldVector{});
+    return MakeInfo(*schema, request, "", 0, "");
+  }
+  if (rows->num_rows() == 1) {
+    ARROW_ASSIGN_OR_RAISE(const auto values, session->ReadParameters(rows));
+    return QueryInfo(context, statement.sql, values.at(0), request);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto query, bound_.Begin(session, statement.sql, rows, [&] {
+    return context.is_cancelled();
+  }));
+  return StartedInfo(context, session.get(), query, request);
+}
+
+arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::PreparedSchema(
+    const Context& context, const std::string& handle) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto statement, prepared_.Find(handle));
+  std::vector<plan::Value> values;
+  if (statement.bound != nullptr && statement.bound->num_rows() > 0) {
+    ARROW_ASSIGN_OR_RAISE(const auto first,
+                          session->ReadParameters(statement.bound->Slice(0, 1)));
+    values = first.at(0);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto description,
+                        queries_->Describe(session.get(), statement.sql, values));
+  if (description.schema != nullptr) return description.schema;
+  return arrow::Status::Invalid(
+      "the columns of this statement depend on its parameters: bind them first");
+}
+
+// The rows of parameters for the next runs of a query.
+arrow::Result<std::string> FlightSqlService::BindParameters(
+    const Context& context, const std::string& handle, fl::FlightMessageReader* reader) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto statement, FindPrepared(handle, session.get()));
+  const auto schema = SchemaOfUpload(reader);
+  ARROW_ASSIGN_OR_RAISE(const auto order, MatchColumns(*statement.parameters, *schema));
+  if (order.empty()) {
+    ARROW_RETURN_NOT_OK(prepared_.Bind(handle, session->id(), nullptr));
+    return sqlp::DoPutPreparedStatementResult().SerializeAsString();
+  }
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+  int64_t bytes = 0;
+  int64_t rows = 0;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto chunk, reader->Next());
+    if (chunk.data == nullptr) {
+      if (chunk.app_metadata != nullptr) continue;
+      break;
+    }
+    bytes += arrow::util::TotalBufferSize(*chunk.data);
+    rows += chunk.data->num_rows();
+    if (bytes > kMaxBoundBytes || rows > kMaxBoundRows) {
+      return ResourcesExhaustedStatus(
+          fmt::format("a query takes at most {} rows of parameters of {} bytes; put them "
+                      "into a table and join it",
+                      kMaxBoundRows, kMaxBoundBytes),
+          ResourcesExhausted::MEMORY, kMaxBoundBytes);
+    }
+    batches.push_back(chunk.data);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(schema, batches));
+  ARROW_ASSIGN_OR_RAISE(table, table->SelectColumns(order));
+  ARROW_RETURN_NOT_OK(prepared_.Bind(handle, session->id(), std::move(table)));
+  sqlp::DoPutPreparedStatementResult result;
+  result.set_prepared_statement_handle(handle);
+  return result.SerializeAsString();
+}
+
+// Runs the statement for each row of the upload, as they come; once where it takes no
+// parameters. Gives the count of all runs, -1 where there is none.
+arrow::Result<int64_t> FlightSqlService::PreparedUpdate(const Context& context,
+                                                        const std::string& handle,
+                                                        fl::FlightMessageReader* reader) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto statement, FindPrepared(handle, session.get()));
+  const auto schema = SchemaOfUpload(reader);
+  const bool earlier = schema->num_fields() == 0 && statement.bound != nullptr;
+  if (earlier)
+    return UpdateForRows(context, session.get(), statement, *statement.bound, 0);
+  ARROW_ASSIGN_OR_RAISE(const auto order, MatchColumns(*statement.parameters, *schema));
+  if (order.empty()) return Update(context, session.get(), statement.sql, {});
+  int64_t total = 0;
+  int64_t done = 0;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto chunk, reader->Next());
+    if (chunk.data == nullptr) {
+      if (chunk.app_metadata != nullptr) continue;
+      return total;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches({chunk.data}));
+    ARROW_ASSIGN_OR_RAISE(table, table->SelectColumns(order));
+    ARROW_ASSIGN_OR_RAISE(const int64_t count,
+                          UpdateForRows(context, session.get(), statement, *table, done));
+    total = count < 0 || total < 0 ? -1 : total + count;
+    done += table->num_rows();
+  }
+}
+
+arrow::Result<int64_t> FlightSqlService::UpdateForRows(const Context& context,
+                                                       sql::SqlSession* session,
+                                                       const PreparedStatement& statement,
+                                                       const arrow::Table& rows,
+                                                       int64_t done) {
+  int64_t total = 0;
+  for (int64_t begin = 0; begin < rows.num_rows(); begin += kRowsAtOnce) {
+    ARROW_ASSIGN_OR_RAISE(const auto values,
+                          session->ReadParameters(rows.Slice(begin, kRowsAtOnce)));
+    for (const auto& row : values) {
+      const auto count = Update(context, session, statement.sql, row);
+      if (!count.ok()) {
+        if (done == 0) return count.status();
+        return count.status().WithMessage(
+            "row ", done + 1, " of the parameters (the ", done,
+            " before have taken effect): ", count.status().message());
+      }
+      total = *count < 0 || total < 0 ? -1 : total + *count;
+      ++done;
+    }
+  }
+  return total;
+}
+
+arrow::Result<int64_t> FlightSqlService::Update(const Context& context,
+                                                sql::SqlSession* session,
+                                                const std::string& sql,
+                                                const std::vector<plan::Value>& values) {
+  ARROW_ASSIGN_OR_RAISE(const int64_t count,
+                        queries_->ExecuteUpdate(session, sql, values,
+                                                [&] { return context.is_cancelled(); }));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session));
+  return count;
+}
+
+}  // namespace ballista::scheduler

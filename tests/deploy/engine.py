@@ -33,7 +33,8 @@ class Engine:
 
     def __enter__(self) -> "Engine":
         options = ["--data-root", self.folder / "data", "--exec-root", self.folder / "exec"]
-        options += ["--cgroup-parent", f"/{self.group}", "--pidfile", self.folder / "docker.pid", "--host", f"unix://{self.socket}"]
+        options += ["--pidfile", self.folder / "docker.pid", "--host", f"unix://{self.socket}"]
+        options += ["--cgroup-parent", f"/{self.group}"]
         if self.online:
             options += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
         self.log = self.folder / "dockerd.log"
@@ -104,7 +105,8 @@ class Engine:
         return ["nsenter", f"--target={self.init()}", "--net", *map(str, words)]
 
     def logs(self, container: str) -> str:
-        done = subprocess.run(self.command("logs", container), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        command = self.command("logs", container)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
         return done.stdout.decode(errors="replace")
 
     def wait_for_log(self, container: str, text: str, seconds: float = 30) -> None:

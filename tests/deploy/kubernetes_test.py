@@ -70,8 +70,7 @@ def rendered(*values: str) -> str:
 def parsed(text: str) -> list[dict]:
     """The manifests of a YAML text, by the parser of the schemas' environment."""
     script = "import json, sys, yaml; print(json.dumps([one for one in yaml.safe_load_all(sys.stdin) if one]))"
-    done = subprocess.run([TOOLS / "bin" / "python", "-c", script], input=text, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return json.loads(run(TOOLS / "bin" / "python", "-c", script, input=text))
 
 
 class Manifests(unittest.TestCase):
@@ -188,7 +187,9 @@ class Running(unittest.TestCase):
         password = "correct horse"
         run(binaries_folder() / "ballista", "--add-user", "alice", "--auth-file", users, input=password + "\n")
         secrets = {
-            "tls": {"tls.crt": cert.read_text(), "tls.key": key.read_text(), "ca.crt": (self.folder / "ca.crt").read_text()},
+            "tls": {
+                "tls.crt": cert.read_text(), "tls.key": key.read_text(), "ca.crt": (self.folder / "ca.crt").read_text(),
+            },
             "users": {"users": users.read_text()},
             "token": {"token": "ab" * 32},
             "s3": {"AWS_REGION": "eu-north-1"},

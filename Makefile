@@ -6,11 +6,14 @@
 # make tsan     builds with ThreadSanitizer what stands without DuckDB, runs its unit tests
 # make fuzz     fuzzes what reads bytes from outside (clang)
 # make bench    measures against single-process DuckDB, side by side
+# make install  installs the release below PREFIX (/usr/local), with DESTDIR before it
+# make package  makes the Debian package, build/package/ballista_VERSION_amd64.deb
 BUILD ?= build
 CMAKE_FLAGS ?=
 JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
 
-.PHONY: all setup build test demo lint bench asan tsan fuzz format clean docs
+.PHONY: all setup build test demo lint bench asan tsan fuzz format clean docs install package
 
 all: build
 
@@ -46,6 +49,12 @@ format: setup
 
 bench: build
 	@.deps/venv/bin/python benchmarks/run.py --build $(BUILD)
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX) --strip
+
+package: build
+	@cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/package && rm -rf $(BUILD)/package/_CPack_Packages
 
 fuzz: setup
 	@bash tests/fuzz/run

@@ -240,8 +240,17 @@ void JobService::Apply(JobFinished effect) {
   if (outcome == outcomes_.end()) return;
   outcome->second.ended = true;
   outcome->second.progress = effect.progress;
-  outcome->second.result = std::move(effect);
+  outcome->second.result = std::make_shared<const JobFinished>(std::move(effect));
   changed_.notify_all();
+}
+
+void JobService::Apply(JobReopened effect) {
+  LOG_INFO("scheduler", "Query {}: a part of its result is computed again: {}",
+           effect.job_id, effect.reason);
+  const auto outcome = outcomes_.find(effect.job_id);
+  if (outcome == outcomes_.end()) return;
+  outcome->second.ended = false;
+  outcome->second.result.reset();
 }
 
 void JobService::Apply(JobFailed effect) {
@@ -544,9 +553,15 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   return kept;
 }
 
-arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
-                                            const std::function<bool()>& abandoned) {
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::Wait(
+    const std::string& job_id, const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
+  return WaitLocked(&lock, job_id, abandoned);
+}
+
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitLocked(
+    std::unique_lock<std::mutex>* lock, const std::string& job_id,
+    const std::function<bool()>& abandoned) {
   while (true) {
     const auto outcome = outcomes_.find(job_id);
     if (outcome == outcomes_.end()) {
@@ -562,7 +577,7 @@ arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
       return CancelledStatus("the scheduler is stopping", Cancelled::SHUTDOWN);
     }
     ++waiting_;
-    changed_.wait_for(lock, std::chrono::milliseconds(100));
+    changed_.wait_for(*lock, std::chrono::milliseconds(100));
     --waiting_;
     if (abandoned && abandoned()) {
       return CancelledStatus("nobody waits for job " + job_id + " any more",
@@ -607,8 +622,35 @@ JobService::Holdings JobService::Kept() const {
   return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_};
 }
 
-void JobService::Touch(const std::string& job_id) {
-  Post(JobResultRead{job_id});
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitForParts(
+    const std::string& job_id, uint32_t task, const std::function<bool()>& abandoned) {
+  std::unique_lock lock(mutex_);
+  PostLocked(JobResultRead{job_id, task, false});
+  return WaitLocked(&lock, job_id, abandoned);
+}
+
+bool JobService::BeginPart(const std::string& job_id, const ResultPart& part) {
+  const std::lock_guard lock(mutex_);
+  // Another scheduler's meanwhile, or dropped: what was found can be read to its end.
+  if (!outcomes_.contains(job_id)) return true;
+  if (!core_.IsResultPart(job_id, part.task_index, part.attempt)) return false;
+  PostLocked(JobResultRead{job_id, part.task_index, true});
+  return true;
+}
+
+void JobService::TouchPart(const std::string& job_id, const ResultPart& part) {
+  Post(JobResultRead{job_id, part.task_index, true});
+}
+
+bool JobService::HasPart(const std::string& job_id, const ResultPart& part) const {
+  const std::lock_guard lock(mutex_);
+  return !outcomes_.contains(job_id) ||
+         core_.IsResultPart(job_id, part.task_index, part.attempt);
+}
+
+void JobService::LosePart(const std::string& job_id, const ResultPart& part,
+                          const std::string& reason) {
+  Post(ResultPartLost{job_id, part.task_index, part.attempt, reason});
 }
 
 arrow::Status JobService::WhyEnded(const std::string& job_id) const {

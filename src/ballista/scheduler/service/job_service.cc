@@ -40,7 +40,8 @@ JobService::JobService(const CoreOptions& options, Replanner* replanner,
       options_(options),
       replanner_(replanner),
       core_(options, replanner),
-      timer_([this] { RunTimer(); }) {}
+      timer_([this] { RunTimer(); }),
+      reaper_([this] { RunReaper(); }) {}
 
 JobService::~JobService() {
   std::map<std::string, std::unique_ptr<ExecutorLink>> links;
@@ -50,8 +51,10 @@ JobService::~JobService() {
     links.swap(links_);
   }
   timer_wake_.notify_all();
+  reaper_wake_.notify_all();
   changed_.notify_all();
   timer_.join();
+  reaper_.join();
 }
 
 void JobService::NoteSuspension() {
@@ -107,22 +110,16 @@ void JobService::RunTimer() {
   while (!stopping_) {
     NoteSuspension();
     NameStuckJobs();
-    if (!MayAct() && retired_.empty()) {
+    if (!MayAct()) {
       timer_wake_.wait_for(lock, kPause);
       continue;
     }
-    if (MayAct() && core_.NextDeadline() <= Now()) {
+    if (core_.NextDeadline() <= Now()) {
       timer_due_ = Time::zero();
       PostLocked(Tick{});
     }
     ForgetAwaited();
-    auto dead = TakeDeadLinks();
-    if (!dead.empty()) {
-      lock.unlock();
-      dead.clear();
-      lock.lock();
-      continue;
-    }
+    RetireDeadLinks();
     timer_due_ = std::min({core_.NextDeadline(), DropOldOutcomes(), stuck_.NextCheck()});
     if (!links_.empty())
       timer_due_ = std::min(timer_due_, Now() + RunningClock::kInterval);
@@ -131,6 +128,20 @@ void JobService::RunTimer() {
     } else {
       timer_wake_.wait_for(lock, clock_.Until(timer_due_));
     }
+  }
+}
+
+void JobService::RunReaper() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    auto dead = std::exchange(retired_, {});
+    if (dead.empty()) {
+      reaper_wake_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    dead.clear();
+    lock.lock();
   }
 }
 
@@ -150,9 +161,8 @@ ExecutorLink* JobService::LinkOf(const std::string& executor_id) {
   return link == links_.end() ? nullptr : link->second.get();
 }
 
-std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
-  std::vector<std::unique_ptr<ExecutorLink>> dead = std::exchange(retired_, {});
-  if (links_.size() == core_.NumExecutors()) return dead;
+void JobService::RetireDeadLinks() {
+  if (links_.size() == core_.NumExecutors()) return;
   for (auto it = incarnations_.begin(); it != incarnations_.end();) {
     if (core_.HasExecutor(it->first, it->second)) {
       ++it;
@@ -169,10 +179,10 @@ std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
       ++it;
       continue;
     }
-    dead.push_back(std::move(it->second));
+    retired_.push_back(std::move(it->second));
     it = links_.erase(it);
   }
-  return dead;
+  reaper_wake_.notify_one();
 }
 
 // ------------------------------------------------------------------------------ effects

@@ -168,9 +168,8 @@ class JobService {
                      const OutboundRequest& request, const arrow::Status& status);
   // The link to the executor's process of today; null where there is none.
   ExecutorLink* LinkOf(const std::string& executor_id);
-  // Takes out the links of executors that are gone; the caller destroys them without the
-  // lock.
-  std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
+  // Retires the links of executors that are gone.
+  void RetireDeadLinks();
   // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
   Time DropOldOutcomes();
   // Whether the executor is where it says; one that could not be sent its tasks would
@@ -180,6 +179,9 @@ class JobService {
   // Nobody could be heard while this process did not run.
   void NoteSuspension();
   void RunTimer();
+  // Ends the links that are done with: each may wait for a call under way, which must
+  // hold up nobody else.
+  void RunReaper();
   // Those that have not come are kept no longer.
   void ForgetAwaited();
 
@@ -195,8 +197,9 @@ class JobService {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job ended, or an executor came
   std::condition_variable timer_wake_;
+  std::condition_variable reaper_wake_;
   SchedulerCore core_;
-  // Of links that are done with; they end on the timer's thread.
+  // Links that are done with; they end on the reaper's thread.
   std::vector<std::unique_ptr<ExecutorLink>> retired_;
   std::map<std::string, uint64_t> tokens_;  // of jobs that were another scheduler's
   std::set<std::string> moved_;             // jobs that were this scheduler's
@@ -214,6 +217,7 @@ class JobService {
   size_t waiting_ = 0;
   bool stopping_ = false;
   std::thread timer_;
+  std::thread reaper_;
 };
 
 }  // namespace ballista::scheduler

@@ -480,13 +480,8 @@ void SchedulerCore::Impl::Define(JobState* job, uint32_t stage, uint32_t index,
   const TaskShare& share = job->stages[stage].shares[index];
   *definition->mutable_id() = MakeTaskId(*job, stage, index, attempt);
   for (const job::ScanSplits& scan : share.scans) *definition->add_scans() = scan;
-  if (options_.durable) {
-    definition->set_inputs_digest(
-        job->InputsDigest(stage, [job](uint32_t producer, uint32_t task) {
-          return job->stages[producer].tasks[task].attempt;
-        }));
-  }
   const std::vector<InputOutputs>& inputs = job->Inputs(stage);
+  if (options_.durable) definition->set_inputs_digest(job->stages[stage].inputs_digest);
   constexpr uint32_t kUnlisted = 0xffffffffu;
   const auto& holders = Holders(job, stage);
   if (!holders->empty()) definitions->Keep(holders);

@@ -136,6 +136,10 @@ const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
   if (cached.has_value()) return *cached;
   std::vector<InputOutputs>& inputs = cached.emplace();
   std::unordered_map<ExecutorIndex, uint32_t> numbers;
+  stages[stage].inputs_digest =
+      InputsDigest(stage, [this](uint32_t producer, uint32_t task) {
+        return stages[producer].tasks[task].attempt;
+      });
   std::vector<ExecutorIndex>& holders = stages[stage].holders;
   holders.clear();
   stages[stage].addresses.reset();

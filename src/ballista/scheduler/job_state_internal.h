@@ -92,6 +92,7 @@ struct StageState {
   std::set<uint32_t> lost;        // tasks in kLost
   PendingTasks queue;
   std::optional<std::vector<InputOutputs>> inputs;  // kept while they stay the same
+  uint64_t inputs_digest = 0;                       // of their attempts; of that time
   // Executors that keep `inputs`, and their addresses; of the time of `inputs`.
   std::vector<ExecutorIndex> holders;
   std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;

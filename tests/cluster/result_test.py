@@ -121,14 +121,30 @@ class Results(unittest.TestCase):
             self.check_rest(client, reader, chunks)
 
     def test_killed_while_its_part_is_read(self):
+        """All rows once, where none of the part has left the scheduler yet, or the one error."""
         with self.cluster() as cluster:
             client, reader, chunks, at = self.begin(cluster)
             at.kill()
             cluster.executors.remove(at)
             start = time.monotonic()
-            with self.assertRaisesRegex(flight.FlightError, LOST):
+            try:
+                self.check_rest(client, reader, chunks)
+            except flight.FlightError as error:
+                self.assertRegex(str(error), LOST)
+            self.assertLess(time.monotonic() - start, 20)
+
+    def test_cancelled_while_it_is_read(self):
+        with self.cluster() as cluster:
+            client, info = self.start(cluster)
+            reader = client.flight.do_get(info.endpoints[0].ticket, client.options())
+            chunks = [reader.read_chunk().data]
+            other = RawClient(cluster.port, 20)
+            other.cancel("CancelFlightInfo", info)
+            start = time.monotonic()
+            with self.assertRaisesRegex(flight.FlightError, "was cancelled"):
                 self.check_rest(client, reader, chunks)
             self.assertLess(time.monotonic() - start, 10)
+            other.close()
 
     def test_stopped_while_it_is_read(self):
         """Longer than for its timeout, then it goes on: a part that was begun is read to its end, too."""

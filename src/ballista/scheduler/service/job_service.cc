@@ -636,7 +636,9 @@ arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitForParts(
     const std::string& job_id, uint32_t task, const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
   PostLocked(JobResultRead{job_id, task, false});
-  return WaitLocked(&lock, job_id, abandoned);
+  ARROW_ASSIGN_OR_RAISE(auto result, WaitLocked(&lock, job_id, abandoned));
+  ARROW_RETURN_NOT_OK(WhyEndedLocked(job_id));
+  return result;
 }
 
 bool JobService::BeginPart(const std::string& job_id, const ResultPart& part) {
@@ -665,8 +667,18 @@ void JobService::LosePart(const std::string& job_id, const ResultPart& part,
 
 arrow::Status JobService::WhyEnded(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
+  return WhyEndedLocked(job_id);
+}
+
+arrow::Status JobService::WhyEndedLocked(const std::string& job_id) const {
   const auto outcome = outcomes_.find(job_id);
-  return outcome == outcomes_.end() ? arrow::Status::OK() : outcome->second.status;
+  if (outcome == outcomes_.end()) return arrow::Status::OK();
+  // One that has finished is dropped without a word where it is cancelled.
+  if (outcome->second.ended && outcome->second.status.ok() && !core_.HasJob(job_id)) {
+    return CancelledStatus("the query was cancelled while its result was read",
+                           Cancelled::CLIENT);
+  }
+  return outcome->second.status;
 }
 
 control::JobProgressResponse JobService::Progress(const std::string& job_id) const {

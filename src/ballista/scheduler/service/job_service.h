@@ -145,6 +145,7 @@ class JobService {
   // False while others may have this scheduler's jobs: nothing is sent, nothing taken in.
   bool MayAct() const { return keeper_ == nullptr || keeper_->MayAct(); }
   arrow::Status CheckMayAct() const;
+  arrow::Status WhyEndedLocked(const std::string& job_id) const;
   // As Wait; `lock` is of mutex_.
   arrow::Result<std::shared_ptr<const JobFinished>> WaitLocked(
       std::unique_lock<std::mutex>* lock, const std::string& job_id,

@@ -18,6 +18,8 @@ namespace {
 // Calls for a part without a row more; of one that the scheduler believes to be lost.
 constexpr int kTries = 3;
 constexpr int kTriesOfLost = 2;
+// A part that was computed again so often is given up; the scheduler's own limit is less.
+constexpr int kMaxLosses = 20;
 
 class ResultReader : public arrow::RecordBatchReader {
  public:
@@ -55,11 +57,14 @@ class ResultReader : public arrow::RecordBatchReader {
       }
       if (*next == nullptr) {
         next_task_ = part_->task_index + 1;
+        losses_ = 0;
         ARROW_RETURN_NOT_OK(OpenNext());
         continue;
       }
       if (!Begin()) {
         // It was computed again before a row of it was given: from there, then.
+        if (++losses_ > kMaxLosses)
+          return Failed(InternalStatus("it changes and changes"));
         ARROW_RETURN_NOT_OK(OpenNext());
         continue;
       }
@@ -194,7 +199,10 @@ class ResultReader : public arrow::RecordBatchReader {
   // gone with a part of which the client has rows.
   arrow::Status GiveUp(const arrow::Status& failure) {
     ARROW_RETURN_NOT_OK(source_->WhyEnded());
-    if (rows_ > 0 || dropped_ || part_->inline_result != nullptr) return Failed(failure);
+    if (rows_ > 0 || dropped_ || part_->inline_result != nullptr ||
+        ++losses_ > kMaxLosses) {
+      return Failed(failure);
+    }
     source_->Lose(*part_, failure.message());
     return source_->WhyEnded();
   }
@@ -225,6 +233,7 @@ class ResultReader : public arrow::RecordBatchReader {
   int64_t rows_ = 0;  // of the part, that were given
   int64_t skip_ = 0;  // of these, what the stream at hand begins with
   int tries_ = 0;     // calls for the part since its last row
+  int losses_ = 0;    // of the part, before it was read
 };
 
 }  // namespace

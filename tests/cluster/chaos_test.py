@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Schedulers and executors are killed, stopped for a while and restarted every 1 to 3 s, under TPC-H load from several
 clients: no wrong answer, no hang; no query is lost where the backend is durable, where clients come back with their
-tickets. With the memory backend a query ends with its scheduler, and its client sends it again.
+tickets, with etcd2 (two schedulers that share an etcd) to whichever is there. With the memory backend a query ends
+with its scheduler, and its client sends it again.
 
 The faults, their times and victims are those of the seed; so are the queries. A run prints how it is repeated.
 """
@@ -22,8 +23,9 @@ from cluster import Cluster  # noqa: E402
 from load import Load, Loss  # noqa: E402
 from state_test import Etcd  # noqa: E402
 
-BACKENDS = ("memory", "sqlite", "etcd")
-SCHEDULER = -1  # as a fault's victim; others are positions of executors
+BACKENDS = ("memory", "sqlite", "etcd", "etcd2")
+SCHEDULERS = {"etcd2": 2}  # where there is more than one
+SCHEDULER = -1  # as a fault's victim, -2 the second one; others are positions of executors
 DRAIN_TIMEOUT = 3
 QUERY_TIMEOUT = 60
 # Stopped for longer than its lease in etcd.
@@ -37,11 +39,14 @@ class Fault(NamedTuple):
     lasts: float  # how long the process is stopped, or stays away
 
 
-def faults(seed: int, seconds: float, executors: int) -> list[Fault]:
+def faults(seed: int, seconds: float, executors: int, schedulers: int) -> list[Fault]:
     numbers = random.Random(seed)
     found, at = [], 0.0
     while (at := at + numbers.uniform(1, 3)) < seconds:
-        victim = SCHEDULER if numbers.random() < 0.3 else numbers.randrange(executors)
+        if numbers.random() < 0.3 * schedulers / (1 + 0.3 * (schedulers - 1)):
+            victim = SCHEDULER - (numbers.randrange(schedulers) if schedulers > 1 else 0)
+        else:
+            victim = numbers.randrange(executors)
         what = numbers.choice(["kill", "kill", "stop", "stop", "restart"])
         found.append(Fault(at, victim, what, numbers.uniform(0.1, 6) if what == "stop" else numbers.uniform(0, 2)))
     return found
@@ -62,7 +67,10 @@ class Chaos:
         self.counts[what] = self.counts.get(what, 0) + 1
 
     def process(self, victim: int):
-        return self.cluster.scheduler if victim == SCHEDULER else self.cluster.executors[victim]
+        return self.cluster.schedulers()[-victim - 1] if victim < 0 else self.cluster.executors[victim]
+
+    def everybody(self) -> range:
+        return range(-len(self.cluster.schedulers()), len(self.cluster.executors))
 
     def run(self, load: Load) -> None:
         while (self.plan or self.hurt) and not load.problems and not self.problems:
@@ -78,7 +86,7 @@ class Chaos:
         if fault.victim in self.hurt:
             return
         process = self.process(fault.victim)
-        kind = "schedulers" if fault.victim == SCHEDULER else "executors"
+        kind = "schedulers" if fault.victim < 0 else "executors"
         self.count(f"{kind} {fault.what}ed".replace("stoped", "stopped"))
         print(f"{now:6.2f} s: {fault.what} {process.name} for {fault.lasts:.2f} s", flush=True)
         self.hurt[fault.victim] = (fault.what, now + fault.lasts)
@@ -106,7 +114,7 @@ class Chaos:
             self.cluster.restart(process)
 
     def check_the_others(self) -> None:
-        for victim in range(SCHEDULER, len(self.cluster.executors)):
+        for victim in self.everybody():
             process = self.process(victim)
             if victim in self.hurt or process.running():
                 continue
@@ -121,7 +129,7 @@ class Chaos:
 
     def end(self) -> None:
         """Heals at once what is hurt."""
-        for victim in range(SCHEDULER, len(self.cluster.executors)):
+        for victim in self.everybody():
             what, _ = self.hurt.pop(victim, (None, 0))
             process = self.process(victim)
             if what == "stop":
@@ -150,11 +158,13 @@ def state_options(backend: str):
 def run(backend: str, arguments: argparse.Namespace) -> None:
     loss = Loss.RESEND if backend == "memory" else Loss.ATTACH
     timings = ["--heartbeat-interval", "300ms", "--executor-timeout", "3s", "--drain-timeout", f"{DRAIN_TIMEOUT}s"]
-    plan = faults(arguments.seed, arguments.seconds, arguments.executors)
+    schedulers = SCHEDULERS.get(backend, 1)
+    plan = faults(arguments.seed, arguments.seconds, arguments.executors, schedulers)
     with (
         state_options(backend) as state,
         Cluster(
             executors=arguments.executors,
+            schedulers=schedulers,
             scheduler_args=[*timings, *state],
             executor_args=["--drain-timeout", f"{DRAIN_TIMEOUT}s"],
             memory_limit="512MiB",

@@ -246,6 +246,8 @@ class Cluster:
         again = self.spawn(f"{process.name.split('+')[0]}+{self.restarts}", process.command)
         if process is self.scheduler:
             self.scheduler = again
+        elif process in self.other_schedulers:
+            self.other_schedulers[self.other_schedulers.index(process)] = again
         else:
             self.executors[self.executors.index(process)] = again
         return again

@@ -145,7 +145,7 @@ class Load:
             settings = {"ballista.broadcast_threshold": "0"} if order.random() < 0.5 else {}
             start = time.monotonic()
             try:
-                self.ask(query, Asking(self, settings, start + self.timeout))
+                self.ask(query, Asking(self, settings, start + self.timeout, number))
             except Exception as error:  # what the load looks for; reported by raise_problems
                 took = time.monotonic() - start
                 self.problem(f"client {number}, Q{query} after {took:.1f} s: {type(error).__name__}: {error}")
@@ -177,24 +177,30 @@ class Load:
 class Asking:
     """One query, until it is answered or its time is up."""
 
-    def __init__(self, load: Load, settings: dict[str, str], deadline: float):
+    def __init__(self, load: Load, settings: dict[str, str], deadline: float, turn: int):
         self.load = load
         self.settings = settings
         self.deadline = deadline
         self.cut_off = 0
         self.client: RawClient | None = None
+        # The scheduler to ask; the next one where that is gone.
+        self.turn = turn
 
     def close(self) -> None:
         if self.client is not None:
             self.client.close()
             self.client = None
 
+    def connect(self) -> RawClient:
+        schedulers = self.load.cluster.schedulers()
+        return RawClient(schedulers[self.turn % len(schedulers)].port, self.left())
+
     def left(self) -> float:
         return max(self.deadline - time.monotonic(), 0.1)
 
     def connected(self) -> RawClient:
         if self.client is None:
-            self.client = RawClient(self.load.cluster.port, self.left())
+            self.client = self.connect()
             for name, value in (self.load.settings | self.settings).items():
                 self.client.sql(f"SET {name} = {value}")
         return self.client
@@ -213,6 +219,7 @@ class Asking:
             if not isinstance(reason, Gone) or self.load.loss is Loss.FAIL or over:
                 raise reason
             self.cut_off += 1
+            self.turn += 1
             with self.load.lock:
                 self.load.cut_off += 1
             time.sleep(0.1)
@@ -252,7 +259,7 @@ class Asking:
 
     def reader(self) -> RawClient:
         if self.client is None:
-            self.client = RawClient(self.load.cluster.port, self.left())
+            self.client = self.connect()
         return self.client
 
     def resent(self, sql: str):

@@ -8,7 +8,7 @@ namespace {
 // A server without a setting of its own refuses idle pings that come more often than
 // every five minutes, and closes the connection.
 constexpr int kKeepaliveMs = 310'000;
-constexpr int kKeepaliveTimeoutMs = 20'000;  // also TCP_USER_TIMEOUT: unanswered bytes
+constexpr int kKeepaliveTimeoutMs = 8'000;  // also TCP_USER_TIMEOUT: unanswered bytes
 // A busy peer may take a while to shake hands.
 constexpr int kConnectTimeoutMs = 5'000;
 constexpr int kMaxMetadataBytes = 1 << 20;

@@ -1,5 +1,6 @@
 #include "ballista/flight/timed_stream.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kReadAhead = 2;
 // For a cancelled call to end, before it is left to itself.
 constexpr auto kEnd = std::chrono::seconds(2);
+// How often it is asked whether the stream is still wanted.
+constexpr auto kAsk = std::chrono::milliseconds(200);
 
 arrow::Status NothingCame(std::chrono::milliseconds limit) {
   return arrow::flight::MakeFlightError(
@@ -68,21 +71,36 @@ struct TimedStream::State {
   }
 };
 
-TimedStream::TimedStream(std::shared_ptr<State> state, std::chrono::milliseconds limit)
-    : state_(std::move(state)), limit_(limit) {}
+TimedStream::TimedStream(std::shared_ptr<State> state, std::chrono::milliseconds limit,
+                         std::function<bool()> wanted)
+    : state_(std::move(state)), limit_(limit), wanted_(std::move(wanted)) {}
+
+template <typename Ready>
+arrow::Status TimedStream::Wait(std::unique_lock<std::mutex>* lock, Ready&& ready) {
+  const auto deadline = std::chrono::steady_clock::now() + limit_;
+  while (true) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto until = wanted_ ? std::min(deadline, now + kAsk) : deadline;
+    if (state_->changed.wait_until(*lock, until, ready)) return arrow::Status::OK();
+    if (until == deadline) return NothingCame(limit_);
+    lock->unlock();
+    const bool wanted = wanted_();
+    lock->lock();
+    if (!wanted) return arrow::Status::Cancelled("what was waited for is not wanted");
+  }
+}
 
 arrow::Result<std::unique_ptr<TimedStream>> TimedStream::Open(
     std::shared_ptr<arrow::flight::FlightClient> client, arrow::flight::Ticket ticket,
-    std::chrono::milliseconds limit) {
+    std::chrono::milliseconds limit, std::function<bool()> wanted) {
   auto state = std::make_shared<State>();
-  std::unique_ptr<TimedStream> stream(new TimedStream(state, limit));
+  std::unique_ptr<TimedStream> stream(new TimedStream(state, limit, std::move(wanted)));
   std::thread([state, client = std::move(client), ticket = std::move(ticket)] {
     state->Run(client.get(), ticket);
   }).detach();
   std::unique_lock lock(state->mutex);
-  const bool answered = state->changed.wait_for(
-      lock, limit, [&] { return state->ended || state->schema != nullptr; });
-  if (!answered) return NothingCame(limit);
+  ARROW_RETURN_NOT_OK(
+      stream->Wait(&lock, [&] { return state->ended || state->schema != nullptr; }));
   if (state->schema == nullptr) return state->status;
   stream->schema_ = state->schema;
   return stream;
@@ -99,9 +117,8 @@ TimedStream::~TimedStream() {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> TimedStream::Next() {
   std::unique_lock lock(state_->mutex);
-  const bool came = state_->changed.wait_for(
-      lock, limit_, [this] { return state_->ended || !state_->batches.empty(); });
-  if (!came) return NothingCame(limit_);
+  ARROW_RETURN_NOT_OK(
+      Wait(&lock, [this] { return state_->ended || !state_->batches.empty(); }));
   if (state_->batches.empty()) {
     ARROW_RETURN_NOT_OK(state_->status);
     return nullptr;

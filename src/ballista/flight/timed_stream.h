@@ -10,7 +10,9 @@
 #include <arrow/result.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 
 namespace ballista::flight {
 
@@ -19,10 +21,12 @@ namespace ballista::flight {
 class TimedStream {
  public:
   // Waits for the schema. Errors: the server's, typed; a transport error; TimedOut of
-  // Flight (IsTransient) where nothing came for `limit`, here and in Next.
+  // Flight (IsTransient) where nothing came for `limit`, here and in Next. `wanted` (may
+  // be empty) is asked now and then, while it waits here or in Next; once it says false
+  // the wait ends with Cancelled.
   static arrow::Result<std::unique_ptr<TimedStream>> Open(
       std::shared_ptr<arrow::flight::FlightClient> client, arrow::flight::Ticket ticket,
-      std::chrono::milliseconds limit);
+      std::chrono::milliseconds limit, std::function<bool()> wanted = {});
   ~TimedStream();
   TimedStream(const TimedStream&) = delete;
   TimedStream& operator=(const TimedStream&) = delete;
@@ -34,10 +38,15 @@ class TimedStream {
 
  private:
   struct State;
-  explicit TimedStream(std::shared_ptr<State> state, std::chrono::milliseconds limit);
+  TimedStream(std::shared_ptr<State> state, std::chrono::milliseconds limit,
+              std::function<bool()> wanted);
+  // Until `ready`. Errors: TimedOut, Cancelled.
+  template <typename Ready>
+  arrow::Status Wait(std::unique_lock<std::mutex>* lock, Ready&& ready);
 
   const std::shared_ptr<State> state_;
   const std::chrono::milliseconds limit_;
+  const std::function<bool()> wanted_;
   std::shared_ptr<arrow::Schema> schema_;
 };
 

@@ -117,6 +117,20 @@ TEST_F(TimedStreamTest, ASilentPeerIsGivenUpInTime) {
   EXPECT_LT(Clock::now() - start, seconds(2));
 }
 
+TEST_F(TimedStreamTest, WaitsNoLongerThanItIsWanted) {
+  const auto start = Clock::now();
+  std::atomic<bool> wanted = true;
+  auto stream =
+      TimedStream::Open(
+          pool_.Get("127.0.0.1", static_cast<uint32_t>(server_.port())).ValueOrDie(),
+          {"5,2"}, seconds(20), [&] { return wanted.load(); })
+          .ValueOrDie();
+  wanted = false;
+  for (int i = 0; i < 2; ++i) EXPECT_NE(stream->Next().ValueOrDie(), nullptr);
+  EXPECT_TRUE(stream->Next().status().IsCancelled());
+  EXPECT_LT(Clock::now() - start, seconds(5));
+}
+
 TEST_F(TimedStreamTest, EndsWithoutBeingReadToItsEnd) {
   const auto start = Clock::now();
   { auto stream = Open("1000,999").ValueOrDie(); }

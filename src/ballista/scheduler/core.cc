@@ -121,6 +121,12 @@ bool SchedulerCore::HasJob(const std::string& job_id) const {
   return impl_->FindJob(job_id) != nullptr;
 }
 
+bool SchedulerCore::IsResultPart(const std::string& job_id, uint32_t task,
+                                 uint32_t attempt) const {
+  const JobState* job = impl_->FindJob(job_id);
+  return job != nullptr && job->IsResultPart(task, attempt);
+}
+
 std::vector<std::string> SchedulerCore::Jobs() const {
   std::vector<std::string> ids;
   for (const auto& [id, number] : impl_->job_numbers()) ids.push_back(id);

@@ -10,7 +10,9 @@
 // and jobs, near its input where that costs no wait; retries failed tasks elsewhere;
 // computes lost outputs again, as far as they are still needed; and removes every trace
 // of a job when it ends. Where an output that has been read in part is computed again and
-// may come out differently (plan/repeatable.h), its readers run again, too.
+// may come out differently (plan/repeatable.h), its readers run again, too. That holds
+// until the client has read the result: what it has not read yet and is lost is computed
+// again.
 //
 // Cost: O(log n) an event plus the size of what it launches. Not thread-safe.
 #pragma once
@@ -109,6 +111,10 @@ class SchedulerCore {
   bool MayLeave(const std::string& executor_id, const std::string& incarnation) const;
 
   bool HasJob(const std::string& job_id) const;
+  // Whether this attempt is still the one whose output counts as the result's. (True
+  // before the client gets its first row and the event of that, JobResultRead: it stays
+  // so or the job fails.)
+  bool IsResultPart(const std::string& job_id, uint32_t task, uint32_t attempt) const;
   std::vector<std::string> Jobs() const;
   // State UNKNOWN for a job that is not there. `elapsed_us` runs from the submission to
   // `now` or the end.

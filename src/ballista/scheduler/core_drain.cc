@@ -11,8 +11,9 @@ bool SchedulerCore::Impl::IsNeeded(const JobState& job, uint32_t stage,
   const StageState& state = job.stages[stage];
   if (stage == job.graph.result_stage()) {
     if (task.inline_result != nullptr) return false;
-    // Of a result without rows one part is read all the same, for its schema.
-    return !job.finished || task.output.rows() > 0 || state.rows == 0;
+    const auto index = static_cast<uint32_t>(&task - state.tasks.data());
+    const bool is_read = index == job.reads_task && job.part_begun;
+    return !job.finished || is_read || job.IsUnread(index);
   }
   return !job.finished && state.needed &&
          std::any_of(

@@ -102,7 +102,7 @@ void SchedulerCore::Impl::LoseExecutor(ExecutorIndex index, const std::string& r
     JobState* job = jobs_.at(number).get();
     job->lost_executors.insert(id);
     arrow::Status status = LoseTasks(job, index, why, positions, how);
-    if (status.ok()) status = Recover(job, why);
+    if (status.ok()) status = Reopen(job, why);
     if (!status.ok()) {
       FailJob(job, ExecutorLostStatus(status.message(), id));
     }
@@ -122,13 +122,7 @@ arrow::Status SchedulerCore::Impl::LoseTasks(JobState* job, ExecutorIndex index,
     if (task.executor != index && !task.RunsAt(index)) continue;
     if (task.state == TaskState::kFinished) {
       if (task.inline_result != nullptr && state.consumers.empty()) continue;
-      if (!job->finished) {
-        MarkLost(job, stage, task_index);
-      } else if (stage == job->graph.result_stage() &&
-                 (task.output.rows() > 0 || state.rows == 0)) {
-        return arrow::Status::IOError("a part of the result was not read yet when ", why,
-                                      "; run the query again");
-      }
+      MarkLost(job, stage, task_index);
     } else if (task.state == TaskState::kRunning) {
       if (task.executor != index) task.SwapAttempts();
       Stop(job, stage, &task);
@@ -259,7 +253,7 @@ Time SchedulerCore::Impl::CheckJob(JobState* job, arrow::Status* failed) {
     return std::min(CheckLateTasks(job), job->options.deadline);
   }
   Time expiry =
-      After(std::max(no_executor_since_, job->submitted), options_.executor_wait);
+      After(std::max(no_executor_since_, job->waits_since), options_.executor_wait);
   if (expiry <= now_ && job->running == 0) {
     *failed = ResourcesExhaustedStatus(
         fmt::format("no executor has taken tasks for {} s: start one, or have one "

@@ -119,6 +119,8 @@ class CoreTest : public ::testing::Test {
         for (const auto& id : cancel->tasks) cancelled_.push_back(Name(id));
       } else if (auto* finished = std::get_if<JobFinished>(&effect)) {
         finished_[finished->job_id] = *finished;
+      } else if (auto* reopened = std::get_if<JobReopened>(&effect)) {
+        reopened_.push_back(reopened->job_id);
       } else if (auto* failed = std::get_if<JobFailed>(&effect)) {
         failed_[failed->job_id] = failed->status;
       } else if (auto* removal = std::get_if<RemoveJobs>(&effect)) {
@@ -210,6 +212,7 @@ class CoreTest : public ::testing::Test {
   std::map<std::string, std::string> incarnations_;
   std::map<std::string, JobFinished> finished_;
   std::map<std::string, arrow::Status> failed_;
+  std::vector<std::string> reopened_;  // jobs
   std::vector<std::string> cancelled_;
   std::vector<std::string> removed_;
   int launch_effects_ = 0;

@@ -91,7 +91,6 @@ class SchedulerCore::Impl {
   void Accept(JobSubmitted& event, Limits limits);
   void On(JobCancelled& event);
   void On(JobReleased& event);
-  void On(JobResultRead& event);
   // Lets jobs of the queue run as far as the limit allows.
   void AdmitJobs();
   void Admit(JobState* job);
@@ -105,6 +104,18 @@ class SchedulerCore::Impl {
   void RemoveData(JobState* job);
   void StageCompleted(JobState* job, uint32_t stage);
   bool Replan(JobState* job);
+
+  // ---- core_results.cc
+  void On(JobResultRead& event);
+  void On(ResultPartLost& event);
+  // As Recover, for a job that may have finished: it goes on where something is missing
+  // that the client has not read.
+  arrow::Status Reopen(JobState* job, const std::string& why);
+  // What was left to do when the job finished is done only if somebody needs it again.
+  void Shelve(JobState* job, uint32_t stage);
+  // The tasks of the result stage that are lost and must run again.
+  arrow::Status TakeLostParts(JobState* job, const std::string& why,
+                              std::set<uint32_t>* lost);
 
   // ---- core_recovery.cc
   // The executor may keep data of the job, to be removed at its end.

@@ -89,7 +89,7 @@ class Inspector {
       if (task.state == TaskState::kRunning) InspectHolder(job, id, t, task.executor);
       if (task.state == TaskState::kFinished) {
         rows += task.output.rows();
-        if (!job.finished && task.inline_result == nullptr) {
+        if (!job.data_removed && task.inline_result == nullptr) {
           InspectHolder(job, id, t, task.executor);
         }
       }

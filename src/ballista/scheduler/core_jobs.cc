@@ -67,13 +67,6 @@ void SchedulerCore::Impl::On(JobReleased& event) {
                                Cancelled::CLIENT));
 }
 
-void SchedulerCore::Impl::On(JobResultRead& event) {
-  JobState* job = FindJob(event.job_id);
-  if (job == nullptr) return;
-  job->being_read = true;
-  job->last_read = job->last_progress = now_;
-}
-
 void SchedulerCore::Impl::AdmitJobs() {
   const size_t limit = options_.max_running_jobs;
   while (!admission_.empty() && (limit == 0 || admitted_ < limit)) {
@@ -98,7 +91,10 @@ void SchedulerCore::Impl::LeavePlace(JobState* job) {
 
 void SchedulerCore::Impl::FinishJob(JobState* job) {
   LeavePlace(job);
-  for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
+  for (uint32_t stage = 0; stage < job->stages.size(); ++stage) {
+    CancelRunning(job, stage);
+    Shelve(job, stage);
+  }
   job->finished = true;
   job->ended = job->last_read = job->last_progress = now_;
   job->launchable.clear();
@@ -108,7 +104,7 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
   const uint32_t result = job->graph.result_stage();
   const StageState& state = job->stages[result];
   const job::Output& output = job->graph.stages(result).output();
-  JobFinished finished{job->id, {}, state.rows, state.bytes, job->Progress(now_)};
+  JobFinished finished{job->id, {}, 0, 0, job->Progress(now_)};
   bool all_inline = true;
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
     const TaskState& task = state.tasks[t];
@@ -121,6 +117,8 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
     part.partitions = output.kind() == job::Output::HASH ? output.partitions() : 1;
     part.rows = task.output.rows();
     part.bytes = task.output.bytes();
+    finished.rows += part.rows;
+    finished.bytes += part.bytes;
     part.inline_result = task.inline_result;
     all_inline = all_inline && task.inline_result != nullptr;
     if (const Executor* executor = executors_.Get(task.executor)) {

@@ -141,9 +141,23 @@ struct JobReleased {
 };
 
 // The client has come for the result, or has read some more of it: puts off
-// CoreOptions::reader_ttl.
+// CoreOptions::reader_ttl. Parts of earlier tasks are not computed again when they are
+// lost, nor the one of which rows were given; a client that comes once more begins again
+// at task 0.
 struct JobResultRead {
   std::string job_id;
+  uint32_t task = 0;   // of the result stage: those before it have been read whole,
+  bool begun = false;  // and of this one the client has rows
+};
+
+// A part of the result could not be read from the executor that keeps it, and the client
+// has no row of it: all that this executor has of the result and was not read yet is
+// computed again.
+struct ResultPartLost {
+  std::string job_id;
+  uint32_t task = 0;
+  uint32_t attempt = 0;
+  std::string reason;
 };
 
 struct TaskFinished {
@@ -176,10 +190,10 @@ struct LaunchFailed {
 // Time has passed. Needed at SchedulerCore::NextDeadline() or soon after.
 struct Tick {};
 
-using Event =
-    std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost, ExecutorDraining,
-                 ExecutorStopped, JobSubmitted, JobRecovered, JobCancelled, JobReleased,
-                 JobResultRead, TaskFinished, TaskFailed, LaunchFailed, Tick>;
+using Event = std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost,
+                           ExecutorDraining, ExecutorStopped, JobSubmitted, JobRecovered,
+                           JobCancelled, JobReleased, JobResultRead, ResultPartLost,
+                           TaskFinished, TaskFailed, LaunchFailed, Tick>;
 
 // ------------------------------------------------------------------------------ effects
 
@@ -245,14 +259,22 @@ struct ResultPart {
 };
 
 // The result can be read, until JobReleased or result_ttl. At least one part (a result
-// without rows has one, for its schema), else only parts with rows. JobFailed can still
-// follow, when an executor with a part of the result is lost.
+// without rows has one, for its schema), else only parts with rows. JobReopened can
+// follow, when an executor with a part of the result is lost, or JobFailed.
 struct JobFinished {
   std::string job_id;
   std::vector<ResultPart> parts;
   uint64_t rows = 0;
   uint64_t bytes = 0;
   control::JobProgressResponse progress;
+};
+
+// Parts of the result that were not read yet are lost: the result cannot be read until
+// they are computed again (JobFinished, with where all parts are then; those that were
+// read may be nowhere).
+struct JobReopened {
+  std::string job_id;
+  std::string reason;
 };
 
 // The job has ended without a result (status Cancelled: it was cancelled), or its result
@@ -284,6 +306,6 @@ struct GraphReplaced {
 };
 
 using Effect = std::variant<StageFormed, GraphReplaced, LaunchTasks, CancelTasks,
-                            JobFinished, JobFailed, RemoveJobs>;
+                            JobFinished, JobReopened, JobFailed, RemoveJobs>;
 
 }  // namespace ballista::scheduler

@@ -71,7 +71,7 @@ std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const
   }
   if (executors_.num_usable() == 0) {
     const Time until =
-        After(std::max(no_executor_since_, job.submitted), options_.executor_wait);
+        After(std::max(no_executor_since_, job.waits_since), options_.executor_wait);
     return fmt::format(
         "waiting for an executor that takes tasks (there is none); fails in {:.0f} s",
         Seconds(std::max(until - now, Time{0})));

@@ -10,15 +10,6 @@
 
 namespace ballista::scheduler {
 
-namespace {
-
-void Avoid(TaskState* task, ExecutorIndex executor) {
-  auto at = std::lower_bound(task->avoid.begin(), task->avoid.end(), executor);
-  if (at == task->avoid.end() || *at != executor) task->avoid.insert(at, executor);
-}
-
-}  // namespace
-
 bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output) {
   if (declared.kind() == job::Output::RANGE) {
     return output.rows() == 0 || output.range_samples_size() > 0;
@@ -109,6 +100,8 @@ void SchedulerCore::Impl::On(TaskFinished& event) {
   if (limit > 0 && stage.rows >= limit) SkipRest(job, running.stage);
   if (stage.finished + stage.skipped == stage.tasks.size()) {
     StageCompleted(job, running.stage);
+  } else if (running.stage == job->graph.result_stage() && job->ResultIsThere()) {
+    FinishJob(job);
   } else if (job->options.speculation.enabled) {
     NoteFinished(job, running.stage);
   }
@@ -174,7 +167,7 @@ arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
   JobState* job = running.job;
   TaskState* task = running.task;
   Stop(job, running.stage, task);
-  Avoid(task, running.executor->index);
+  task->Avoid(running.executor->index);
   switch (Classify(status)) {
     case FailureClass::kJobFails:
     case FailureClass::kJobCancelled:
@@ -254,7 +247,7 @@ void SchedulerCore::Impl::LoseInputsAt(JobState* job, uint32_t stage,
     for (uint32_t t = 0; t < tasks.size(); ++t) {
       if (tasks[t].state != TaskState::kFinished || tasks[t].executor != executor)
         continue;
-      Avoid(&tasks[t], executor);
+      tasks[t].Avoid(executor);
       MarkLost(job, id, t);
     }
   }
@@ -313,6 +306,7 @@ void SchedulerCore::Impl::MarkLost(JobState* job, uint32_t stage, uint32_t index
 
 arrow::Status SchedulerCore::Impl::Recover(JobState* job, const std::string& why) {
   if (job->finished) return arrow::Status::OK();
+  job->result_restarted = false;
   bool restarted = true;
   while (restarted) {
     restarted = false;
@@ -320,17 +314,24 @@ arrow::Status SchedulerCore::Impl::Recover(JobState* job, const std::string& why
     for (uint32_t id = job->stages.size(); id-- > 0;) {
       StageState& state = job->stages[id];
       if (!state.needed || state.lost.empty()) continue;
-      const bool wanted = id == job->graph.result_stage() ||
-                          std::any_of(state.consumers.begin(), state.consumers.end(),
-                                      [&](uint32_t consumer) {
-                                        return job->stages[consumer].Unfinished();
-                                      });
+      const bool is_result = id == job->graph.result_stage();
+      const bool wanted =
+          is_result || std::any_of(state.consumers.begin(), state.consumers.end(),
+                                   [&](uint32_t consumer) {
+                                     return job->stages[consumer].Unfinished();
+                                   });
       if (!wanted) continue;
+      std::set<uint32_t> lost;
+      if (is_result) {
+        ARROW_RETURN_NOT_OK(TakeLostParts(job, why, &lost));
+        if (lost.empty()) continue;
+      } else {
+        lost = std::exchange(state.lost, {});
+      }
       if (!job->options.retry) {
         return arrow::Status::IOError("an output of stage ", id,
                                       " is gone and nothing is run twice: ", why);
       }
-      const std::set<uint32_t> lost = std::exchange(state.lost, {});
       for (uint32_t index : lost) Requeue(job, id, index);
       RequeueSkipped(job, id);
       if (!state.repeatable) {
@@ -357,6 +358,7 @@ void SchedulerCore::Impl::RestartReaders(JobState* job, uint32_t stage) {
 
 void SchedulerCore::Impl::Restart(JobState* job, uint32_t stage) {
   CancelRunning(job, stage);
+  if (stage == job->graph.result_stage()) job->result_restarted = true;
   StageState& state = job->stages[stage];
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
     if (state.tasks[t].state == TaskState::kFinished) MarkLost(job, stage, t);
@@ -478,13 +480,8 @@ void SchedulerCore::Impl::Define(JobState* job, uint32_t stage, uint32_t index,
   const TaskShare& share = job->stages[stage].shares[index];
   *definition->mutable_id() = MakeTaskId(*job, stage, index, attempt);
   for (const job::ScanSplits& scan : share.scans) *definition->add_scans() = scan;
-  if (options_.durable) {
-    definition->set_inputs_digest(
-        job->InputsDigest(stage, [job](uint32_t producer, uint32_t task) {
-          return job->stages[producer].tasks[task].attempt;
-        }));
-  }
   const std::vector<InputOutputs>& inputs = job->Inputs(stage);
+  if (options_.durable) definition->set_inputs_digest(job->stages[stage].inputs_digest);
   constexpr uint32_t kUnlisted = 0xffffffffu;
   const auto& holders = Holders(job, stage);
   if (!holders->empty()) definitions->Keep(holders);

@@ -571,13 +571,16 @@ TEST_F(CoreTest, HoldsAnOutputThatIsKnownToBeGoneAgainstNoReader) {
   EXPECT_TRUE(finished_.contains("j"));
 }
 
-TEST_F(CoreTest, FailsAJobWhoseResultIsLostBeforeItIsRead) {
+TEST_F(CoreTest, FailsAJobWhoseResultIsLostWithTheLastExecutor) {
   Join("a");
   Submit("j", OneScan(1));
   Finish(TakeFirst());
   ASSERT_TRUE(finished_.contains("j"));
   Lose("a");
-  EXPECT_THAT(failed_["j"].message(), HasSubstr("part of the result was not read yet"));
+  EXPECT_EQ(reopened_.size(), 1u);
+  now_ += CoreOptions().executor_wait;
+  Send(Tick{});
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("no executor has taken tasks"));
   EXPECT_TRUE(core_->IsIdle());
 }
 
@@ -666,7 +669,7 @@ TEST_F(CoreTest, EndsAJobAtItsDeadlineAndAResultThatNobodyReads) {
   }
   EXPECT_TRUE(failed_.contains("unread") || core_->HasJob("unread"));
   now_ += seconds(3600);
-  Send(Tick{});
+  Send(ExecutorHeartbeat{"a", "a#1"});
   EXPECT_TRUE(failed_.contains("unread"));
   EXPECT_TRUE(core_->IsIdle());
 }

@@ -15,6 +15,11 @@ void TaskState::SwapAttempts() {
   std::swap(started, copy->started);
 }
 
+void TaskState::Avoid(ExecutorIndex index) {
+  const auto at = std::lower_bound(avoid.begin(), avoid.end(), index);
+  if (at == avoid.end() || *at != index) avoid.insert(at, index);
+}
+
 JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
     : number(number),
       id(std::move(submitted.job_id)),
@@ -22,10 +27,36 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
       graph(std::move(submitted.graph)),
       options(submitted.options),
       submitted(now),
+      time_limit(options.deadline == kNever ? kNever : options.deadline - now),
+      waits_since(now),
       last_progress(now),
       stages(graph.stages_size()) {
   options.max_task_attempts = std::max<uint32_t>(options.max_task_attempts, 1);
   Link();
+}
+
+bool JobState::IsUnread(uint32_t task) const {
+  if (task < reads_task || (task == reads_task && part_begun)) return false;
+  const std::vector<TaskState>& tasks = stages[graph.result_stage()].tasks;
+  if (tasks[task].output.rows() > 0) return true;
+  // Of a result without rows one part is read all the same, for its schema.
+  return task + 1 == tasks.size() &&
+         std::all_of(tasks.begin(), tasks.end(),
+                     [](const TaskState& one) { return one.output.rows() == 0; });
+}
+
+bool JobState::ResultIsThere() const {
+  const StageState& state = stages[graph.result_stage()];
+  return state.formed &&
+         state.finished + state.skipped + state.lost.size() == state.tasks.size() &&
+         std::none_of(state.lost.begin(), state.lost.end(),
+                      [this](uint32_t task) { return IsUnread(task); });
+}
+
+bool JobState::IsResultPart(uint32_t task, uint32_t attempt) const {
+  const std::vector<TaskState>& tasks = stages[graph.result_stage()].tasks;
+  return task < tasks.size() && tasks[task].state == TaskState::kFinished &&
+         tasks[task].attempt == attempt;
 }
 
 bool JobState::Launchable(uint32_t stage) const {
@@ -105,6 +136,10 @@ const std::vector<InputOutputs>& JobState::Inputs(uint32_t stage) {
   if (cached.has_value()) return *cached;
   std::vector<InputOutputs>& inputs = cached.emplace();
   std::unordered_map<ExecutorIndex, uint32_t> numbers;
+  stages[stage].inputs_digest =
+      InputsDigest(stage, [this](uint32_t producer, uint32_t task) {
+        return stages[producer].tasks[task].attempt;
+      });
   std::vector<ExecutorIndex>& holders = stages[stage].holders;
   holders.clear();
   stages[stage].addresses.reset();

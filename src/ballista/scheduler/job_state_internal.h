@@ -63,6 +63,8 @@ struct TaskState {
   }
   // The one attempt becomes the other.
   void SwapAttempts();
+  // It is to run elsewhere, where there is another executor.
+  void Avoid(ExecutorIndex index);
 };
 
 struct StageState {
@@ -90,6 +92,7 @@ struct StageState {
   std::set<uint32_t> lost;        // tasks in kLost
   PendingTasks queue;
   std::optional<std::vector<InputOutputs>> inputs;  // kept while they stay the same
+  uint64_t inputs_digest = 0;                       // of their attempts; of that time
   // Executors that keep `inputs`, and their addresses; of the time of `inputs`.
   std::vector<ExecutorIndex> holders;
   std::shared_ptr<std::vector<job::ExecutorAddress>> addresses;
@@ -127,13 +130,23 @@ struct JobState {
   job::JobGraph graph;
   JobOptions options;
   Time submitted;
+  Time time_limit;   // kNever: none
+  Time waits_since;  // for executors
   Time ended = kNever;
   Time last_read{};
   Time last_progress;     // a task began or ended, or the result was read
   bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
   bool launched_any = false;
-  bool finished = false;      // the result can be read
-  bool being_read = false;    // a client has come for the result, and will release it
+  bool finished = false;    // what was not read yet of the result can be read
+  bool reopened = false;    // it could once
+  bool being_read = false;  // a client has come for the result, and will release it
+  // The client has read the parts of the result stage's tasks before this one whole, and
+  // of this one some rows where `part_begun`.
+  uint32_t reads_task = 0;
+  bool part_begun = false;
+  // The readers of some output run again, and the result stage is one of them: nothing
+  // that it has put out counts any more.
+  bool result_restarted = false;
   bool data_removed = false;  // no executor keeps anything of it
   uint32_t running = 0;
   uint32_t first_attempt = 0;  // of tasks that are formed or run again from now on
@@ -145,6 +158,14 @@ struct JobState {
   std::vector<ExecutorIndex> executors;  // that may keep data of it
   // Ids of those that were lost: they may be found again, and still keep it.
   std::set<std::string> lost_executors;
+
+  // Whether the client has to read the output of this task of the result stage, and has
+  // no row of it yet.
+  bool IsUnread(uint32_t task) const;
+  bool AnyRowGiven() const { return reads_task > 0 || part_begun; }
+  // All parts that are unread are there.
+  bool ResultIsThere() const;
+  bool IsResultPart(uint32_t task, uint32_t attempt) const;
 
   bool Launchable(uint32_t stage) const;
   // Puts the stage into `launchable`, or takes it out.

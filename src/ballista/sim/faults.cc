@@ -70,6 +70,7 @@ Faults RandomFaults(Random* random) {
     faults.scheduler_crash_interval = random->Delay(seconds(2), seconds(60));
   }
   faults.until = random->Delay(seconds(30), std::chrono::minutes(10));
+  faults.reader_returns = Rate(random, 0.5);
   return faults;
 }
 

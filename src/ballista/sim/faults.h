@@ -41,11 +41,12 @@ struct Faults {
   double user_error = 0;
   double client_cancels = 0;
   double deadline = 0;
-  double poison_fails = 0;  // one of its tasks fails wherever it runs
-  double poison_kills = 0;  // one of its tasks kills the executor that runs it
-  double no_retry = 0;      // it is to be run once or not at all
-  double abandoned = 0;     // nobody comes for its result
-  double speculation = 0;   // its late tasks are run twice at once
+  double poison_fails = 0;    // one of its tasks fails wherever it runs
+  double poison_kills = 0;    // one of its tasks kills the executor that runs it
+  double no_retry = 0;        // it is to be run once or not at all
+  double abandoned = 0;       // nobody comes for its result
+  double speculation = 0;     // its late tasks are run twice at once
+  double reader_returns = 0;  // its client begins once more with reading the result
 
   std::vector<ExecutorFault> kinds;
   Time interval{};                  // mean, between two faults of executors; 0: none

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "ballista/sim/simulation_internal.h"
 
@@ -177,6 +176,7 @@ void Simulation::ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options)
   if (random_.Chance(faults.poison_kills)) job->killing_stage = any_stage();
   if (random_.Chance(faults.client_cancels)) CancelLater(job->id);
   job->abandoned = random_.Chance(faults.abandoned);
+  job->reader.returns = random_.Chance(faults.reader_returns);
   if (random_.Chance(faults.speculation)) {
     options->speculation.enabled = job->speculation = true;
     options->speculation.quantile = random_.Between(0, 100);
@@ -187,12 +187,19 @@ void Simulation::ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options)
   if (random_.Chance(faults.deadline)) {
     const Time limit = random_.Delay(milliseconds(100), seconds(120));
     options->deadline = job->deadline = clock_.now() + limit;
-    clock_.After(limit + milliseconds(1), [this, id = job->id] {
-      const SimulatedJob& job = jobs_.at(id);
-      if (job.over || job.finished || down_ || orphans_.contains(id)) return;
-      Violation(id + " has not ended at its deadline");
-    });
+    job->time_limit = limit;
+    WatchDeadline(job->id);
   }
+}
+
+void Simulation::WatchDeadline(const std::string& job_id) {
+  const Time delay = jobs_.at(job_id).deadline - clock_.now() + milliseconds(1);
+  clock_.After(std::max(delay, Time{0}), [this, job_id] {
+    const SimulatedJob& job = jobs_.at(job_id);
+    if (job.over || job.finished || down_ || orphans_.contains(job_id)) return;
+    if (clock_.now() <= job.deadline) return;
+    Violation(job_id + " has not ended at its deadline");
+  });
 }
 
 void Simulation::CancelLater(const std::string& job_id) {
@@ -243,52 +250,27 @@ void Simulation::On(scheduler::JobFinished effect) {
     report_.tasks_split += task.pieces > 1;
   }
   job.result = std::move(effect);
-  if (job.abandoned) return;
-  clock_.After(random_.Delay(milliseconds(1), seconds(5)),
-               [this, id = job.id] { ReadResult(id); });
+  ReadWhenThere(&job);
 }
 
-void Simulation::ReadResult(const std::string& job_id) {
-  SimulatedJob& job = jobs_.at(job_id);
-  // Without a result it was that of a scheduler that has ended.
-  if (job.over || !job.result.has_value()) return;
-  if (random_.Chance(0.1)) Deliver(scheduler::JobResultRead{job_id});
-  if (job.over) return;
-  std::vector<std::vector<Row>> rows;
-  for (const scheduler::ResultPart& part : job.result->parts) {
-    if (part.inline_result != nullptr) {
-      std::vector<Row>& taken = rows.emplace_back();
-      taken.resize(part.inline_result->size() / sizeof(Row));
-      std::memcpy(taken.data(), part.inline_result->data(), part.inline_result->size());
-      continue;
-    }
-    const SimulatedExecutor& executor = executors_.at(part.executor.executor_id());
-    auto kept = executor.kept.find(job_id);
-    const TaskKey key{job_id, part.stage_id, part.task_index, part.attempt};
-    const bool there = executor.Reachable(clock_.now()) && kept != executor.kept.end() &&
-                       kept->second.contains(key);
-    if (!there) {
-      // Cut off, or dead and not yet known to be: the client tries again until the core
-      // says that the result is lost.
-      clock_.After(seconds(2), [this, job_id] { ReadResult(job_id); });
-      return;
-    }
-    const auto& partitions = kept->second.at(key);
-    if (partitions.size() != part.partitions) {
-      Violation(job_id + " has a part of the wrong number of partitions");
-    }
-    rows.insert(rows.end(), partitions.begin(), partitions.end());
-  }
-  CheckResult(&job, rows);
-  ++report_.jobs_finished;
-  End(&job);
-  Deliver(scheduler::JobReleased{job_id});
-  Forget(job_id);
+void Simulation::On(scheduler::JobReopened effect) {
+  SimulatedJob& job = jobs_.at(effect.job_id);
+  if (job.over) return;  // as in JobFinished
+  if (!job.finished) Violation(job.id + " goes on before it has ended");
+  ++report_.results_reopened;
+  job.finished = false;
+  job.result.reset();
+  job.resumed = true;
+  job.submitted = clock_.now();
+  if (job.time_limit == scheduler::kNever) return;
+  job.deadline = clock_.now() + job.time_limit;
+  WatchDeadline(job.id);
 }
 
 void Simulation::On(scheduler::JobFailed effect) {
   SimulatedJob& job = jobs_.at(effect.job_id);
   Forget(job.id);
+  if (job.released) return;
   if (job.over && report_.scheduler_crashes > 0) return;  // as in JobFinished
   if (job.failed) Violation(job.id + " fails twice");
   JudgeFailure(job, effect);

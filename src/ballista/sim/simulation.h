@@ -61,6 +61,7 @@ struct SimulationReport {
   uint64_t tasks_split = 0;    // that shared their partitions with others
   uint64_t tasks_skipped = 0;  // of which no row was needed
   uint64_t scheduler_crashes = 0;
+  uint64_t results_reopened = 0;  // a part was computed again before it was read
   uint64_t steps = 0;
   scheduler::Time virtual_time{};
   uint64_t trace = 0;  // digest of every event and effect, for replay

@@ -56,9 +56,15 @@ void Simulation::JudgeFailure(const SimulatedJob& job,
   } else if (says("could not read its input")) {
     cause = "inputs could not be fetched";
     allowed = job.fetch_failures > (job.retry ? limits.max_fetch_failures : 0);
+  } else if (says("while it was read")) {
+    cause = "the result was lost while it was read";
+    allowed = job.rows_given && losses_ > 0;
+  } else if (says("part of the result could not be read")) {
+    cause = "a part could never be read";
+    allowed = job.part_losses > limits.max_fetch_failures;
   } else if (says("part of the result was not read yet")) {
     cause = "the result was lost";
-    allowed = job.finished && losses_ > 0;
+    allowed = job.finished && losses_ > 0 && !job.retry;
   } else if (says("was running when")) {
     cause = "executors were lost too often";
     allowed = losses_ > (job.retry ? limits.max_executor_losses : 0);

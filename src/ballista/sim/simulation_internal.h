@@ -17,6 +17,19 @@
 
 namespace ballista::sim {
 
+// A client that reads a result, part by part.
+struct SimulatedReader {
+  uint32_t number = 0;  // steps of an earlier one count for nothing
+  bool there = false;
+  bool waiting = false;    // for parts to be computed again
+  bool returns = false;    // it will begin once more
+  uint32_t next_task = 0;  // of the result stage; those before have been read
+  scheduler::ResultPart part;
+  uint32_t starts = 0;  // of its executor, when it was begun
+  uint32_t tries = 0;
+  std::vector<std::vector<Row>> rows;
+};
+
 // What the simulation knows of a job, to judge its end.
 struct SimulatedJob {
   std::string id;
@@ -26,6 +39,7 @@ struct SimulatedJob {
   bool retry = true;
   Time submitted{};
   Time deadline = scheduler::kNever;
+  Time time_limit = scheduler::kNever;
   std::optional<uint32_t> user_error_stage;
   bool user_error_thrown = false;
   // Its first task fails, or kills its executor, wherever it runs.
@@ -37,12 +51,16 @@ struct SimulatedJob {
   // By stage and task: failures that count; of the whole job: the others.
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> failures;
   uint64_t fetch_failures = 0;
+  uint64_t part_losses = 0;  // that its reader told of
+  bool rows_given = false;   // to its client, by the scheduler of today
+  SimulatedReader reader;
   std::optional<scheduler::JobFinished> result;
   bool finished = false;
   bool failed = false;
   bool recovered = false;
-  bool resumed = false;  // had begun under a scheduler that ended
-  bool over = false;     // read, released or failed: nothing more is expected
+  bool resumed = false;   // had begun under a scheduler that ended
+  bool over = false;      // read, released or failed: nothing more is expected
+  bool released = false;  // what becomes of it is of no interest
 };
 
 // Cuts stages to one task, or the other way round, where the result stays the same.
@@ -96,14 +114,32 @@ class Simulation {
   void ChooseFaults(SimulatedJob* job, scheduler::JobOptions* options);
   void CancelLater(const std::string& job_id);
   void On(scheduler::JobFinished effect);
+  void On(scheduler::JobReopened effect);
   void On(scheduler::JobFailed effect);
-  void ReadResult(const std::string& job_id);
+  void WatchDeadline(const std::string& job_id);
   void End(SimulatedJob* job);
   // The job's end is to be kept.
   void Forget(const std::string& job_id);
   bool AllJobsOver() const { return jobs_over_ == jobs_.size() && jobs_to_come_ == 0; }
   // No more faults: everything is to come to its end.
   void Heal();
+
+  // ---- simulation_results.cc: clients that read results
+  // The client comes, or goes on where it waited.
+  void ReadWhenThere(SimulatedJob* job);
+  using ReadStep = void (Simulation::*)(SimulatedJob*);
+  void ReadLater(Time delay, const SimulatedJob& job, ReadStep step);
+  // Finds the next part and calls its executor.
+  void FindPart(SimulatedJob* job);
+  // Its first rows have come.
+  void BeginPart(SimulatedJob* job);
+  void EndPart(SimulatedJob* job);
+  // Null: it cannot be read now.
+  const std::vector<std::vector<Row>>* RowsOf(const SimulatedJob& job,
+                                              const scheduler::ResultPart& part);
+  void PartNotThere(SimulatedJob* job);
+  void EndReading(SimulatedJob* job);
+  void LoseReader(SimulatedJob* job);
 
   // ---- simulation_checks.cc
   void Violation(const std::string& what);

@@ -79,6 +79,7 @@ void Simulation::CrashScheduler() {
     // The client comes back for the result with its handle.
     job.finished = false;
     job.result.reset();
+    LoseReader(&job);
     if (store_.jobs().contains(id)) continue;
     job.failed = true;
     End(&job);
@@ -132,6 +133,10 @@ void Simulation::Recover(const std::vector<std::string>& executors) {
     recovered.expected_executors = executors;
     if (!recovered.formations.empty()) jobs_.at(id).resumed = true;
     jobs_.at(id).submitted = clock_.now();
+    if (jobs_.at(id).deadline != scheduler::kNever) {
+      jobs_.at(id).time_limit = jobs_.at(id).deadline - clock_.now();
+      recovered.job.options.deadline = jobs_.at(id).deadline;
+    }
     jobs_.at(id).recovered = true;
     Deliver(std::move(recovered));
   }

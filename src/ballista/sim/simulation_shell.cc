@@ -58,7 +58,10 @@ struct EventDescriber {
     return "released " + e.job_id;
   }
   std::string operator()(const scheduler::JobResultRead& e) const {
-    return "read " + e.job_id;
+    return fmt::format("read {}, task {}{}", e.job_id, e.task, e.begun ? " begun" : "");
+  }
+  std::string operator()(const scheduler::ResultPartLost& e) const {
+    return fmt::format("cannot read {}, task {}#{}", e.job_id, e.task, e.attempt);
   }
   std::string operator()(const scheduler::TaskFinished& e) const {
     return "finished " + Name(e.id) + " at " + e.incarnation;
@@ -90,6 +93,9 @@ struct EffectDescriber {
   }
   std::string operator()(const scheduler::JobFinished& e) const {
     return "done " + e.job_id;
+  }
+  std::string operator()(const scheduler::JobReopened& e) const {
+    return "reopened " + e.job_id + ": " + e.reason;
   }
   std::string operator()(const scheduler::JobFailed& e) const {
     return "job failed " + e.job_id + ": " + e.status.message();

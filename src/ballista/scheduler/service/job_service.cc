@@ -40,7 +40,8 @@ JobService::JobService(const CoreOptions& options, Replanner* replanner,
       options_(options),
       replanner_(replanner),
       core_(options, replanner),
-      timer_([this] { RunTimer(); }) {}
+      timer_([this] { RunTimer(); }),
+      reaper_([this] { RunReaper(); }) {}
 
 JobService::~JobService() {
   std::map<std::string, std::unique_ptr<ExecutorLink>> links;
@@ -50,8 +51,10 @@ JobService::~JobService() {
     links.swap(links_);
   }
   timer_wake_.notify_all();
+  reaper_wake_.notify_all();
   changed_.notify_all();
   timer_.join();
+  reaper_.join();
 }
 
 void JobService::NoteSuspension() {
@@ -107,22 +110,16 @@ void JobService::RunTimer() {
   while (!stopping_) {
     NoteSuspension();
     NameStuckJobs();
-    if (!MayAct() && retired_.empty()) {
+    if (!MayAct()) {
       timer_wake_.wait_for(lock, kPause);
       continue;
     }
-    if (MayAct() && core_.NextDeadline() <= Now()) {
+    if (core_.NextDeadline() <= Now()) {
       timer_due_ = Time::zero();
       PostLocked(Tick{});
     }
     ForgetAwaited();
-    auto dead = TakeDeadLinks();
-    if (!dead.empty()) {
-      lock.unlock();
-      dead.clear();
-      lock.lock();
-      continue;
-    }
+    RetireDeadLinks();
     timer_due_ = std::min({core_.NextDeadline(), DropOldOutcomes(), stuck_.NextCheck()});
     if (!links_.empty())
       timer_due_ = std::min(timer_due_, Now() + RunningClock::kInterval);
@@ -131,6 +128,20 @@ void JobService::RunTimer() {
     } else {
       timer_wake_.wait_for(lock, clock_.Until(timer_due_));
     }
+  }
+}
+
+void JobService::RunReaper() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    auto dead = std::exchange(retired_, {});
+    if (dead.empty()) {
+      reaper_wake_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    dead.clear();
+    lock.lock();
   }
 }
 
@@ -150,9 +161,8 @@ ExecutorLink* JobService::LinkOf(const std::string& executor_id) {
   return link == links_.end() ? nullptr : link->second.get();
 }
 
-std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
-  std::vector<std::unique_ptr<ExecutorLink>> dead = std::exchange(retired_, {});
-  if (links_.size() == core_.NumExecutors()) return dead;
+void JobService::RetireDeadLinks() {
+  if (links_.size() == core_.NumExecutors()) return;
   for (auto it = incarnations_.begin(); it != incarnations_.end();) {
     if (core_.HasExecutor(it->first, it->second)) {
       ++it;
@@ -169,10 +179,10 @@ std::vector<std::unique_ptr<ExecutorLink>> JobService::TakeDeadLinks() {
       ++it;
       continue;
     }
-    dead.push_back(std::move(it->second));
+    retired_.push_back(std::move(it->second));
     it = links_.erase(it);
   }
-  return dead;
+  reaper_wake_.notify_one();
 }
 
 // ------------------------------------------------------------------------------ effects
@@ -240,8 +250,17 @@ void JobService::Apply(JobFinished effect) {
   if (outcome == outcomes_.end()) return;
   outcome->second.ended = true;
   outcome->second.progress = effect.progress;
-  outcome->second.result = std::move(effect);
+  outcome->second.result = std::make_shared<const JobFinished>(std::move(effect));
   changed_.notify_all();
+}
+
+void JobService::Apply(JobReopened effect) {
+  LOG_INFO("scheduler", "Query {}: a part of its result is computed again: {}",
+           effect.job_id, effect.reason);
+  const auto outcome = outcomes_.find(effect.job_id);
+  if (outcome == outcomes_.end()) return;
+  outcome->second.ended = false;
+  outcome->second.result.reset();
 }
 
 void JobService::Apply(JobFailed effect) {
@@ -544,9 +563,15 @@ arrow::Result<std::string> JobService::SubmitKept(const std::string& session_id,
   return kept;
 }
 
-arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
-                                            const std::function<bool()>& abandoned) {
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::Wait(
+    const std::string& job_id, const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
+  return WaitLocked(&lock, job_id, abandoned);
+}
+
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitLocked(
+    std::unique_lock<std::mutex>* lock, const std::string& job_id,
+    const std::function<bool()>& abandoned) {
   while (true) {
     const auto outcome = outcomes_.find(job_id);
     if (outcome == outcomes_.end()) {
@@ -562,7 +587,7 @@ arrow::Result<JobFinished> JobService::Wait(const std::string& job_id,
       return CancelledStatus("the scheduler is stopping", Cancelled::SHUTDOWN);
     }
     ++waiting_;
-    changed_.wait_for(lock, std::chrono::milliseconds(100));
+    changed_.wait_for(*lock, std::chrono::milliseconds(100));
     --waiting_;
     if (abandoned && abandoned()) {
       return CancelledStatus("nobody waits for job " + job_id + " any more",
@@ -607,14 +632,53 @@ JobService::Holdings JobService::Kept() const {
   return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_};
 }
 
-void JobService::Touch(const std::string& job_id) {
-  Post(JobResultRead{job_id});
+arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitForParts(
+    const std::string& job_id, uint32_t task, const std::function<bool()>& abandoned) {
+  std::unique_lock lock(mutex_);
+  PostLocked(JobResultRead{job_id, task, false});
+  ARROW_ASSIGN_OR_RAISE(auto result, WaitLocked(&lock, job_id, abandoned));
+  ARROW_RETURN_NOT_OK(WhyEndedLocked(job_id));
+  return result;
+}
+
+bool JobService::BeginPart(const std::string& job_id, const ResultPart& part) {
+  const std::lock_guard lock(mutex_);
+  // Another scheduler's meanwhile, or dropped: what was found can be read to its end.
+  if (!outcomes_.contains(job_id)) return true;
+  if (!core_.IsResultPart(job_id, part.task_index, part.attempt)) return false;
+  PostLocked(JobResultRead{job_id, part.task_index, true});
+  return true;
+}
+
+void JobService::TouchPart(const std::string& job_id, const ResultPart& part) {
+  Post(JobResultRead{job_id, part.task_index, true});
+}
+
+bool JobService::HasPart(const std::string& job_id, const ResultPart& part) const {
+  const std::lock_guard lock(mutex_);
+  return !outcomes_.contains(job_id) ||
+         core_.IsResultPart(job_id, part.task_index, part.attempt);
+}
+
+void JobService::LosePart(const std::string& job_id, const ResultPart& part,
+                          const std::string& reason) {
+  Post(ResultPartLost{job_id, part.task_index, part.attempt, reason});
 }
 
 arrow::Status JobService::WhyEnded(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
+  return WhyEndedLocked(job_id);
+}
+
+arrow::Status JobService::WhyEndedLocked(const std::string& job_id) const {
   const auto outcome = outcomes_.find(job_id);
-  return outcome == outcomes_.end() ? arrow::Status::OK() : outcome->second.status;
+  if (outcome == outcomes_.end()) return arrow::Status::OK();
+  // One that has finished is dropped without a word where it is cancelled.
+  if (outcome->second.ended && outcome->second.status.ok() && !core_.HasJob(job_id)) {
+    return CancelledStatus("the query was cancelled while its result was read",
+                           Cancelled::CLIENT);
+  }
+  return outcome->second.status;
 }
 
 control::JobProgressResponse JobService::Progress(const std::string& job_id) const {

@@ -85,8 +85,8 @@ class JobService {
   // Waits for the end of the job. `abandoned` is asked now and then; once it says true
   // the wait ends with Cancelled (the job goes on). Errors: the job's own, or KeyError
   // for an unknown job.
-  arrow::Result<JobFinished> Wait(const std::string& job_id,
-                                  const std::function<bool()>& abandoned);
+  arrow::Result<std::shared_ptr<const JobFinished>> Wait(
+      const std::string& job_id, const std::function<bool()>& abandoned);
 
   // Drops the job and everything that is kept of it; one still running is cancelled.
   void Release(const std::string& job_id);
@@ -95,8 +95,18 @@ class JobService {
               const std::string& message);
   // Ends all jobs of the session, also those whose result is being read.
   void CloseSession(const std::string& session_id);
-  // Puts off the removal of a result that is being read.
-  void Touch(const std::string& job_id);
+  // ---- the result of a job, for who reads it (ResultSource says more)
+  // Where the parts are, from that of `task` on; waits while they are computed again.
+  // Errors: as of Wait.
+  arrow::Result<std::shared_ptr<const JobFinished>> WaitForParts(
+      const std::string& job_id, uint32_t task, const std::function<bool()>& abandoned);
+  // The client is to have rows of this part. False: it is one of the result no more.
+  bool BeginPart(const std::string& job_id, const ResultPart& part);
+  // More of them are given: puts off the removal of the result.
+  void TouchPart(const std::string& job_id, const ResultPart& part);
+  bool HasPart(const std::string& job_id, const ResultPart& part) const;
+  void LosePart(const std::string& job_id, const ResultPart& part,
+                const std::string& reason);
   // The error that the job has ended with; OK: none, or there is no such job.
   arrow::Status WhyEnded(const std::string& job_id) const;
 
@@ -120,7 +130,7 @@ class JobService {
     bool ended = false;
     bool kept = false;  // beyond this process
     arrow::Status status;
-    JobFinished result;
+    std::shared_ptr<const JobFinished> result;
     control::JobProgressResponse progress;
   };
 
@@ -135,6 +145,11 @@ class JobService {
   // False while others may have this scheduler's jobs: nothing is sent, nothing taken in.
   bool MayAct() const { return keeper_ == nullptr || keeper_->MayAct(); }
   arrow::Status CheckMayAct() const;
+  arrow::Status WhyEndedLocked(const std::string& job_id) const;
+  // As Wait; `lock` is of mutex_.
+  arrow::Result<std::shared_ptr<const JobFinished>> WaitLocked(
+      std::unique_lock<std::mutex>* lock, const std::string& job_id,
+      const std::function<bool()>& abandoned);
   uint64_t TokenOf(const std::string& job_id) const;
   bool IsOurs(const control::RegisterExecutorRequest& request,
               const std::string& job_id) const;
@@ -147,15 +162,15 @@ class JobService {
   void Apply(LaunchTasks effect);
   void Apply(CancelTasks effect);
   void Apply(JobFinished effect);
+  void Apply(JobReopened effect);
   void Apply(JobFailed effect);
   void Apply(RemoveJobs effect);
   void OnSendFailure(const control::ExecutorMetadata& executor,
                      const OutboundRequest& request, const arrow::Status& status);
   // The link to the executor's process of today; null where there is none.
   ExecutorLink* LinkOf(const std::string& executor_id);
-  // Takes out the links of executors that are gone; the caller destroys them without the
-  // lock.
-  std::vector<std::unique_ptr<ExecutorLink>> TakeDeadLinks();
+  // Retires the links of executors that are gone.
+  void RetireDeadLinks();
   // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
   Time DropOldOutcomes();
   // Whether the executor is where it says; one that could not be sent its tasks would
@@ -165,6 +180,9 @@ class JobService {
   // Nobody could be heard while this process did not run.
   void NoteSuspension();
   void RunTimer();
+  // Ends the links that are done with: each may wait for a call under way, which must
+  // hold up nobody else.
+  void RunReaper();
   // Those that have not come are kept no longer.
   void ForgetAwaited();
 
@@ -180,8 +198,9 @@ class JobService {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job ended, or an executor came
   std::condition_variable timer_wake_;
+  std::condition_variable reaper_wake_;
   SchedulerCore core_;
-  // Of links that are done with; they end on the timer's thread.
+  // Links that are done with; they end on the reaper's thread.
   std::vector<std::unique_ptr<ExecutorLink>> retired_;
   std::map<std::string, uint64_t> tokens_;  // of jobs that were another scheduler's
   std::set<std::string> moved_;             // jobs that were this scheduler's
@@ -199,6 +218,7 @@ class JobService {
   size_t waiting_ = 0;
   bool stopping_ = false;
   std::thread timer_;
+  std::thread reaper_;
 };
 
 }  // namespace ballista::scheduler

@@ -108,6 +108,7 @@ void JobService::LoseJobs() {
   }
   changed_.notify_all();
   for (auto& [incarnation, link] : links) retired_.push_back(std::move(link));
+  reaper_wake_.notify_one();
   timer_wake_.notify_one();
 }
 

@@ -274,23 +274,47 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   return handle;
 }
 
+namespace {
+
+class JobResult : public ResultSource {
+ public:
+  JobResult(JobService* jobs, std::string job_id, std::function<bool()> abandoned)
+      : jobs_(jobs), job_id_(std::move(job_id)), abandoned_(std::move(abandoned)) {}
+
+  arrow::Result<std::shared_ptr<const JobFinished>> From(uint32_t task) override {
+    return jobs_->WaitForParts(job_id_, task, abandoned_);
+  }
+  bool Begin(const ResultPart& part) override { return jobs_->BeginPart(job_id_, part); }
+  void Touch(const ResultPart& part) override { jobs_->TouchPart(job_id_, part); }
+  bool Has(const ResultPart& part) override { return jobs_->HasPart(job_id_, part); }
+  void Lose(const ResultPart& part, const std::string& reason) override {
+    jobs_->LosePart(job_id_, part, reason);
+  }
+  arrow::Status WhyEnded() override { return jobs_->WhyEnded(job_id_); }
+
+ private:
+  JobService* const jobs_;
+  const std::string job_id_;
+  const std::function<bool()> abandoned_;
+};
+
+}  // namespace
+
+arrow::Status QueryService::WaitForJob(const std::string& job_id,
+                                       const std::function<bool()>& abandoned) {
+  const auto status = jobs_->Wait(job_id, abandoned).status();
+  if (!status.ok() && !status.IsKeyError()) jobs_->Release(job_id);
+  return status;
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenOwnJob(
     const std::string& job_id, const std::function<bool()>& abandoned, bool release) {
-  auto finished = jobs_->Wait(job_id, abandoned);
-  if (finished.status().IsKeyError()) return finished.status();
-  if (!finished.ok()) {
-    jobs_->Release(job_id);
-    return finished.status();
-  }
-  jobs_->Touch(job_id);
-  auto reader = OpenResultReader(
-      std::move(*finished), clients_, kResultStall,
-      [this, job_id] { jobs_->Touch(job_id); },
-      [this, job_id] { return jobs_->WhyEnded(job_id); },
-      [this, job_id, release] {
-        if (release) Release(job_id);
-      });
-  return reader;
+  ARROW_RETURN_NOT_OK(WaitForJob(job_id, abandoned));
+  auto source = std::make_unique<JobResult>(jobs_, job_id, abandoned);
+  return OpenResultReader(std::move(source), clients_, kResultStall,
+                          [this, job_id, release] {
+                            if (release) Release(job_id);
+                          });
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenJob(

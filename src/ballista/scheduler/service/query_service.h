@@ -120,6 +120,9 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::Table>> ExplainAnalyze(
       sql::SqlSession* session, const sql::Statement& statement,
       const std::function<bool()>& abandoned);
+  // Errors: the job's own, which is forgotten then; KeyError for an unknown one.
+  arrow::Status WaitForJob(const std::string& job_id,
+                           const std::function<bool()>& abandoned);
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJob(
       const std::string& job_id, const std::function<bool()>& abandoned);
 

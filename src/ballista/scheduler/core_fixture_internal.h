@@ -121,6 +121,8 @@ class CoreTest : public ::testing::Test {
         finished_[finished->job_id] = *finished;
       } else if (auto* failed = std::get_if<JobFailed>(&effect)) {
         failed_[failed->job_id] = failed->status;
+      } else if (auto* ended = std::get_if<JobEnded>(&effect)) {
+        ended_.push_back(std::move(*ended));
       } else if (auto* removal = std::get_if<RemoveJobs>(&effect)) {
         for (const auto& job : removal->job_ids) {
           removed_.push_back(removal->executor_id + ":" + job);
@@ -211,6 +213,7 @@ class CoreTest : public ::testing::Test {
   std::map<std::string, JobFinished> finished_;
   std::map<std::string, arrow::Status> failed_;
   std::vector<std::string> cancelled_;
+  std::vector<JobEnded> ended_;
   std::vector<std::string> removed_;
   int launch_effects_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ballista/base/status.h"
+#include "ballista/profile/complete.h"
 #include "ballista/scheduler/core_internal.h"
 #include "ballista/scheduler/recovery_internal.h"
 #include "ballista/scheduler/task_failure_internal.h"
@@ -11,6 +12,10 @@
 namespace ballista::scheduler {
 
 namespace {
+
+// Of a job, for its profile.
+constexpr size_t kMaxErrors = 50;
+constexpr size_t kMaxErrorBytes = 1000;
 
 void Avoid(TaskState* task, ExecutorIndex executor) {
   auto at = std::lower_bound(task->avoid.begin(), task->avoid.end(), executor);
@@ -168,11 +173,21 @@ void SchedulerCore::Impl::On(LaunchFailed& event) {
   }
 }
 
+void SchedulerCore::Impl::NoteError(const RunningTask& running,
+                                    const arrow::Status& status) {
+  ++running.job->num_errors;
+  if (running.job->errors.size() >= kMaxErrors) return;
+  running.job->errors.push_back({running.stage, running.index, running.task->attempt,
+                                 running.executor->metadata.id(), now_,
+                                 profile::Cut(status.message(), kMaxErrorBytes)});
+}
+
 // OK: it runs once more. Else what the job fails with.
 arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
                                                const arrow::Status& status) {
   JobState* job = running.job;
   TaskState* task = running.task;
+  NoteError(running, status);
   Stop(job, running.stage, task);
   Avoid(task, running.executor->index);
   switch (Classify(status)) {
@@ -431,6 +446,7 @@ void SchedulerCore::Impl::SendTask(JobState* job, uint32_t stage, uint32_t index
   ++job->stages[stage].running;
   ++job->running;
   ++running_;
+  if (!job->launched_any) job->first_launch = now_;
   job->launched_any = true;
   job->last_progress = now_;
   executors_.TakeSlot(to);

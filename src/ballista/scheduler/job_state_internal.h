@@ -118,6 +118,16 @@ struct JobRecovery {
   Time until{};
 };
 
+// An attempt that failed, for the profile.
+struct AttemptError {
+  uint32_t stage = 0;
+  uint32_t task = 0;
+  uint32_t attempt = 0;
+  std::string executor_id;
+  Time at{};
+  std::string message;
+};
+
 struct JobState {
   JobState(uint64_t number, JobSubmitted submitted, Time now);
 
@@ -131,8 +141,14 @@ struct JobState {
   Time last_read{};
   Time last_progress;     // a task began or ended, or the result was read
   bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
+  Time admitted_at{};
   bool launched_any = false;
-  bool finished = false;      // the result can be read
+  Time first_launch{};
+  std::vector<AttemptError> errors;  // the first ones
+  size_t num_errors = 0;
+  std::unique_ptr<const std::string> failure;  // of one that has failed
+  bool cancelled = false;                      // that is why
+  bool finished = false;                       // the result can be read
   bool being_read = false;    // a client has come for the result, and will release it
   bool data_removed = false;  // no executor keeps anything of it
   uint32_t running = 0;

@@ -93,6 +93,9 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
     return parsed.settings.Refuse("port", started.status().message());
   }
   ARROW_ASSIGN_OR_RAISE(auto executor, std::move(started));
+  if (scheduler != nullptr) {
+    scheduler->AddMetrics([at = executor.get()](auto* out) { at->Describe(out); });
+  }
   signals.Wait();
   signals.ExitAtNext();
   LOG_INFO("executor", "Stopping");
@@ -102,6 +105,8 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   } else {
     executor->Drain(config.drain_timeout);
   }
+  // Its port shows the executor's metrics.
+  if (scheduler != nullptr) scheduler->StopHttp();
   executor->Stop();
   if (scheduler != nullptr) scheduler->Stop();
   return arrow::Status::OK();

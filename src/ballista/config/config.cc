@@ -11,6 +11,7 @@ arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& execut
   input.available_memory = AvailableMemory();
   input.arguments = {"--bind-host=" + executor.bind_host,
                      "--port=" + std::to_string(executor.scheduler_port),
+                     "--http-port=" + std::to_string(executor.http_port),
                      "--log-format=" + std::string(ToString(executor.log_format)),
                      "--tls-cert=" + executor.tls_cert,
                      "--tls-key=" + executor.tls_key,

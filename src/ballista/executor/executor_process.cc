@@ -9,6 +9,7 @@
 
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
+#include "ballista/base/process_memory.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/executor/executor_service.h"
@@ -17,6 +18,7 @@
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
+#include "ballista/http/rest_api.h"
 #include "ballista/shuffle/memory_budget.h"
 #include "ballista/shuffle/merge_input.h"
 #include "ballista/shuffle/shuffle_store.h"
@@ -43,7 +45,7 @@ arrow::Compression::type CompressionOf(const config::ExecutorConfig& config) {
   return arrow::Compression::UNCOMPRESSED;
 }
 
-control::ExecutorMetadata Describe(const config::ExecutorConfig& config) {
+control::ExecutorMetadata MetadataOf(const config::ExecutorConfig& config) {
   control::ExecutorMetadata self;
   self.set_id(NewId());
   self.set_incarnation(NewId());
@@ -64,6 +66,7 @@ struct ExecutorProcess::Parts {
         std::unique_ptr<shuffle::ShuffleStore> opened,
         const std::vector<flight::Address>& schedulers)
       : self(std::move(metadata)),
+        engine(engine),
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
@@ -77,7 +80,8 @@ struct ExecutorProcess::Parts {
                .held_jobs = [this] { return store->Jobs(); },
                .held = [this] { return runner.Held(); },
                // As if the process had got the signal that asks for it.
-               .drain = [] { kill(getpid(), SIGTERM); }}),
+               .drain = [] { kill(getpid(), SIGTERM); },
+               .describe_use = [this](auto* request) { DescribeUse(request); }}),
         runner(
             {.executor_id = self.id(),
              .slots = static_cast<int>(config.concurrent_tasks)},
@@ -96,8 +100,12 @@ struct ExecutorProcess::Parts {
 
   arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>> OpenInputs(
       const job::StageDefinition& stage, const job::TaskDefinition& task);
+  void DescribeUse(control::HeartbeatRequest* request) const;
+  void Describe(metrics::Exposition* out) const;
+  profile::Readiness Ready() const;
 
   const control::ExecutorMetadata self;
+  engine::ExecutionEngine* const engine;
   const std::shared_ptr<flight::ClientPool> clients;
   const std::unique_ptr<shuffle::ShuffleStore> store;
   const std::shared_ptr<shuffle::MemoryBudget> fetch_budget;
@@ -107,7 +115,62 @@ struct ExecutorProcess::Parts {
   TaskRunner runner;
   ExecutorService service;
   flight::RunningServer server;
+  std::unique_ptr<http::HttpServer> http;
 };
+
+void ExecutorProcess::Parts::DescribeUse(control::HeartbeatRequest* request) const {
+  request->set_memory_used(static_cast<uint64_t>(ResidentBytes()));
+}
+
+profile::Readiness ExecutorProcess::Parts::Ready() const {
+  profile::Readiness ready;
+  const std::string why = links.WhyNotReady();
+  ready.set_ready(why.empty());
+  ready.set_reason(why);
+  return ready;
+}
+
+void ExecutorProcess::Parts::Describe(metrics::Exposition* out) const {
+  const TaskCounters& counters = runner.counters();
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  out->Gauge("ballista_executor_slots", "Tasks that run at the same time, at most.",
+             self.task_slots());
+  out->Gauge("ballista_executor_tasks_running", "Tasks that run or wait for memory.",
+             number(runner.Running().size()));
+  out->Gauge("ballista_executor_ready", "1 while a scheduler gives it tasks.",
+             links.WhyNotReady().empty() ? 1 : 0);
+  out->Counter("ballista_executor_tasks_total", "Attempts of tasks that ended, by how.");
+  out->Value({{"state", "finished"}}, number(counters.finished.value()));
+  out->Value({{"state", "failed"}}, number(counters.failed.value()));
+  out->Value({{"state", "cancelled"}}, number(counters.cancelled.value()));
+  out->Histogram("ballista_executor_task_seconds", "Time of finished tasks.",
+                 counters.task);
+  out->Counter("ballista_executor_output_rows_total", "Rows that finished tasks put out.",
+               counters.rows_written);
+  out->Counter("ballista_executor_shuffle_bytes_total",
+               "Bytes of rows between tasks: written, and by where they were read from "
+               "(network: other executors; process: this one) or moved to (disk).");
+  out->Value({{"tier", "written"}}, number(counters.bytes_written.value()));
+  out->Value({{"tier", "network"}}, number(counters.bytes_fetched.value()));
+  out->Value({{"tier", "process"}}, number(counters.bytes_local.value()));
+  out->Value({{"tier", "disk"}}, number(counters.bytes_spilled.value()));
+  const MemoryUse use = memory.LastUse();
+  out->Gauge("ballista_executor_memory_bytes", "Memory by who holds it.");
+  out->Value({{"owner", "engine"}}, number(use.engine));
+  out->Value({{"owner", "outputs"}}, number(use.store));
+  out->Value({{"owner", "fetched"}}, number(use.fetch));
+  out->Value({{"owner", "other"}}, number(std::max<int64_t>(Untracked(use), 0)));
+  out->Gauge("ballista_executor_memory_limit_bytes", "The limit of the whole process.",
+             number(self.memory_limit()));
+  const auto outputs = store->Usage();
+  out->Gauge("ballista_executor_outputs", "Outputs of tasks that are kept.",
+             number(outputs.outputs));
+  out->Gauge("ballista_executor_disk_bytes", "Files in the work folders, by whose.");
+  out->Value({{"owner", "outputs"}}, number(outputs.disk_bytes));
+  auto* resources = engine->resources();
+  out->Value({{"owner", "engine"}},
+             resources == nullptr ? 0 : number(resources->Usage().spilled_bytes));
+}
 
 arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>
 ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
@@ -146,7 +209,7 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   shuffle::StoreOptions options;
   options.work_dirs = work_dirs;
   options.disk_quota = static_cast<int64_t>(config.disk_quota);
-  const auto self = Describe(config);
+  const auto self = MetadataOf(config);
   options.executor_id = self.id();
   options.memory_limit = static_cast<int64_t>(config.shuffle_memory_limit);
   options.compression = CompressionOf(config);
@@ -158,6 +221,27 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   parts->links.Start();
+  // With --local the scheduler's port has the executor's metrics, too.
+  if (config.http_port != 0 && !config.local) {
+    http::Sources sources;
+    sources.ready = [from = parts.get()] { return from->Ready(); };
+    sources.metrics = [from = parts.get()] {
+      metrics::Exposition out;
+      metrics::DescribeProcess("executor", &out);
+      from->Describe(&out);
+      return out.Take();
+    };
+    auto http = http::HttpServer::Start({config.bind_host, config.http_port, true},
+                                        security, http::MakeRestApi(std::move(sources)));
+    // The caller takes what is Invalid for a matter of the other port.
+    if (!http.ok()) {
+      return arrow::Status::IOError(http.status().message(),
+                                    ": choose another --http-port");
+    }
+    parts->http = std::move(*http);
+    LOG_INFO("executor", "HTTP interface listening on {}:{}", config.bind_host,
+             config.http_port);
+  }
   return std::unique_ptr<ExecutorProcess>(new ExecutorProcess(std::move(parts)));
 }
 
@@ -187,7 +271,12 @@ void ExecutorProcess::Drain(std::chrono::milliseconds limit) {
   LOG_WARN("executor", "Leaves with outputs that may still be needed");
 }
 
+void ExecutorProcess::Describe(metrics::Exposition* out) const {
+  parts_->Describe(out);
+}
+
 void ExecutorProcess::Stop() {
+  parts_->http.reset();
   parts_->links.Stop();
   parts_->server.Stop();
 }

@@ -13,6 +13,7 @@
 #include "ballista/config/config.h"
 #include "ballista/engine/execution_engine.h"
 #include "ballista/flight/address_list.h"
+#include "ballista/metrics/exposition.h"
 #include "ballista/security/process_security.h"
 
 namespace ballista::executor {
@@ -29,6 +30,8 @@ class ExecutorProcess {
   ~ExecutorProcess();
 
   int port() const;
+  // Of the executor alone, for Prometheus; without what every process tells.
+  void Describe(metrics::Exposition* out) const;
   // Takes no more tasks, finishes those that it has, and serves its outputs until nobody
   // needs them; at most for `limit`, shortly before whose end it hands its tasks back.
   void Drain(std::chrono::milliseconds limit);

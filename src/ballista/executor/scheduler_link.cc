@@ -172,6 +172,7 @@ arrow::Result<bool> SchedulerLink::Beat() {
   request.set_executor_id(self_.id());
   request.set_incarnation(self_.incarnation());
   request.set_running_tasks(static_cast<uint32_t>(holdings_.running_tasks().size()));
+  if (holdings_.describe_use) holdings_.describe_use(&request);
   bool all_delivered = false;
   {
     const std::lock_guard lock(mutex_);

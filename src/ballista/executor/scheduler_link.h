@@ -35,6 +35,8 @@ class SchedulerLink {
     std::function<std::vector<control::HeldOutput>()> held;
     // The scheduler wants the executor to drain; called at most once for each link.
     std::function<void()> drain;
+    // Writes into a heartbeat what the process holds.
+    std::function<void(control::HeartbeatRequest*)> describe_use;
   };
   // Of the last heartbeat that was sent while draining and every status was delivered.
   enum class Leave { kNo, kYes, kUnanswered };

@@ -191,4 +191,15 @@ void SchedulerLinks::Forget(const std::string& job_id) {
   reports_.DropJob(job_id);
 }
 
+std::string SchedulerLinks::WhyNotReady() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (draining_) return "it drains: it takes no more tasks";
+  }
+  for (const auto& link : Links()) {
+    if (link->answers()) return "";
+  }
+  return "no scheduler has answered it yet, or none does any more";
+}
+
 }  // namespace ballista::executor

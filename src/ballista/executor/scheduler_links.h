@@ -44,6 +44,9 @@ class SchedulerLinks {
   bool WaitUntilItMayLeave(std::chrono::milliseconds time,
                            const std::function<bool()>& nothing_left);
 
+  // Empty while a scheduler may give it tasks, else why none does.
+  std::string WhyNotReady() const;
+
   // Delivers the status of a task to the scheduler whose job it is of; again and again
   // until that has it.
   void Report(control::TaskStatus status);

@@ -241,6 +241,16 @@ arrow::Result<control::TaskFinished> TaskRunner::ExecuteWithinMemory(Task* task)
   return finished;
 }
 
+void TaskRunner::Count(const job::TaskMetrics& done) {
+  counters_.finished.Add();
+  counters_.task.ObserveMicros(done.elapsed_us());
+  counters_.rows_written.Add(done.output_rows());
+  counters_.bytes_written.Add(done.output_bytes());
+  counters_.bytes_fetched.Add(done.fetched_bytes());
+  counters_.bytes_local.Add(done.local_bytes());
+  counters_.bytes_spilled.Add(done.spilled_bytes());
+}
+
 void TaskRunner::RunTask(Task* task) {
   arrow::Result<control::TaskFinished> finished =
       CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
@@ -255,6 +265,7 @@ void TaskRunner::RunTask(Task* task) {
     std::unique_lock lock(mutex_);
     if (task->cancelled && !task->handed_back) {
       lock.unlock();
+      counters_.cancelled.Add();
       if (finished.ok()) store_->RemoveOutput(task->definition.id());
       return;
     }
@@ -272,8 +283,10 @@ void TaskRunner::RunTask(Task* task) {
   *status.mutable_id() = task->definition.id();
   status.set_executor_id(options_.executor_id);
   if (finished.ok()) {
+    Count(finished->metrics());
     *status.mutable_finished() = std::move(*finished);
   } else {
+    counters_.failed.Add();
     LOG_DEBUG("executor", "task {} failed: {}", task->Name(),
               finished.status().ToString());
     auto* failed = status.mutable_failed();

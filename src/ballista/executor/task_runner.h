@@ -21,10 +21,24 @@
 #include "ballista/engine/execution_engine.h"
 #include "ballista/executor/memory_arbiter.h"
 #include "ballista/executor/task_admission.h"
+#include "ballista/metrics/instruments.h"
 #include "ballista/shuffle/shuffle_store.h"
 #include "ballista/shuffle/task_input.h"
 
 namespace ballista::executor {
+
+// What a runner counts (docs/metrics.md).
+struct TaskCounters {
+  metrics::Counter finished;
+  metrics::Counter failed;
+  metrics::Counter cancelled;
+  metrics::Counter rows_written;
+  metrics::Counter bytes_written;
+  metrics::Counter bytes_fetched;
+  metrics::Counter bytes_local;
+  metrics::Counter bytes_spilled;
+  metrics::Histogram task;
+};
 
 struct TaskRunnerOptions {
   std::string executor_id;
@@ -64,6 +78,7 @@ class TaskRunner {
   void RemoveJob(const std::string& job_id);
 
   std::vector<job::TaskId> Running() const;
+  const TaskCounters& counters() const { return counters_; }
 
   // Outputs of finished tasks and tasks that run, of jobs that another scheduler may go
   // on with (StageDefinition.fingerprint).
@@ -79,6 +94,7 @@ class TaskRunner {
   // Executes when there is room; once more, alone, where memory did not suffice.
   arrow::Result<control::TaskFinished> ExecuteWithinMemory(Task* task);
   arrow::Result<control::TaskFinished> Execute(Task* task);
+  void Count(const job::TaskMetrics& done);
   bool Cancelled(const Task& task) const;
   // A handle for the next run; false for a task that was cancelled.
   bool Arm(Task* task);
@@ -91,6 +107,7 @@ class TaskRunner {
   const SourceFactory sources_;
   const StatusCallback report_;
   TaskAdmission admission_;
+  TaskCounters counters_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,71 +1,101 @@
 #include "ballista/http/http_server.h"
 
-#include <arrow/result.h>
-
-#include <nlohmann/json.hpp>
 #include <thread>
-#include <utility>
 
-#include "ballista/base/version.h"
+#include "ballista/base/log.h"
 #include "ballista/http/guarded_server.h"
+#include "ballista/profile.pb.h"
+#include "ballista/profile/json.h"
 
 namespace ballista::http {
 namespace {
 
-nlohmann::json ToJson(const control::ExecutorMetadata& executor) {
-  return {{"id", executor.id()},           {"host", executor.host()},
-          {"port", executor.port()},       {"slots", executor.task_slots()},
-          {"threads", executor.threads()}, {"memory_limit", executor.memory_limit()}};
-}
-
-nlohmann::json ToJson(const control::JobProgressResponse& job) {
-  uint64_t tasks = 0;
-  uint64_t finished = 0;
-  for (const auto& stage : job.stages()) {
-    tasks += stage.tasks();
-    finished += stage.finished();
+// "/a//b/" has empty parts, which no path has that is served.
+std::vector<std::string> Split(const std::string& path) {
+  std::vector<std::string> parts;
+  size_t begin = 1;
+  while (begin < path.size()) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    parts.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
   }
-  return {{"job_id", job.job_id()},
-          {"state", control::JobProgressResponse::State_Name(job.state())},
-          {"stages", job.stages_size()},
-          {"tasks", tasks},
-          {"finished_tasks", finished},
-          {"elapsed_us", job.elapsed_us()},
-          {"queue_position", job.queue_position()},
-          {"waiting_for", job.waiting_for()}};
+  if (path.size() > 1 && path.back() == '/') parts.emplace_back();
+  return parts;
 }
 
-template <typename Items>
-void SendList(const Items& items, httplib::Response* response) {
-  auto list = nlohmann::json::array();
-  for (const auto& item : items) list.push_back(ToJson(item));
-  response->set_content(list.dump(), "application/json");
+bool IsHealth(const std::string& path) {
+  return path == "/health" || path == "/health/live" || path == "/health/ready";
 }
 
-// Of every page but the bare health check.
-void RequireCredentials(std::shared_ptr<security::Authenticator> authenticator,
-                        httplib::Server* server) {
-  if (authenticator == nullptr || !authenticator->enabled()) return;
-  server->set_pre_routing_handler(
-      [authenticator](const httplib::Request& request, httplib::Response& response) {
-        using Answer = httplib::Server::HandlerResponse;
-        if (request.path == "/health") return Answer::Unhandled;
-        const auto identity =
-            authenticator->Authenticate(request.get_header_value("Authorization"));
-        if (identity.ok()) return Answer::Unhandled;
-        response.status = 401;
-        response.set_header("WWW-Authenticate", "Basic realm=\"Ballista\"");
-        response.set_content(identity.status().message() + "\n", "text/plain");
-        return Answer::Handled;
-      });
+Response Error(int status, const std::string& message) {
+  profile::ErrorAnswer answer;
+  answer.set_error(message);
+  return {status, "application/json", profile::ToJson(answer)};
+}
+
+// A page of another site may send a browser's credentials along with what it asks for.
+bool ComesFromElsewhere(const httplib::Request& request) {
+  const auto site = request.get_header_value("Sec-Fetch-Site");
+  if (!site.empty() && site != "same-origin" && site != "none") return true;
+  const auto origin = request.get_header_value("Origin");
+  if (origin.empty()) return false;
+  const size_t host = origin.find("://");
+  return host == std::string::npos ||
+         origin.substr(host + 3) != request.get_header_value("Host");
+}
+
+void Send(const Response& from, httplib::Response* to) {
+  to->status = from.status;
+  // A page must not be shown, nor used, within another one.
+  to->set_header("Content-Security-Policy",
+                 "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
+  to->set_header("X-Content-Type-Options", "nosniff");
+  to->set_header("Referrer-Policy", "no-referrer");
+  to->set_header("Cache-Control", "no-store");
+  for (const auto& [name, value] : from.headers) to->set_header(name, value);
+  to->set_content(from.body, from.type);
 }
 
 }  // namespace
 
 struct HttpServer::Parts {
   std::unique_ptr<GuardedServer> server;
-  Sources sources;
+  std::shared_ptr<security::Authenticator> authenticator;
+  bool cluster_only = false;
+  Handler handler;
   std::thread thread;
+
+  arrow::Status Check(const httplib::Request& request) const {
+    if (authenticator == nullptr || !authenticator->enabled()) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(
+        const auto identity,
+        authenticator->Authenticate(request.get_header_value("Authorization")));
+    if (!cluster_only || identity.MayActAsCluster()) return arrow::Status::OK();
+    return arrow::Status::Invalid(
+        "this port is for the cluster's own: send the cluster token as 'Authorization: "
+        "Bearer ...'");
+  }
+
+  Response Answer(const httplib::Request& request) const {
+    if (!IsHealth(request.path)) {
+      const auto allowed = Check(request);
+      if (!allowed.ok()) {
+        Response refused = Error(401, allowed.message());
+        refused.headers = {{"WWW-Authenticate", "Basic realm=\"Ballista\""}};
+        return refused;
+      }
+    }
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (!reads && request.method != "POST") {
+      return Error(405, "only GET, HEAD and POST are answered here");
+    }
+    if (!reads && ComesFromElsewhere(request)) {
+      return Error(403, "a page of another site may not ask for this");
+    }
+    return handler({reads ? "GET" : "POST",
+                    Split(request.path),
+                    {request.params.begin(), request.params.end()}});
+  }
 };
 
 HttpServer::HttpServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -76,30 +106,24 @@ HttpServer::~HttpServer() {
 }
 
 arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(
-    const std::string& host, int port, const security::ProcessSecurity& security,
-    Sources sources) {
+    const HttpOptions& options, const security::ProcessSecurity& security,
+    Handler handler) {
   auto parts = std::make_unique<Parts>();
   ARROW_ASSIGN_OR_RAISE(parts->server, GuardedServer::Make(security.tls));
-  parts->sources = std::move(sources);
+  parts->authenticator = security.authenticator;
+  parts->cluster_only = options.cluster_only;
+  parts->handler = std::move(handler);
   auto& server = *parts->server;
-  RequireCredentials(security.authenticator, &server);
-  const Sources* shown = &parts->sources;
-  server.Get("/health", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("ok\n", "text/plain");
-  });
-  server.Get("/version", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content(nlohmann::json{{"version", kVersion}}.dump(),
-                         "application/json");
-  });
-  server.Get("/api/executors",
-             [shown](const httplib::Request&, httplib::Response& response) {
-               SendList(shown->executors(), &response);
-             });
-  server.Get("/api/jobs", [shown](const httplib::Request&, httplib::Response& response) {
-    SendList(shown->jobs(), &response);
-  });
-  if (!server.bind_to_port(host, port)) {
-    return arrow::Status::Invalid("cannot listen on ", host, ":", port, " for HTTP");
+  // In front of httplib's own routes, which match regular expressions; and before a body
+  // is read.
+  server.set_pre_routing_handler(
+      [self = parts.get()](const httplib::Request& request, httplib::Response& response) {
+        Send(self->Answer(request), &response);
+        return httplib::Server::HandlerResponse::Handled;
+      });
+  if (!server.bind_to_port(options.host, options.port)) {
+    return arrow::Status::Invalid("cannot listen on ", options.host, ":", options.port,
+                                  " for HTTP");
   }
   parts->thread = std::thread([&server] { server.listen_after_bind(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(parts)));

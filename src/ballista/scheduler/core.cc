@@ -55,11 +55,13 @@ std::vector<Effect> SchedulerCore::Impl::TakeEffects() {
   std::vector<Effect> effects = std::move(kept_);
   kept_.clear();
   effects.reserve(effects.size() + cancels_.size() + removals_.size() + ended_.size() +
-                  launches_.size());
+                  launches_.size() + profiles_.size());
   for (auto& [id, cancel] : cancels_) effects.emplace_back(std::move(cancel));
   for (auto& [id, removal] : removals_) effects.emplace_back(std::move(removal));
   for (Effect& ended : ended_) effects.push_back(std::move(ended));
   for (auto& [index, launch] : launches_) effects.emplace_back(std::move(launch));
+  for (Effect& profile : profiles_) effects.push_back(std::move(profile));
+  profiles_.clear();
   cancels_.clear();
   removals_.clear();
   ended_.clear();
@@ -99,6 +101,18 @@ std::vector<control::ExecutorMetadata> SchedulerCore::Executors() const {
   std::vector<control::ExecutorMetadata> result;
   for (const auto& [id, index] : impl_->executors().by_id()) {
     result.push_back(impl_->executors().Get(index)->metadata);
+  }
+  return result;
+}
+
+std::vector<ExecutorView> SchedulerCore::ViewExecutors() const {
+  std::vector<ExecutorView> result;
+  for (const auto& [id, index] : impl_->executors().by_id()) {
+    const Executor& executor = *impl_->executors().Get(index);
+    result.push_back({executor.metadata, executor.last_seen,
+                      executor.metadata.task_slots() - executor.free_slots,
+                      executor.draining, executor.suspended,
+                      executor.excluded_until != Time{}});
   }
   return result;
 }
@@ -153,9 +167,18 @@ std::vector<std::pair<std::string, Time>> SchedulerCore::Idle(Time since) const 
   return impl_->Idle(since);
 }
 
-std::vector<TaskReport> SchedulerCore::Metrics(const std::string& job_id) const {
+profile::QueryProfile SchedulerCore::Profile(const std::string& job_id, Time now) const {
   const JobState* job = impl_->FindJob(job_id);
-  return job == nullptr ? std::vector<TaskReport>{} : impl_->Metrics(*job);
+  if (job == nullptr) return {};
+  profile::QueryProfile profile = impl_->Profile(*job, now);
+  const control::JobProgressResponse progress = impl_->Progress(*job, now);
+  profile.mutable_job()->set_queue_position(progress.queue_position());
+  profile.mutable_job()->set_waiting_for(impl_->WhyWaiting(*job, now));
+  return profile;
+}
+
+std::vector<profile::JobSummary> SchedulerCore::Summaries(Time now) const {
+  return impl_->Summaries(now);
 }
 
 const job::JobGraph* SchedulerCore::Graph(const std::string& job_id) const {

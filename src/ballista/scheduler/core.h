@@ -59,6 +59,8 @@ struct CoreOptions {
   // Says what must be kept for recovery (StageFormed, GraphReplaced), and leaves results
   // with the executors until they are released.
   bool durable = false;
+  // Says what each job was (JobEnded) when it is forgotten.
+  bool profiles = false;
   // How long a recovered job waits for the executors that may hold its outputs.
   Time recovery_wait = std::chrono::seconds(10);
   // Jobs whose tasks run at once; the rest waits in a queue, fairly between sessions. 0:
@@ -68,18 +70,14 @@ struct CoreOptions {
   size_t max_queued_jobs = 1000;
 };
 
-// Metrics of one finished task, for EXPLAIN ANALYZE.
-struct TaskReport {
-  uint32_t stage_id = 0;
-  uint32_t task_index = 0;
-  uint32_t attempt = 0;
-  std::string executor_id;
-  job::TaskMetrics metrics;
-  // Where more than one: it is one of so many tasks that read the same partitions
-  // [first_partition, last_partition), each of its own outputs of one input.
-  uint32_t pieces = 1;
-  uint32_t first_partition = 0;
-  uint32_t last_partition = 0;
+// An executor as the core sees it.
+struct ExecutorView {
+  control::ExecutorMetadata metadata;
+  Time last_seen{};
+  uint32_t running_tasks = 0;
+  bool draining = false;
+  bool suspended = false;  // could not be reached
+  bool excluded = false;   // tasks failed there that ran elsewhere
 };
 
 class SchedulerCore {
@@ -101,6 +99,7 @@ class SchedulerCore {
   bool HasExecutor(const std::string& executor_id, const std::string& incarnation) const;
   // By id.
   std::vector<control::ExecutorMetadata> Executors() const;
+  std::vector<ExecutorView> ViewExecutors() const;
   size_t NumExecutors() const;
   // Executors that can be given tasks now or when a slot frees (not draining, with
   // slots).
@@ -124,8 +123,12 @@ class SchedulerCore {
   // Jobs of which nothing has happened after `since`: no task began or ended, nothing of
   // the result was read. With the time of what happened last; by number.
   std::vector<std::pair<std::string, Time>> Idle(Time since) const;
-  // Of the finished tasks, by stage and index. Empty for an unknown job.
-  std::vector<TaskReport> Metrics(const std::string& job_id) const;
+  // What the core knows of the job, without the texts that are made of its graph
+  // (profile/complete.h); job_id is empty for an unknown job. Costs a copy of what is
+  // known of each task.
+  profile::QueryProfile Profile(const std::string& job_id, Time now) const;
+  // Of each job, the oldest first; with the first 500 bytes of the statement.
+  std::vector<profile::JobSummary> Summaries(Time now) const;
   // The graph as it stands after re-planning; null for an unknown job.
   const job::JobGraph* Graph(const std::string& job_id) const;
 

@@ -123,6 +123,8 @@ class CoreTest : public ::testing::Test {
         reopened_.push_back(reopened->job_id);
       } else if (auto* failed = std::get_if<JobFailed>(&effect)) {
         failed_[failed->job_id] = failed->status;
+      } else if (auto* ended = std::get_if<JobEnded>(&effect)) {
+        ended_.push_back(std::move(*ended));
       } else if (auto* removal = std::get_if<RemoveJobs>(&effect)) {
         for (const auto& job : removal->job_ids) {
           removed_.push_back(removal->executor_id + ":" + job);
@@ -214,6 +216,7 @@ class CoreTest : public ::testing::Test {
   std::map<std::string, arrow::Status> failed_;
   std::vector<std::string> reopened_;  // jobs
   std::vector<std::string> cancelled_;
+  std::vector<JobEnded> ended_;
   std::vector<std::string> removed_;
   int launch_effects_ = 0;
 };

@@ -36,7 +36,10 @@ class SchedulerCore::Impl {
   control::JobProgressResponse Progress(const JobState& job, Time now) const;
   std::string WhyWaiting(const JobState& job, Time now) const;
   std::vector<std::pair<std::string, Time>> Idle(Time since) const;
-  std::vector<TaskReport> Metrics(const JobState& job) const;
+
+  // ---- core_profile.cc
+  profile::QueryProfile Profile(const JobState& job, Time now) const;
+  std::vector<profile::JobSummary> Summaries(Time now) const;
 
   const JobState* FindJob(const std::string& id) const;
   JobState* FindJob(const std::string& id);
@@ -48,6 +51,12 @@ class SchedulerCore::Impl {
   size_t running() const { return running_; }
 
  private:
+  static void FillSummary(const JobState& job, Time now, profile::JobSummary* summary);
+  void ProfileStage(const JobState& job, Time now, uint32_t id,
+                    profile::StageProfile* to) const;
+  void ProfileTask(const JobState& job, Time now, const TaskState& task,
+                   profile::TaskProfile* to) const;
+
   // A task that a message is about, if it is what the core believes to be running; the
   // job alone, where it is being recovered.
   struct RunningTask {
@@ -153,6 +162,8 @@ class SchedulerCore::Impl {
   void On(LaunchFailed& event);
   RunningTask FindRunning(const job::TaskId& id, const std::string& executor_id,
                           const std::string& incarnation);
+  // Keeps that an attempt has failed, for the profile.
+  void NoteError(const RunningTask& running, const arrow::Status& status);
   arrow::Status TaskDidFail(const RunningTask& running, const arrow::Status& status);
   arrow::Status CountFailure(const RunningTask& running, const arrow::Status& status);
   arrow::Status InputLost(const RunningTask& running, const arrow::Status& status);
@@ -223,6 +234,7 @@ class SchedulerCore::Impl {
   std::map<std::string, CancelTasks> cancels_;
   std::map<std::string, RemoveJobs> removals_;
   std::vector<Effect> ended_;
+  std::vector<Effect> profiles_;
   std::map<ExecutorIndex, LaunchTasks> launches_;
   std::vector<uint32_t> positions_;  // by AvailableOutput::holder, of the task at hand
 };

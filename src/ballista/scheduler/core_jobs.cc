@@ -78,6 +78,7 @@ void SchedulerCore::Impl::Admit(JobState* job) {
   admission_.SetReady(&job->admission, false);
   admission_.TaskLaunched(&job->admission);
   job->admitted = true;
+  job->admitted_at = now_;
   job->last_progress = now_;
   ++admitted_;
   UpdateReady(job);
@@ -136,15 +137,21 @@ void SchedulerCore::Impl::FailJob(JobState* job, arrow::Status status) {
   job->ended = std::min(job->ended, now_);
   JobFailed failed{job->id, std::move(status), job->Progress(now_)};
   const ErrorDetail* detail = GetErrorDetail(failed.status);
-  failed.progress.set_state(detail != nullptr && detail->has_cancelled()
-                                ? control::JobProgressResponse::CANCELLED
-                                : control::JobProgressResponse::FAILED);
+  job->failure = std::make_unique<const std::string>(failed.status.message());
+  job->cancelled = detail != nullptr && detail->has_cancelled();
+  failed.progress.set_state(job->cancelled ? control::JobProgressResponse::CANCELLED
+                                           : control::JobProgressResponse::FAILED);
   failed.progress.set_error(failed.status.message());
   ended_.emplace_back(std::move(failed));
   EndJob(job);
 }
 
 void SchedulerCore::Impl::EndJob(JobState* job) {
+  if (options_.profiles) {
+    JobEnded ended{Profile(*job, now_), std::move(job->graph)};
+    ended.profile.mutable_job()->set_ended(true);
+    profiles_.emplace_back(std::move(ended));
+  }
   for (uint32_t stage = 0; stage < job->stages.size(); ++stage) CancelRunning(job, stage);
   if (!job->data_removed) RemoveData(job);
   LeavePlace(job);

@@ -18,6 +18,7 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/job.pb.h"
+#include "ballista/profile.pb.h"
 #include "ballista/state.pb.h"
 
 namespace ballista::scheduler {
@@ -60,6 +61,7 @@ struct JobOptions {
   Speculation speculation;  // not where `retry` is false
   // The job is cancelled (reason DEADLINE) when it has not finished by then.
   Time deadline = kNever;
+  std::string statement;  // whose job it is, for people
 };
 
 // ------------------------------------------------------------------------------- events
@@ -292,6 +294,13 @@ struct RemoveJobs {
   std::vector<std::string> job_ids;
 };
 
+// With CoreOptions::profiles: the core has forgotten the job. `profile` is what it knew
+// of it (without the texts that are made of the graph), `graph` its last one.
+struct JobEnded {
+  profile::QueryProfile profile;
+  job::JobGraph graph;
+};
+
 // With CoreOptions::durable: to be kept for JobRecovered, in the order of the effects.
 // Nothing waits for it: what was not kept yet is not gone on with.
 struct StageFormed {
@@ -306,6 +315,6 @@ struct GraphReplaced {
 };
 
 using Effect = std::variant<StageFormed, GraphReplaced, LaunchTasks, CancelTasks,
-                            JobFinished, JobReopened, JobFailed, RemoveJobs>;
+                            JobFinished, JobReopened, JobFailed, RemoveJobs, JobEnded>;
 
 }  // namespace ballista::scheduler

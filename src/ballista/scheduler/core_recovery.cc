@@ -199,6 +199,7 @@ bool SchedulerCore::Impl::Resume(JobState* job, uint32_t stage, uint32_t index,
   task.executor = held->executor;
   NoteKeeper(job, executor);
   executor->launched[job->number].emplace_back(stage, index);
+  if (!job->launched_any) job->first_launch = now_;
   job->launched_any = true;
   return true;
 }

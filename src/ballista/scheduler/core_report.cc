@@ -91,21 +91,4 @@ std::vector<std::pair<std::string, Time>> SchedulerCore::Impl::Idle(Time since) 
   return idle;
 }
 
-std::vector<TaskReport> SchedulerCore::Impl::Metrics(const JobState& job) const {
-  std::vector<TaskReport> reports;
-  for (uint32_t id = 0; id < job.stages.size(); ++id) {
-    const std::vector<TaskState>& tasks = job.stages[id].tasks;
-    for (uint32_t t = 0; t < tasks.size(); ++t) {
-      if (tasks[t].state != TaskState::kFinished) continue;
-      const Executor* executor = executors_.Get(tasks[t].executor);
-      reports.push_back({id, t, tasks[t].attempt,
-                         executor == nullptr ? std::string() : executor->metadata.id(),
-                         *tasks[t].metrics, job.stages[id].shares[t].pieces,
-                         job.stages[id].shares[t].first_partition,
-                         job.stages[id].shares[t].last_partition});
-    }
-  }
-  return reports;
-}
-
 }  // namespace ballista::scheduler

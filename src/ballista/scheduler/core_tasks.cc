@@ -4,11 +4,20 @@
 #include <algorithm>
 
 #include "ballista/base/status.h"
+#include "ballista/profile/complete.h"
 #include "ballista/scheduler/core_internal.h"
 #include "ballista/scheduler/recovery_internal.h"
 #include "ballista/scheduler/task_failure_internal.h"
 
 namespace ballista::scheduler {
+
+namespace {
+
+// Of a job, for its profile.
+constexpr size_t kMaxErrors = 50;
+constexpr size_t kMaxErrorBytes = 1000;
+
+}  // namespace
 
 bool SizesComplete(const job::Output& declared, const job::OutputStatistics& output) {
   if (declared.kind() == job::Output::RANGE) {
@@ -161,11 +170,21 @@ void SchedulerCore::Impl::On(LaunchFailed& event) {
   }
 }
 
+void SchedulerCore::Impl::NoteError(const RunningTask& running,
+                                    const arrow::Status& status) {
+  ++running.job->num_errors;
+  if (running.job->errors.size() >= kMaxErrors) return;
+  running.job->errors.push_back({running.stage, running.index, running.task->attempt,
+                                 running.executor->metadata.id(), now_,
+                                 profile::Cut(status.message(), kMaxErrorBytes)});
+}
+
 // OK: it runs once more. Else what the job fails with.
 arrow::Status SchedulerCore::Impl::TaskDidFail(const RunningTask& running,
                                                const arrow::Status& status) {
   JobState* job = running.job;
   TaskState* task = running.task;
+  NoteError(running, status);
   Stop(job, running.stage, task);
   task->Avoid(running.executor->index);
   switch (Classify(status)) {
@@ -433,6 +452,7 @@ void SchedulerCore::Impl::SendTask(JobState* job, uint32_t stage, uint32_t index
   ++job->stages[stage].running;
   ++job->running;
   ++running_;
+  if (!job->launched_any) job->first_launch = now_;
   job->launched_any = true;
   job->last_progress = now_;
   executors_.TakeSlot(to);

@@ -30,7 +30,16 @@ TEST_F(CoreTest, RunsStagesOneAfterTheOtherAndForgetsTheJob) {
   EXPECT_EQ(finished_["j"].parts[0].stage_id, 2u);
   EXPECT_THAT(finished_["j"].parts[0].executor.host(), HasSubstr("host-"));
   EXPECT_FALSE(core_->IsIdle());
-  EXPECT_EQ(core_->Metrics("j").size(), 5u);
+  const auto profile = core_->Profile("j", now_);
+  EXPECT_EQ(profile.job().state(), profile::JOB_STATE_FINISHED);
+  EXPECT_EQ(profile.job().finished_tasks(), 5u);
+  EXPECT_EQ(profile.job().result_rows(), 80u);
+  ASSERT_EQ(profile.stages_size(), 3);
+  for (const auto& stage : profile.stages()) {
+    EXPECT_EQ(stage.state(), profile::STAGE_STATE_COMPLETE);
+    EXPECT_EQ(static_cast<int>(stage.finished()), stage.task_list_size());
+    for (const auto& task : stage.task_list()) EXPECT_TRUE(task.has_metrics());
+  }
   Send(JobReleased{"j"});
   EXPECT_THAT(removed_, ::testing::UnorderedElementsAre("a:j", "b:j"));
   EXPECT_TRUE(core_->IsIdle());
@@ -947,14 +956,46 @@ TEST_F(CoreTest, ReportsTasksThatShareAPartition) {
   Submit("j", graph);
   FinishAll(800);
   uint32_t shared = 0;
-  for (const TaskReport& report : core_->Metrics("j")) {
-    if (report.pieces == 1) continue;
+  const auto profile = core_->Profile("j", now_);
+  for (const auto& task : profile.stages(1).task_list()) {
     ++shared;
-    EXPECT_EQ(report.stage_id, 1u);
-    EXPECT_EQ(report.pieces, 2u);
-    EXPECT_EQ(report.last_partition, 1u);
+    EXPECT_EQ(task.pieces(), 2u);
+    EXPECT_EQ(task.last_partition(), 1u);
   }
   EXPECT_EQ(shared, 2u);
+}
+
+TEST_F(CoreTest, SaysWhatEachJobWasWhenItIsForgotten) {
+  CoreOptions options;
+  options.profiles = true;
+  Start(options);
+  Join("a", 2);
+  Submit("done", OneScan(2), "s", {.statement = "SELECT 1"});
+  FinishAll(80);
+  EXPECT_THAT(ended_, ::testing::IsEmpty());
+  Send(JobReleased{"done"});
+  ASSERT_EQ(ended_.size(), 1u);
+  const auto& done = ended_[0].profile;
+  EXPECT_EQ(done.job().job_id(), "done");
+  EXPECT_EQ(done.job().state(), profile::JOB_STATE_FINISHED);
+  EXPECT_EQ(done.job().statement(), "SELECT 1");
+  EXPECT_TRUE(done.job().ended());
+  EXPECT_EQ(ended_[0].graph.stages_size(), 1);
+
+  Submit("bad", OneScan(2), "s", {.max_task_attempts = 2});
+  const auto first = running_[0];
+  Fail(TakeAt("a"), arrow::Status::IOError("no such file"));
+  ASSERT_EQ(core_->Profile("bad", now_).errors_size(), 1);
+  while (!failed_.contains("bad")) Fail(TakeAt("a"), arrow::Status::IOError("again"));
+  ASSERT_EQ(ended_.size(), 2u);
+  const auto& bad = ended_[1].profile;
+  EXPECT_EQ(bad.job().state(), profile::JOB_STATE_FAILED);
+  EXPECT_THAT(bad.job().error(), HasSubstr("again"));
+  EXPECT_EQ(bad.errors(0).message(), "no such file");
+  EXPECT_EQ(bad.errors(0).executor_id(), "a");
+  EXPECT_EQ(bad.errors(0).task(), first.id().task_index());
+  EXPECT_EQ(static_cast<int>(bad.job().failed_attempts()), bad.errors_size());
+  EXPECT_EQ(core_->Profile("bad", now_).job().job_id(), "");
 }
 
 // ------------------------------------------------------------------------ bad executors

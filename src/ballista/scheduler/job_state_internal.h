@@ -121,6 +121,16 @@ struct JobRecovery {
   Time until{};
 };
 
+// An attempt that failed, for the profile.
+struct AttemptError {
+  uint32_t stage = 0;
+  uint32_t task = 0;
+  uint32_t attempt = 0;
+  std::string executor_id;
+  Time at{};
+  std::string message;
+};
+
 struct JobState {
   JobState(uint64_t number, JobSubmitted submitted, Time now);
 
@@ -136,7 +146,13 @@ struct JobState {
   Time last_read{};
   Time last_progress;     // a task began or ended, or the result was read
   bool admitted = false;  // its tasks may run; else it waits in the queue of jobs
+  Time admitted_at{};
   bool launched_any = false;
+  Time first_launch{};
+  std::vector<AttemptError> errors;  // the first ones
+  size_t num_errors = 0;
+  std::unique_ptr<const std::string> failure;  // of one that has failed
+  bool cancelled = false;                      // that is why
   bool finished = false;    // what was not read yet of the result can be read
   bool reopened = false;    // it could once
   bool being_read = false;  // a client has come for the result, and will release it

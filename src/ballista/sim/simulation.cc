@@ -246,8 +246,9 @@ void Simulation::On(scheduler::JobFinished effect) {
   for (const auto& stage : effect.progress.stages()) {
     report_.tasks_skipped += stage.skipped();
   }
-  for (const auto& task : core_->Metrics(job.id)) {
-    report_.tasks_split += task.pieces > 1;
+  const auto profile = core_->Profile(job.id, clock_.now());
+  for (const auto& stage : profile.stages()) {
+    for (const auto& task : stage.task_list()) report_.tasks_split += task.pieces() > 1;
   }
   job.result = std::move(effect);
   ReadWhenThere(&job);

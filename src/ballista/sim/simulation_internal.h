@@ -157,6 +157,7 @@ class Simulation {
   void ArmTimer();
   void On(scheduler::LaunchTasks effect);
   void On(scheduler::CancelTasks effect);
+  void On(scheduler::JobEnded effect) {}
   void On(scheduler::RemoveJobs effect);
   void On(scheduler::StageFormed effect);
   void On(scheduler::GraphReplaced effect);

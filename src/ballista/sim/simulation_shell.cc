@@ -100,6 +100,9 @@ struct EffectDescriber {
   std::string operator()(const scheduler::JobFailed& e) const {
     return "job failed " + e.job_id + ": " + e.status.message();
   }
+  std::string operator()(const scheduler::JobEnded& e) const {
+    return "ended " + e.profile.job().job_id();
+  }
   std::string operator()(const scheduler::RemoveJobs& e) const {
     return fmt::format("remove at {}: {}", e.executor_id, fmt::join(e.job_ids, " "));
   }

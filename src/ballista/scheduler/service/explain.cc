@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "ballista/plan/plan.h"
+#include "ballista/profile/complete.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -30,59 +30,44 @@ std::string Count(double value) {
 }
 
 // "total (min/median/max)" of one figure over the tasks; just the figure for one task.
-std::string Spread(std::vector<double> values, std::string (*format)(double),
-                   bool show_total) {
-  if (values.empty()) return format(0);
-  std::sort(values.begin(), values.end());
-  double total = 0;
-  for (const double value : values) total += value;
-  if (values.size() == 1) return format(total);
-  const std::string spread =
-      fmt::format("min {}, median {}, max {}", format(values.front()),
-                  format(values[values.size() / 2]), format(values.back()));
-  return show_total ? fmt::format("{} ({})", format(total), spread) : spread;
-}
-
-template <typename Figure>
-std::vector<double> Figures(const std::vector<const TaskReport*>& tasks, Figure figure) {
-  std::vector<double> values;
-  for (const auto* task : tasks) values.push_back(static_cast<double>(figure(*task)));
-  return values;
-}
-
-std::string StageFigures(const std::vector<const TaskReport*>& tasks) {
-  const auto figures = [&](auto field) {
-    return Figures(tasks, [&](const TaskReport& t) { return (t.metrics.*field)(); });
+std::string Text(const profile::Spread& spread, size_t tasks,
+                 std::string (*format)(double), bool show_total = true) {
+  const auto text = [format](uint64_t value) {
+    return format(static_cast<double>(value));
   };
-  using M = job::TaskMetrics;
-  std::string text = fmt::format("  tasks {}, time {}", tasks.size(),
-                                 Spread(figures(&M::elapsed_us), Milliseconds, false));
-  text += ", cpu " + Spread(figures(&M::cpu_us), Milliseconds, true);
-  text += "\n  rows out " + Spread(figures(&M::output_rows), Count, true);
-  text += ", bytes out " + Spread(figures(&M::output_bytes), Bytes, true);
-  text += "\n  rows in " + Spread(figures(&M::input_rows), Count, true);
-  text += ", bytes in " + Spread(figures(&M::input_bytes), Bytes, true);
-  text += ", rows scanned " + Spread(figures(&M::scan_rows), Count, true);
-  text += ", spilled " + Spread(figures(&M::spilled_bytes), Bytes, true);
-  text += ", engine memory " + Spread(figures(&M::peak_memory_bytes), Bytes, false);
+  if (tasks <= 1) return text(spread.total());
+  const std::string range = fmt::format("min {}, median {}, max {}", text(spread.min()),
+                                        text(spread.median()), text(spread.max()));
+  return show_total ? fmt::format("{} ({})", text(spread.total()), range) : range;
+}
+
+size_t MeasuredTasks(const profile::StageProfile& stage) {
+  return static_cast<size_t>(
+      std::count_if(stage.task_list().begin(), stage.task_list().end(),
+                    [](const auto& task) { return task.has_metrics(); }));
+}
+
+std::string StageFigures(const profile::StageProfile& stage, size_t tasks) {
+  std::string text = fmt::format("  tasks {}, time {}", tasks,
+                                 Text(stage.time_us(), tasks, Milliseconds, false));
+  text += ", cpu " + Text(stage.cpu_us(), tasks, Milliseconds);
+  text += "\n  rows out " + Text(stage.rows_out(), tasks, Count);
+  text += ", bytes out " + Text(stage.bytes_out(), tasks, Bytes);
+  text += "\n  rows in " + Text(stage.rows_in(), tasks, Count);
+  text += ", bytes in " + Text(stage.bytes_in(), tasks, Bytes);
+  text += ", rows scanned " + Text(stage.rows_scanned(), tasks, Count);
+  text += ", spilled " + Text(stage.spilled_bytes(), tasks, Bytes);
+  text += ", engine memory " + Text(stage.memory_bytes(), tasks, Bytes, false);
   text += "\n";
   return text;
 }
 
-std::string SkippedTasks(uint32_t stage, const control::JobProgressResponse& progress) {
-  for (const auto& one : progress.stages()) {
-    if (one.stage_id() != stage || one.skipped() == 0) continue;
-    return fmt::format("  limit: {} more tasks were not needed\n", one.skipped());
-  }
-  return "";
-}
-
 // Partitions that several tasks share, because one would have had too much.
-std::string SplitPartitions(const std::vector<const TaskReport*>& tasks) {
+std::string SplitPartitions(const profile::StageProfile& stage) {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> split;
-  for (const auto* task : tasks) {
-    if (task->pieces > 1) {
-      split[{task->first_partition, task->last_partition}] = task->pieces;
+  for (const auto& task : stage.task_list()) {
+    if (task.pieces() > 1) {
+      split[{task.first_partition(), task.last_partition()}] = task.pieces();
     }
   }
   std::string text;
@@ -93,32 +78,13 @@ std::string SplitPartitions(const std::vector<const TaskReport*>& tasks) {
   return text;
 }
 
-// Operators of the tasks of a stage are alike in order and depth: position by position.
-std::string OperatorFigures(const std::vector<const TaskReport*>& tasks) {
-  struct Merged {
-    job::OperatorMetrics first;
-    std::vector<double> rows;
-    std::vector<double> bytes;
-    std::vector<double> times;
-  };
-  std::vector<Merged> merged;
-  for (const auto* task : tasks) {
-    for (int i = 0; i < task->metrics.operators_size(); ++i) {
-      const auto& one = task->metrics.operators(i);
-      if (static_cast<size_t>(i) >= merged.size()) merged.push_back({one, {}, {}, {}});
-      auto& into = merged[static_cast<size_t>(i)];
-      if (into.first.name() != one.name()) break;
-      into.rows.push_back(static_cast<double>(one.rows()));
-      into.bytes.push_back(static_cast<double>(one.bytes()));
-      into.times.push_back(static_cast<double>(one.elapsed_us()));
-    }
-  }
+std::string OperatorFigures(const profile::StageProfile& stage) {
   std::string text;
-  for (const auto& one : merged) {
-    text += fmt::format("    {:{}}{}: rows {}, bytes {}, time {}\n", "",
-                        2 * one.first.depth(), one.first.name(),
-                        Spread(one.rows, Count, true), Spread(one.bytes, Bytes, true),
-                        Spread(one.times, Milliseconds, true));
+  for (const auto& one : stage.operators()) {
+    text += fmt::format("    {:{}}{}: rows {}, bytes {}, time {}\n", "", 2 * one.depth(),
+                        one.name(), Text(one.rows(), one.tasks(), Count),
+                        Text(one.bytes(), one.tasks(), Bytes),
+                        Text(one.time_us(), one.tasks(), Milliseconds));
   }
   return text;
 }
@@ -138,26 +104,24 @@ arrow::Result<std::shared_ptr<arrow::Table>> ExplainTable(const std::string& pla
                             {type_array, plan_array});
 }
 
-std::string AnalyzedPlan(const job::JobGraph& graph,
-                         const std::vector<TaskReport>& reports,
-                         const control::JobProgressResponse& progress) {
-  std::map<uint32_t, std::vector<const TaskReport*>> by_stage;
-  for (const auto& report : reports) by_stage[report.stage_id].push_back(&report);
+std::string AnalyzedPlan(const profile::QueryProfile& profile) {
   std::string text = fmt::format(
-      "Ran in {}\n", Milliseconds(static_cast<double>(progress.elapsed_us())));
-  text += plan::ToString(graph);
+      "Ran in {}\n", Milliseconds(static_cast<double>(profile.job().elapsed_us())));
+  text += profile::PlanText(profile);
   text += "\nWhat the stages did:\n";
-  for (const auto& stage : graph.stages()) {
+  for (const auto& stage : profile.stages()) {
     text += fmt::format("Stage {}: {}\n", stage.id(), stage.description());
-    const auto tasks = by_stage.find(stage.id());
-    if (tasks == by_stage.end()) {
+    const size_t tasks = MeasuredTasks(stage);
+    if (tasks == 0) {
       text += "  did not run\n";
       continue;
     }
-    text += StageFigures(tasks->second);
-    text += SkippedTasks(stage.id(), progress);
-    text += SplitPartitions(tasks->second);
-    text += OperatorFigures(tasks->second);
+    text += StageFigures(stage, tasks);
+    if (stage.skipped() > 0) {
+      text += fmt::format("  limit: {} more tasks were not needed\n", stage.skipped());
+    }
+    text += SplitPartitions(stage);
+    text += OperatorFigures(stage);
   }
   return text;
 }

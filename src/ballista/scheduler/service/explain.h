@@ -8,9 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ballista/control.pb.h"
-#include "ballista/job.pb.h"
-#include "ballista/scheduler/core.h"
+#include "ballista/profile.pb.h"
 
 namespace ballista::scheduler {
 
@@ -20,8 +18,6 @@ arrow::Result<std::shared_ptr<arrow::Table>> ExplainTable(const std::string& pla
 
 // The staged plan, and for each stage what its tasks did: rows, bytes, time, spill, each
 // as minimum, median and maximum over the tasks, and its operators likewise.
-std::string AnalyzedPlan(const job::JobGraph& graph,
-                         const std::vector<TaskReport>& reports,
-                         const control::JobProgressResponse& progress);
+std::string AnalyzedPlan(const profile::QueryProfile& profile);
 
 }  // namespace ballista::scheduler

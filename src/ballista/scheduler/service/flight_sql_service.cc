@@ -296,9 +296,9 @@ void FlightSqlService::AddPeerActions() {
 
 std::string FlightSqlService::Status() const {
   auto jobs = nlohmann::json::array();
-  for (const auto& job : jobs_->AllProgress()) {
+  for (const auto& job : jobs_->Summaries()) {
     jobs.push_back({{"job_id", job.job_id()},
-                    {"state", control::JobProgressResponse::State_Name(job.state())}});
+                    {"state", profile::JobState_Name(job.state()).substr(10)}});
   }
   const auto kept = jobs_->Kept();
   return nlohmann::json{{"jobs", std::move(jobs)},

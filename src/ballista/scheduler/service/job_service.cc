@@ -96,9 +96,11 @@ void JobService::PostLocked(Event event) {
   NoteSuspension();
   const bool executors_may_change = !std::holds_alternative<TaskFinished>(event) &&
                                     !std::holds_alternative<JobSubmitted>(event);
-  for (auto& effect : core_.Handle(std::move(event), Now())) {
+  const Time begin = Now();
+  for (auto& effect : core_.Handle(std::move(event), begin)) {
     Apply(std::move(effect));
   }
+  metrics_.event.ObserveMicros(static_cast<uint64_t>((Now() - begin).count()));
   if (std::min(core_.NextDeadline(), stuck_.NextCheck()) < timer_due_ ||
       (executors_may_change && links_.size() != core_.NumExecutors())) {
     timer_wake_.notify_one();
@@ -170,6 +172,8 @@ void JobService::RetireDeadLinks() {
     }
     if (keeper_ != nullptr) keeper_->ForgetExecutor(it->first);
     to_drain_.erase(it->second);
+    memory_used_.erase(it->second);
+    metrics_.executors_gone.Add();
     it = incarnations_.erase(it);
   }
   std::set<std::string> alive;
@@ -215,6 +219,8 @@ void JobService::Apply(LaunchTasks effect) {
     const std::string& job_id = task->id().job_id();
     if (shared()) (*request->mutable_job_tokens())[job_id] = TokenOf(job_id);
     request->mutable_tasks()->UnsafeArenaAddAllocated(task);
+    metrics_.tasks_launched.Add();
+    if (task->id().attempt() > 0) metrics_.tasks_retried.Add();
   }
   link->second->Send(SharedLaunch(std::move(tasks), request));
 }
@@ -248,6 +254,7 @@ void JobService::Apply(RemoveJobs effect) {
 void JobService::Apply(JobFinished effect) {
   auto outcome = outcomes_.find(effect.job_id);
   if (outcome == outcomes_.end()) return;
+  metrics_.CountEnd(effect.progress);
   outcome->second.ended = true;
   outcome->second.progress = effect.progress;
   outcome->second.result = std::make_shared<const JobFinished>(std::move(effect));
@@ -268,6 +275,8 @@ void JobService::Apply(JobFailed effect) {
   if (outcome == outcomes_.end()) return;
   LOG_DEBUG("scheduler", "job {} failed: {}", effect.job_id, effect.status.ToString());
   if (keeper_ != nullptr) keeper_->KeepFailure(effect.job_id, effect.status);
+  // A result that is dropped is not another end of its job.
+  if (!outcome->second.ended) metrics_.CountEnd(effect.progress);
   outcome->second.ended = true;
   outcome->second.status = std::move(effect.status);
   outcome->second.progress = std::move(effect.progress);
@@ -341,6 +350,7 @@ arrow::Result<control::RegisterExecutorResponse> JobService::RegisterExecutor(
   control::RegisterExecutorResponse response;
   const std::lock_guard lock(mutex_);
   if (!links_.contains(executor.incarnation())) {
+    metrics_.executors_registered.Add();
     auto& link = links_[executor.incarnation()] = std::make_unique<ExecutorLink>(
         executor, clients_,
         [this, executor](const OutboundRequest& failed, const arrow::Status& status) {
@@ -403,6 +413,7 @@ arrow::Result<control::HeartbeatResponse> JobService::Heartbeat(
     response.set_unknown_executor(true);
     return response;
   }
+  NoteUse(request);
   PostLocked(ExecutorHeartbeat{request.executor_id(), request.incarnation()});
   if (request.draining()) {
     PostLocked(ExecutorDraining{request.executor_id(), request.incarnation()});
@@ -458,6 +469,7 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
       event.incarnation = request.incarnation();
       event.output = finished.output();
       event.metrics = finished.metrics();
+      metrics_.Count(finished.metrics());
       if (finished.has_inline_result()) {
         event.inline_result =
             std::make_shared<const std::string>(finished.inline_result());
@@ -465,6 +477,7 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
       PostLocked(std::move(event));
     } else {
       const auto& failed = status.failed();
+      metrics_.tasks_failed.Add();
       TaskFailed event;
       event.id = status.id();
       event.executor_id = request.executor_id();
@@ -517,6 +530,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   outcomes_[job_id].session_id = event.session_id;
   outcomes_[job_id].kept = kept;
   stuck_.Begin(Now());
+  metrics_.submitted.Add();
   PostLocked(std::move(event));
   const auto refused = outcomes_.find(job_id);
   if (refused == outcomes_.end() || refused->second.status.ok()) {
@@ -524,6 +538,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   }
   auto status = refused->second.status;
   outcomes_.erase(refused);
+  metrics_.refused.Add();
   return status;
 }
 
@@ -690,23 +705,14 @@ control::JobProgressResponse JobService::Progress(const std::string& job_id) con
   return core_.Progress(job_id, Now());
 }
 
-std::vector<control::JobProgressResponse> JobService::AllProgress() const {
-  std::vector<control::JobProgressResponse> all;
+std::string JobService::id() const {
   const std::lock_guard lock(mutex_);
-  for (const auto& job_id : core_.Jobs()) all.push_back(core_.Progress(job_id, Now()));
-  return all;
+  return id_;
 }
 
-std::vector<TaskReport> JobService::Metrics(const std::string& job_id) const {
-  const std::lock_guard lock(mutex_);
-  return core_.Metrics(job_id);
-}
-
-std::optional<job::JobGraph> JobService::Graph(const std::string& job_id) const {
-  const std::lock_guard lock(mutex_);
-  const auto* graph = core_.Graph(job_id);
-  if (graph == nullptr) return std::nullopt;
-  return *graph;
+std::string JobService::WhyNotReady() const {
+  const auto may_act = CheckMayAct();
+  return may_act.ok() ? "" : may_act.message();
 }
 
 }  // namespace ballista::scheduler

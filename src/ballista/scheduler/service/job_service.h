@@ -22,6 +22,7 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/scheduler/core.h"
 #include "ballista/scheduler/service/executor_link.h"
+#include "ballista/scheduler/service/job_metrics.h"
 #include "ballista/scheduler/service/running_clock.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/scheduler/service/stuck_watch.h"
@@ -51,6 +52,7 @@ class JobService {
   arrow::Result<control::TaskStatusResponse> ReportTasks(
       const control::TaskStatusRequest& request);
   std::vector<control::ExecutorMetadata> Executors() const;
+  profile::ExecutorList ViewExecutors() const;
 
   // ---- jobs
   // Jobs without progress for so long are named in the log, with what they wait for;
@@ -111,10 +113,18 @@ class JobService {
   arrow::Status WhyEnded(const std::string& job_id) const;
 
   control::JobProgressResponse Progress(const std::string& job_id) const;
-  std::vector<control::JobProgressResponse> AllProgress() const;
-  std::vector<TaskReport> Metrics(const std::string& job_id) const;
-  // A copy; no value for an unknown job.
-  std::optional<job::JobGraph> Graph(const std::string& job_id) const;
+  // Complete; no value for a job that is not there (any more).
+  std::optional<profile::QueryProfile> Profile(const std::string& job_id) const;
+  // Of the jobs that are there, the oldest first.
+  std::vector<profile::JobSummary> Summaries() const;
+
+  // With CoreOptions::profiles: is given what each job was once it has been forgotten.
+  // Called under this object's lock: it must return at once, and not call back.
+  void OnJobEnded(std::function<void(JobEnded)> callback);
+  const JobMetrics& metrics() const { return metrics_; }
+  std::string id() const;
+  // Empty, or why it takes no queries at the moment.
+  std::string WhyNotReady() const;
 
   // What is kept of jobs that have not been cancelled, failed or read.
   struct Holdings {
@@ -165,6 +175,8 @@ class JobService {
   void Apply(JobReopened effect);
   void Apply(JobFailed effect);
   void Apply(RemoveJobs effect);
+  void Apply(JobEnded effect);
+  void NoteUse(const control::HeartbeatRequest& request);
   void OnSendFailure(const control::ExecutorMetadata& executor,
                      const OutboundRequest& request, const arrow::Status& status);
   // The link to the executor's process of today; null where there is none.
@@ -195,6 +207,8 @@ class JobService {
   const CoreOptions options_;
   Replanner* const replanner_;
 
+  JobMetrics metrics_;
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job ended, or an executor came
   std::condition_variable timer_wake_;
@@ -206,6 +220,8 @@ class JobService {
   std::set<std::string> moved_;             // jobs that were this scheduler's
   std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
   std::map<std::string, std::string> incarnations_;             // by executor id
+  std::map<std::string, uint64_t> memory_used_;                 // bytes, by incarnation
+  std::function<void(JobEnded)> on_job_ended_;
   std::set<std::string> to_drain_;  // incarnations that have not begun to drain yet
   std::map<std::string, Outcome> outcomes_;          // by job id
   std::deque<std::pair<Time, std::string>> failed_;  // jobs, by when they failed

@@ -13,6 +13,7 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
 #include "ballista/planner/adaptive_planner.h"
+#include "ballista/profile/complete.h"
 #include "ballista/scheduler/service/explain.h"
 #include "ballista/scheduler/service/result_reader.h"
 #include "ballista/sql/copy_commit.h"
@@ -138,6 +139,7 @@ arrow::Result<job::JobGraph> QueryService::Plan(sql::SqlSession* session,
 
 arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
                                                const plan::Plan& plan,
+                                               const std::string& sql,
                                                bool collect_metrics, bool kept) {
   ARROW_ASSIGN_OR_RAISE(auto graph, Plan(session, plan));
   if (collect_metrics) {
@@ -153,6 +155,7 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
     setting->set_value(std::to_string(value));
   }
   JobOptions options;
+  options.statement = profile::Cut(sql, kMaxText);
   ARROW_ASSIGN_OR_RAISE(const int64_t attempts,
                         IntegerOption(session, "ballista.max_task_attempts"));
   options.max_task_attempts = static_cast<uint32_t>(std::max<int64_t>(attempts, 1));
@@ -251,7 +254,8 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
     case sql::Statement::Kind::kRows:
       return KeepRows(session, std::move(statement.rows), statement.is_query);
     case sql::Statement::Kind::kInsertRows: {
-      ARROW_ASSIGN_OR_RAISE(auto shown, RunAndConsume(session, statement, abandoned));
+      ARROW_ASSIGN_OR_RAISE(auto shown,
+                            RunAndConsume(session, statement, sql, abandoned));
       return KeepRows(session, std::move(shown), statement.is_query);
     }
     case sql::Statement::Kind::kExplain: {
@@ -259,7 +263,8 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
       return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kExplainAnalyze: {
-      ARROW_ASSIGN_OR_RAISE(auto rows, ExplainAnalyze(session, statement, abandoned));
+      ARROW_ASSIGN_OR_RAISE(auto rows,
+                            ExplainAnalyze(session, statement, sql, abandoned));
       return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
@@ -270,7 +275,8 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   QueryHandle handle;
   handle.schema = statement.schema;
   handle.is_query = statement.is_query;
-  ARROW_ASSIGN_OR_RAISE(handle.id, Start(session, statement.plan, false, /*kept=*/true));
+  ARROW_ASSIGN_OR_RAISE(handle.id,
+                        Start(session, statement.plan, sql, false, /*kept=*/true));
   return handle;
 }
 
@@ -346,9 +352,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResul
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
-    sql::SqlSession* session, const sql::Statement& statement,
+    sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
     const std::function<bool()>& abandoned) {
-  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, statement.plan, false));
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id,
+                        Start(session, statement.plan, sql, false));
   const auto run = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
     ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
@@ -366,18 +373,17 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::Explain(
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
-    sql::SqlSession* session, const sql::Statement& statement,
+    sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
     const std::function<bool()>& abandoned) {
-  ARROW_ASSIGN_OR_RAISE(const std::string job_id, Start(session, statement.plan, true));
+  ARROW_ASSIGN_OR_RAISE(const std::string job_id,
+                        Start(session, statement.plan, sql, true));
   auto finished = jobs_->Wait(job_id, abandoned);
   if (!finished.ok()) {
     jobs_->Release(job_id);
     DropStagedFiles(statement.plan, job_id);
     return finished.status();
   }
-  const auto graph = jobs_->Graph(job_id);
-  const auto reports = jobs_->Metrics(job_id);
-  const auto progress = jobs_->Progress(job_id);
+  const auto profile = jobs_->Profile(job_id);
   if (statement.consume) {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
     ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
@@ -386,10 +392,10 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
     ARROW_RETURN_NOT_OK(consumed);
   }
   jobs_->Release(job_id);
-  if (!graph.has_value()) {
-    return InternalStatus("job " + job_id + " finished and has no graph");
+  if (!profile.has_value()) {
+    return InternalStatus("job " + job_id + " finished and has no profile");
   }
-  return ExplainTable("analyzed_plan", AnalyzedPlan(*graph, reports, progress));
+  return ExplainTable("analyzed_plan", AnalyzedPlan(*profile));
 }
 
 arrow::Result<int64_t> QueryService::ExecuteUpdate(

@@ -81,6 +81,7 @@ class QueryService {
 
   // From now on no statement is begun; the error says that the scheduler stops.
   void StopTaking() { stopping_ = true; }
+  bool stopping() const { return stopping_; }
 
   // Results that are kept without a job.
   size_t KeptResults();
@@ -111,14 +112,15 @@ class QueryService {
   // `kept`: a client gets a handle to it, which is to be good for the next scheduler,
   // too.
   arrow::Result<std::string> Start(sql::SqlSession* session, const plan::Plan& plan,
-                                   bool collect_metrics, bool kept = false);
+                                   const std::string& sql, bool collect_metrics,
+                                   bool kept = false);
   arrow::Result<std::shared_ptr<arrow::Table>> RunAndConsume(
-      sql::SqlSession* session, const sql::Statement& statement,
+      sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
       const std::function<bool()>& abandoned);
   arrow::Result<std::shared_ptr<arrow::Table>> Explain(sql::SqlSession* session,
                                                        const plan::Plan& plan);
   arrow::Result<std::shared_ptr<arrow::Table>> ExplainAnalyze(
-      sql::SqlSession* session, const sql::Statement& statement,
+      sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
       const std::function<bool()>& abandoned);
   // Errors: the job's own, which is forgotten then; KeyError for an unknown one.
   arrow::Status WaitForJob(const std::string& job_id,

@@ -10,9 +10,11 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
 #include "ballista/http/http_server.h"
+#include "ballista/http/rest_api.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
 #include "ballista/scheduler/service/kept_catalog.h"
+#include "ballista/scheduler/service/monitor.h"
 #include "ballista/scheduler/service/open_state.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/security/path_guard.h"
@@ -39,10 +41,12 @@ arrow::Result<security::ProcessSecurity> LoadSecurity(
 
 struct SchedulerProcess::Parts {
   Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine,
-        const security::ProcessSecurity& security, std::unique_ptr<StateKeeper> opened)
+        const security::ProcessSecurity& security, std::unique_ptr<StateKeeper> opened,
+        std::unique_ptr<history::History> kept)
       : sql(std::move(engine)),
         clients({security.tls, security.cluster_token}),
         keeper(std::move(opened)),
+        history(std::move(kept)),
         jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval,
              keeper.get()),
         catalog(keeper == nullptr
@@ -56,7 +60,13 @@ struct SchedulerProcess::Parts {
               service.CloseSession(id);
             },
             keeper.get()),
-        service(&jobs, &queries, &sessions) {}
+        service(&jobs, &queries, &sessions),
+        monitor(config, &jobs, &queries, history.get()) {
+    if (!WantsProfiles(config)) return;
+    jobs.OnJobEnded([this](JobEnded ended) {
+      history->Add(std::move(ended.profile), std::move(ended.graph));
+    });
+  }
   ~Parts() {
     if (keeper != nullptr) keeper->StopEvents();
   }
@@ -96,6 +106,7 @@ struct SchedulerProcess::Parts {
         std::max(options.recovery_wait, 3 * Time(config.heartbeat_interval));
     options.max_running_jobs = config.max_running_jobs;
     options.max_queued_jobs = config.max_queued_jobs;
+    options.profiles = WantsProfiles(config);
     return options;
   }
 
@@ -103,11 +114,13 @@ struct SchedulerProcess::Parts {
   flight::ClientPool clients;
   AdaptiveReplanner replanner;
   std::unique_ptr<StateKeeper> keeper;  // null: nothing is kept
+  std::unique_ptr<history::History> history;
   JobService jobs;
   std::unique_ptr<KeptCatalog> catalog;
   QueryService queries;
   SessionRegistry sessions;
   FlightSqlService service;
+  Monitor monitor;
   flight::RunningServer server;
   std::unique_ptr<http::HttpServer> http;
 };
@@ -129,8 +142,9 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
   ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
-  auto parts =
-      std::make_unique<Parts>(config, std::move(engine), security, std::move(keeper));
+  auto history = OpenHistory(config, keeper.get());
+  auto parts = std::make_unique<Parts>(config, std::move(engine), security,
+                                       std::move(keeper), std::move(history));
   parts->jobs.WatchStuckJobs(config.stuck_query_log);
   ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,
@@ -139,16 +153,18 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   LOG_INFO("scheduler", "Ballista v{} Scheduler listening on {}:{}", kVersion,
            config.bind_host, parts->service.port());
   if (config.http_port != 0) {
-    JobService* jobs = &parts->jobs;
-    auto http = http::HttpServer::Start(
-        config.bind_host, static_cast<int>(config.http_port), security,
-        {[jobs] { return jobs->Executors(); }, [jobs] { return jobs->AllProgress(); }});
+    auto http = http::HttpServer::Start({config.bind_host, config.http_port}, security,
+                                        http::MakeRestApi(parts->monitor.Sources()));
     if (!http.ok()) return refuse("http-port", http.status().message());
     parts->http = std::move(*http);
     LOG_INFO("scheduler", "HTTP interface listening on {}:{}", config.bind_host,
              config.http_port);
   }
   return std::unique_ptr<SchedulerProcess>(new SchedulerProcess(std::move(parts)));
+}
+
+void SchedulerProcess::AddMetrics(std::function<void(metrics::Exposition*)> describe) {
+  parts_->monitor.AddMetrics(std::move(describe));
 }
 
 int SchedulerProcess::port() const {
@@ -170,6 +186,10 @@ void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   if (left() > 0) LOG_WARN("scheduler", "{} queries end without an answer", left());
+}
+
+void SchedulerProcess::StopHttp() {
+  parts_->http.reset();
 }
 
 void SchedulerProcess::Stop() {

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "ballista/config/config.h"
+#include "ballista/metrics/exposition.h"
 
 namespace ballista::scheduler {
 
@@ -29,6 +30,10 @@ class SchedulerProcess {
   // Takes no more queries, and waits until those that were taken have been answered; at
   // most for `limit`.
   void Drain(std::chrono::milliseconds limit);
+  // Metrics of what else is in this process, for its HTTP port; called until StopHttp.
+  void AddMetrics(std::function<void(metrics::Exposition*)> describe);
+  // Idempotent; Stop does it, too.
+  void StopHttp();
   // Answers no more calls; calls under way are ended. Idempotent.
   void Stop();
 

@@ -231,6 +231,7 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
   job.set_tasks_per_stage(submitted.options.tasks_per_stage);
   job.set_min_task_bytes(submitted.options.min_task_bytes);
   job.set_skew_factor(submitted.options.skew_factor);
+  job.set_statement(submitted.options.statement);
   if (const Speculation& from = submitted.options.speculation; from.enabled) {
     record::Speculation* to = job.mutable_speculation();
     to->set_quantile(from.quantile);

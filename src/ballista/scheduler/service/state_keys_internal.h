@@ -14,6 +14,7 @@ inline const std::string kExecutors = "executors/";
 inline const std::string kJobs = "jobs/";
 inline const std::string kCatalog = "catalog/";
 inline const std::string kSessions = "sessions/";
+inline const std::string kHistory = "history/";
 // In place of a scheduler's id, where the store is one scheduler's alone.
 inline const std::string kAlone = "alone";
 // Of one job.

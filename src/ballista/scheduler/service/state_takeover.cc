@@ -100,6 +100,7 @@ arrow::Status StateKeeper::LoadJob(const std::string& job_id, const Entries& ent
   one.job.options.tasks_per_stage = job.tasks_per_stage();
   one.job.options.min_task_bytes = job.min_task_bytes();
   one.job.options.skew_factor = job.skew_factor();
+  one.job.options.statement = job.statement();
   if (job.has_speculation()) {
     const record::Speculation& from = job.speculation();
     one.job.options.speculation = {true, from.quantile(), from.multiplier(),

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -148,8 +149,10 @@ struct JobReleased {
 // at task 0.
 struct JobResultRead {
   std::string job_id;
-  uint32_t task = 0;   // of the result stage: those before it have been read whole,
-  bool begun = false;  // and of this one the client has rows
+  // Of the result stage: those before it have been read whole, and of this one the client
+  // has rows where `begun`. Nothing: who reads only says that it will.
+  std::optional<uint32_t> task = 0;
+  bool begun = false;
 };
 
 // A part of the result could not be read from the executor that keeps it, and the client

@@ -12,12 +12,14 @@ namespace ballista::scheduler {
 void SchedulerCore::Impl::On(JobResultRead& event) {
   JobState* job = FindJob(event.job_id);
   if (job == nullptr) return;
-  job->being_read = true;
   job->last_read = job->last_progress = now_;
+  if (!event.task) return;
+  const uint32_t task = *event.task;
+  job->being_read = true;
   // A client that begins again wants what it had read before.
-  const bool back = event.task < job->reads_task ||
-                    (event.task == job->reads_task && job->part_begun && !event.begun);
-  job->reads_task = event.task;
+  const bool back = task < job->reads_task ||
+                    (task == job->reads_task && job->part_begun && !event.begun);
+  job->reads_task = task;
   job->part_begun = event.begun;
   if (!back) return;
   arrow::Status status = Reopen(job, "its executor was lost after it had been read");

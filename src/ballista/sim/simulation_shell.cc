@@ -58,7 +58,8 @@ struct EventDescriber {
     return "released " + e.job_id;
   }
   std::string operator()(const scheduler::JobResultRead& e) const {
-    return fmt::format("read {}, task {}{}", e.job_id, e.task, e.begun ? " begun" : "");
+    if (!e.task) return "renewed " + e.job_id;
+    return fmt::format("read {}, task {}{}", e.job_id, *e.task, e.begun ? " begun" : "");
   }
   std::string operator()(const scheduler::ResultPartLost& e) const {
     return fmt::format("cannot read {}, task {}#{}", e.job_id, e.task, e.attempt);

@@ -669,6 +669,10 @@ void JobService::TouchPart(const std::string& job_id, const ResultPart& part) {
   Post(JobResultRead{job_id, part.task_index, true});
 }
 
+void JobService::Renew(const std::string& job_id) {
+  Post(JobResultRead{job_id, std::nullopt});
+}
+
 bool JobService::HasPart(const std::string& job_id, const ResultPart& part) const {
   const std::lock_guard lock(mutex_);
   return !outcomes_.contains(job_id) ||

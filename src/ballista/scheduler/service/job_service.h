@@ -106,6 +106,8 @@ class JobService {
   bool BeginPart(const std::string& job_id, const ResultPart& part);
   // More of them are given: puts off the removal of the result.
   void TouchPart(const std::string& job_id, const ResultPart& part);
+  // Puts off the removal of a result that is to be read.
+  void Renew(const std::string& job_id);
   bool HasPart(const std::string& job_id, const ResultPart& part) const;
   void LosePart(const std::string& job_id, const ResultPart& part,
                 const std::string& reason);

@@ -436,7 +436,7 @@ bool QueryService::Renew(const std::string& query_id) {
     }
   }
   if (Progress(query_id).state() == control::JobProgressResponse::UNKNOWN) return false;
-  jobs_->Touch(query_id);
+  jobs_->Renew(query_id);
   return true;
 }
 

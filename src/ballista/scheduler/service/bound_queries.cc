@@ -52,7 +52,7 @@ class BoundQueries::Reader : public arrow::RecordBatchReader {
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
     while (reader_ != nullptr) {
-      const auto status = reader_->ReadNext(batch);
+      auto status = reader_->ReadNext(batch);
       if (!status.ok()) return OfRow(row_, status);
       if (*batch != nullptr) return status;
       reader_.reset();

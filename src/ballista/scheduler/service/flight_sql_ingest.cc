@@ -116,7 +116,7 @@ arrow::Result<int64_t> FlightSqlService::Ingest(
     batches.push_back(chunk.data);
   }
   ARROW_ASSIGN_OR_RAISE(const auto rows,
-                        arrow::Table::FromRecordBatches(schema, std::move(batches)));
+                        arrow::Table::FromRecordBatches(schema, batches));
   ARROW_RETURN_NOT_OK(session->Ingest(target, rows));
   return rows->num_rows();
 }

@@ -308,7 +308,7 @@ class JobResult : public ResultSource {
 
 arrow::Status QueryService::WaitForJob(const std::string& job_id,
                                        const std::function<bool()>& abandoned) {
-  const auto status = jobs_->Wait(job_id, abandoned).status();
+  auto status = jobs_->Wait(job_id, abandoned).status();
   if (!status.ok() && !status.IsKeyError()) jobs_->Release(job_id);
   return status;
 }

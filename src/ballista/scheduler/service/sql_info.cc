@@ -463,7 +463,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> SqlInfoRows(
 }
 
 std::shared_ptr<arrow::Schema> XdbcTypeInfoSchema() {
-  const auto flag = arrow::boolean();
+  const auto& flag = arrow::boolean();
   return arrow::schema(
       {field("type_name", utf8(), false), field("data_type", int32(), false),
        field("column_size", int32()), field("literal_prefix", utf8()),

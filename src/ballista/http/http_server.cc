@@ -53,7 +53,10 @@ void Send(const Response& from, httplib::Response* to) {
   to->set_header("Referrer-Policy", "no-referrer");
   to->set_header("Cache-Control", "no-store");
   for (const auto& [name, value] : from.headers) to->set_header(name, value);
-  to->set_content(from.body, from.type);
+  // With a charset, so that the library does not take it for something to compress: it
+  // does so by Brotli at its slowest, which takes seconds for the tasks of a large job.
+  const bool json = from.type == "application/json";
+  to->set_content(from.body, json ? from.type + "; charset=utf-8" : from.type);
 }
 
 }  // namespace

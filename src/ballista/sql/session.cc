@@ -147,10 +147,15 @@ arrow::Result<SqlSession::Description> Session::Describe(
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Description> {
     ARROW_ASSIGN_OR_RAISE(auto external, ParseExternalTable(sql));
-    if (external || !ShownName(sql).empty()) {
+    const auto shown = ShownName(sql);
+    if (external || IsOption(shown)) {
       Description description;
       description.is_query = !external;
-      description.schema = external ? CountTable(0)->schema() : arrow::schema({});
+      description.schema = CountTable(0)->schema();
+      if (!external) {
+        ARROW_ASSIGN_OR_RAISE(const auto option, ShowOption(shown));
+        description.schema = option.schema;
+      }
       description.parameters = arrow::schema({});
       return description;
     }
@@ -241,11 +246,7 @@ arrow::Result<Statement> Session::CompileText(
   ARROW_ASSIGN_OR_RAISE(auto external, ParseExternalTable(sql));
   if (external) return CompileExternalTable(*external);
   const auto shown = ShownName(sql);
-  if (!shown.empty()) {
-    if (SessionOptions::IsSessionOption(shown)) return ShowOption(shown);
-    duckdb::Value value;
-    if (connection_.context->TryGetCurrentSetting(shown, value)) return ShowOption(shown);
-  }
+  if (IsOption(shown)) return ShowOption(shown);
   ARROW_ASSIGN_OR_RAISE(auto statements, Parse(sql));
   if (statements.empty()) {
     return UserErrorStatus(UserError::SYNTAX, "there is no statement in the text");
@@ -530,6 +531,12 @@ arrow::Result<std::shared_ptr<arrow::Table>> Session::QueryHere(const std::strin
     auto rows = connection_.Query(sql);
     return ToArrowTable(*connection_.context, *rows);
   });
+}
+
+bool Session::IsOption(const std::string& name) {
+  duckdb::Value value;
+  return SessionOptions::IsSessionOption(name) ||
+         (!name.empty() && connection_.context->TryGetCurrentSetting(name, value));
 }
 
 arrow::Result<Statement> Session::ShowOption(const std::string& name) {

@@ -70,6 +70,8 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Result<Statement> CompileExecute(duckdb::ExecuteStatement& statement);
   arrow::Result<Statement> CompilePivot(std::vector<Parsed> pieces,
                                         const ParameterValues& parameters);
+  // Of the session or of DuckDB.
+  bool IsOption(const std::string& name);
   arrow::Result<Statement> ShowOption(const std::string& name);
   arrow::Result<ParameterValues> BindParameters(const duckdb::SQLStatement& statement,
                                                 const std::vector<plan::Value>& values);

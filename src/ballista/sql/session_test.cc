@@ -173,6 +173,23 @@ TEST_F(Session, CreateTableAsTakesRowsOfThePlan) {
             Statement::Kind::kRows);
 }
 
+// A client that prepares a statement takes one without columns for an update.
+TEST_F(Session, DescribesWhatIsShown) {
+  Compile("CREATE TABLE t (a INTEGER)");
+  for (const std::string sql :
+       {"SHOW ballista.shuffle_partitions", "SHOW TimeZone", "SHOW TABLES", "DESCRIBE t",
+        "SHOW ALL TABLES", "SUMMARIZE t", "SHOW t"}) {
+    const auto description = session_->Describe(sql);
+    ASSERT_TRUE(description.ok()) << sql << ": " << description.status().ToString();
+    EXPECT_TRUE(description->is_query) << sql;
+    EXPECT_GT(description->schema->num_fields(), 0) << sql;
+    const auto statement = Compile(sql);
+    EXPECT_TRUE(description->schema->Equals(*statement.schema))
+        << sql << ": " << description->schema->ToString() << " and "
+        << statement.schema->ToString();
+  }
+}
+
 TEST_F(Session, ParametersAreConstantsOfThePlan) {
   const auto value = ToPlanValue(duckdb::Value::BIGINT(42));
   const auto statement = Compile("SELECT a FROM range(100) t(a) WHERE a = ?", {value});

@@ -6,13 +6,10 @@ import pathlib
 import re
 import shutil
 import sys
-import tempfile
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import image  # noqa: E402
-from engine import Engine  # noqa: E402
-from package import ROOT, run, set_up  # noqa: E402
+from package import ROOT, run  # noqa: E402
 from cluster import binaries_folder  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -23,14 +20,10 @@ SUMS = "SELECT vendor, sum(fare) AS fare FROM {} GROUP BY vendor ORDER BY vendor
 EXPECTED = "vendor,fare\n0,13495500\n1,13498500\n2,13501500\n"
 
 
-class Compose(unittest.TestCase):
+class Compose(image.ImageTest):
     @classmethod
     def setUpClass(cls):
-        set_up("docker")
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="ballista-compose-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        image.put(cls.folder)
-        cls.engine = cls.enterClassContext(Engine(cls.folder))
+        super().setUpClass()
         etcd = cls.folder / "etcd"
         etcd.mkdir()
         shutil.copy("/usr/bin/etcd", etcd)

@@ -3,17 +3,13 @@ does to a query that runs, and an image of one's own on top of it."""
 
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import image  # noqa: E402
-from engine import Engine  # noqa: E402
-from package import run, set_up  # noqa: E402
+from package import run  # noqa: E402
 from cluster import binaries_folder  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -27,15 +23,7 @@ LONG = "SELECT count(*) FROM range(30000) a(x), range(20000) b(y) WHERE (x * y) 
 LONG_COUNT = "73464898"
 
 
-class Docker(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        set_up("docker")
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="ballista-docker-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        image.put(cls.folder)
-        cls.engine = cls.enterClassContext(Engine(cls.folder))
-
+class Docker(image.ImageTest):
     def documented(self, line: str) -> str:
         [program, *words] = line.split()
         self.assertEqual(program, "docker")

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import tempfile
+import unittest
 
 from engine import Engine
-from package import BASE, BUILD, ROOT, fingerprint, package
+from package import BASE, BUILD, ROOT, alone, fingerprint, package, set_up
 
 # Base of the test's images: a Debian 12 of debootstrap, since no image registry is asked.
 DEBIAN = "ballista-test-debian"
@@ -35,12 +37,11 @@ def saved() -> pathlib.Path:
 
 def put(folder: pathlib.Path) -> None:
     """Puts the images into the store in `folder`: from the file, or newly built where something has changed."""
-    archive = saved()
-    if archive.exists():
-        with Engine(folder) as engine:
-            engine.docker("load", "--quiet", "--input", archive)
-        return
-    _make(folder)
+    with alone("image-test"):
+        if not saved().exists():
+            return _make(folder)
+    with Engine(folder) as engine:
+        engine.docker("load", "--quiet", "--input", saved())
 
 
 def _make(folder: pathlib.Path) -> None:
@@ -54,3 +55,15 @@ def _make(folder: pathlib.Path) -> None:
         part = saved().with_suffix(".part")
         engine.docker("save", "--output", part, IMAGE, DOCUMENTED, REPORT, DEBIAN)
         part.rename(saved())
+
+
+class ImageTest(unittest.TestCase):
+    """`engine` is one of its own for the class, with the image in it; `folder` is the class's, and goes with it."""
+
+    @classmethod
+    def setUpClass(cls):
+        set_up("docker")
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"ballista-{cls.__name__.lower()}-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        put(cls.folder)
+        cls.engine = cls.enterClassContext(Engine(cls.folder))

@@ -3,6 +3,8 @@ into."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -53,15 +55,24 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def alone(what: str):
+    """One process at a time makes what several tests, which run beside each other, share."""
+    with open(BUILD / f"{what}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def package() -> pathlib.Path:
     """The .deb; made when what goes into it has changed since the last one was."""
     folder = BUILD / "package-test"
     stamp = folder / "stamp"
-    if not stamp.exists() or stamp.read_text() != fingerprint():
-        shutil.rmtree(folder, ignore_errors=True)
-        run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder, timeout=300)
-        shutil.rmtree(folder / "_CPack_Packages")
-        stamp.write_text(fingerprint())
+    with alone("package-test"):
+        if not stamp.exists() or stamp.read_text() != fingerprint():
+            shutil.rmtree(folder, ignore_errors=True)
+            run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder, timeout=300)
+            shutil.rmtree(folder / "_CPack_Packages")
+            stamp.write_text(fingerprint())
     [path] = folder.glob("*.deb")
     return path
 

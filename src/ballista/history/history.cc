@@ -152,15 +152,14 @@ void History::Load(const std::vector<std::pair<std::string, std::string>>& entri
 }
 
 void History::Add(profile::QueryProfile raw, job::JobGraph graph) {
-  // The moment itself is known here alone.
-  raw.mutable_job()->set_submitted_ms(UnixMs() - raw.job().age_us() / 1000);
+  auto summary = ShortSummary(raw.job());
   {
     const std::lock_guard lock(mutex_);
     if (queue_.size() >= kMaxWaiting) {
       ++left_out_;
       return;
     }
-    queue_.push_back({std::move(raw), std::move(graph)});
+    queue_.push_back({std::move(raw), std::move(graph), std::move(summary)});
   }
   changed_.notify_all();
 }
@@ -172,11 +171,11 @@ void History::Run() {
     if (queue_.empty()) return;
     Ended ended = std::move(queue_.front());
     queue_.pop_front();
-    busy_ = true;
+    in_work_ = ended.summary;
     lock.unlock();
     Keep(std::move(ended));
     lock.lock();
-    busy_ = false;
+    in_work_.reset();
     changed_.notify_all();
   }
 }
@@ -209,6 +208,7 @@ void History::Keep(Ended ended) {
   std::vector<std::string> dropped;
   {
     const std::lock_guard lock(mutex_);
+    in_work_.reset();  // in favour of the entry
     bytes_ += entry.compressed.size();
     numbers_[job_id] = next_;
     entries_[next_++] = std::move(entry);
@@ -243,13 +243,16 @@ std::vector<std::shared_ptr<const profile::JobSummary>> History::Summaries() con
   const uint64_t now = UnixMs();
   std::vector<std::shared_ptr<const profile::JobSummary>> all;
   const std::lock_guard lock(mutex_);
-  all.reserve(entries_.size());
+  all.reserve(entries_.size() + queue_.size() + 1);
   for (const auto& [number, entry] : entries_) {
     // What is too old is dropped with the next one that comes, and not shown until then.
     const auto& job = *entry.summary;
     if (age > 0 && job.submitted_ms() + job.elapsed_us() / 1000 + age < now) continue;
     all.push_back(entry.summary);
   }
+  if (options_.max_jobs == 0) return all;
+  if (in_work_ != nullptr) all.push_back(in_work_);
+  for (const auto& ended : queue_) all.push_back(ended.summary);
   return all;
 }
 
@@ -283,7 +286,7 @@ size_t History::bytes() const {
 
 void History::WaitUntilIdle(std::chrono::milliseconds time) const {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, time, [this] { return queue_.empty() && !busy_; });
+  changed_.wait_for(lock, time, [this] { return queue_.empty() && in_work_ == nullptr; });
 }
 
 }  // namespace ballista::history

@@ -53,10 +53,11 @@ class History {
   // What the store has from before; what cannot be read is left out.
   void Load(const std::vector<std::pair<std::string, std::string>>& entries);
 
-  // A job that has ended. Returns at once.
+  // A job that has ended: from now on it is among the summaries. Returns at once.
   void Add(profile::QueryProfile raw, job::JobGraph graph);
 
-  // Of all that are kept, in the order in which they ended. Rows are not changed ever.
+  // Of all that are kept or will be in a moment, in the order in which they ended. Rows
+  // are not changed ever.
   std::vector<std::shared_ptr<const profile::JobSummary>> Summaries() const;
   // Errors: KeyError for one that is not kept.
   arrow::Result<std::shared_ptr<const profile::QueryProfile>> Find(
@@ -72,6 +73,7 @@ class History {
   struct Ended {
     profile::QueryProfile profile;
     job::JobGraph graph;
+    std::shared_ptr<const profile::JobSummary> summary;
   };
   struct Entry {
     std::shared_ptr<const profile::JobSummary> summary;
@@ -90,7 +92,7 @@ class History {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::deque<Ended> queue_;
-  bool busy_ = false;
+  std::shared_ptr<const profile::JobSummary> in_work_;  // taken out of the queue
   bool stopping_ = false;
   std::map<uint64_t, Entry> entries_;  // by number, in the order of their ends
   std::map<std::string, uint64_t> numbers_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "ballista/history/slow_log.h"
 
 namespace ballista::history {
@@ -18,6 +20,11 @@ profile::QueryProfile Raw(const std::string& id, int tasks = 2, uint64_t age_us 
   raw.mutable_job()->set_state(profile::JOB_STATE_FINISHED);
   raw.mutable_job()->set_statement("SELECT " + id);
   raw.mutable_job()->set_age_us(age_us);
+  const auto age = std::chrono::microseconds(age_us);
+  const auto submitted = std::chrono::system_clock::now() - age;
+  raw.mutable_job()->set_submitted_ms(static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(submitted.time_since_epoch())
+          .count()));
   auto* stage = raw.add_stages();
   for (int i = 0; i < tasks; ++i) {
     auto* task = stage->add_task_list();
@@ -64,6 +71,21 @@ TEST(History, KeepsTheLastOnes) {
   EXPECT_THAT(Ids(next), ElementsAre("b", "c"));
   EXPECT_EQ(stored.size(), 2u);
   EXPECT_TRUE(next.Find("b").ok());
+}
+
+TEST(History, HasAJobFromTheMomentItIsAdded) {
+  std::promise<void> go;
+  const auto may_go = go.get_future().share();
+  const HistoryStore slow{[&](const auto&, auto) { may_go.wait(); }, {}};
+  History history({.max_jobs = 2}, slow);
+  for (const char* id : {"a", "b", "c"}) {
+    history.Add(Raw(id), {});
+    ASSERT_EQ(Ids(history).back(), id);
+  }
+  EXPECT_THAT(Ids(history), ElementsAre("a", "b", "c"));
+  go.set_value();
+  Wait(history);
+  EXPECT_THAT(Ids(history), ElementsAre("b", "c"));
 }
 
 TEST(History, DropsWhatIsOldOrTooMuch) {

@@ -96,11 +96,11 @@ void JobService::PostLocked(Event event) {
   NoteSuspension();
   const bool executors_may_change = !std::holds_alternative<TaskFinished>(event) &&
                                     !std::holds_alternative<JobSubmitted>(event);
-  const Time begin = Now();
-  for (auto& effect : core_.Handle(std::move(event), begin)) {
+  event_time_ = Now();
+  for (auto& effect : core_.Handle(std::move(event), event_time_)) {
     Apply(std::move(effect));
   }
-  metrics_.event.ObserveMicros(static_cast<uint64_t>((Now() - begin).count()));
+  metrics_.event.ObserveMicros(static_cast<uint64_t>((Now() - event_time_).count()));
   if (std::min(core_.NextDeadline(), stuck_.NextCheck()) < timer_due_ ||
       (executors_may_change && links_.size() != core_.NumExecutors())) {
     timer_wake_.notify_one();

@@ -147,6 +147,9 @@ class JobService {
   };
 
   Time Now() const { return clock_.Now(); }
+  // When a job was submitted whose summary was made at `now`, in Unix time: the same
+  // however often it is asked for, and whenever.
+  uint64_t SubmittedMsLocked(const profile::JobSummary& job, Time now) const;
   // Feeds the core and carries out what it wants. Takes the lock.
   void Post(Event event);
   void PostLocked(Event event);
@@ -202,6 +205,8 @@ class JobService {
 
   std::string id_;  // under the lock
   RunningClock clock_;
+  Time event_time_{};           // of the event that the core handles
+  mutable Time unix_offset_{};  // of Unix time from clock_'s
   const std::chrono::milliseconds heartbeat_interval_;
   flight::ClientPool* const clients_;
   StateKeeper* const keeper_;

@@ -13,8 +13,29 @@ void JobService::OnJobEnded(std::function<void(JobEnded)> callback) {
   on_job_ended_ = std::move(callback);
 }
 
+namespace {
+
+using Micros = std::chrono::microseconds;
+
+// By how much the two clocks may drift apart before one is taken to have been set.
+constexpr Micros kClockSet = std::chrono::milliseconds(500);
+
+}  // namespace
+
+uint64_t JobService::SubmittedMsLocked(const profile::JobSummary& job, Time now) const {
+  const auto unix_now = std::chrono::duration_cast<Micros>(
+      std::chrono::system_clock::now().time_since_epoch());
+  const Micros offset = unix_now - now;
+  if (offset - unix_offset_ > kClockSet || unix_offset_ - offset > kClockSet) {
+    unix_offset_ = offset;
+  }
+  const Micros submitted = now - Micros(job.age_us()) + unix_offset_;
+  return static_cast<uint64_t>(std::max(submitted, Micros(0)).count()) / 1000;
+}
+
 void JobService::Apply(JobEnded effect) {
-  const auto& job = effect.profile.job();
+  auto& job = *effect.profile.mutable_job();
+  job.set_submitted_ms(SubmittedMsLocked(job, event_time_));
   if (job.first_task_us() > 0) metrics_.job_start.ObserveMicros(job.first_task_us());
   if (on_job_ended_) on_job_ended_(std::move(effect));
 }
@@ -26,23 +47,21 @@ std::optional<profile::QueryProfile> JobService::Profile(
     const std::lock_guard lock(mutex_);
     const auto* graph = core_.Graph(job_id);
     if (graph == nullptr) return std::nullopt;
-    profile = core_.Profile(job_id, Now());
+    const Time now = Now();
+    profile = core_.Profile(job_id, now);
     profile::AddPlan(*graph, &profile);
+    profile.mutable_job()->set_submitted_ms(SubmittedMsLocked(profile.job(), now));
   }
-  profile.mutable_job()->set_submitted_ms(UnixMs() - profile.job().age_us() / 1000);
   profile.set_version(kVersion);
   profile::AddFigures(&profile);
   return profile;
 }
 
 std::vector<profile::JobSummary> JobService::Summaries() const {
-  std::vector<profile::JobSummary> all;
-  {
-    const std::lock_guard lock(mutex_);
-    all = core_.Summaries(Now());
-  }
-  const uint64_t now = UnixMs();
-  for (auto& job : all) job.set_submitted_ms(now - job.age_us() / 1000);
+  const std::lock_guard lock(mutex_);
+  const Time now = Now();
+  std::vector<profile::JobSummary> all = core_.Summaries(now);
+  for (auto& job : all) job.set_submitted_ms(SubmittedMsLocked(job, now));
   return all;
 }
 

@@ -151,8 +151,8 @@ profile::ClusterOverview Monitor::Overview() const {
 }
 
 profile::JobList Monitor::List(const http::JobFilter& filter) const {
-  // First what is there: what ends in between is then in the history, too, and is taken
-  // from there.
+  // First what is there: what ends in between is in the history from then on, and is
+  // taken from there.
   const std::vector<profile::JobSummary> live = jobs_->Summaries();
   const auto ended = history_->Summaries();
   std::set<std::string> known;
@@ -164,8 +164,10 @@ profile::JobList Monitor::List(const http::JobFilter& filter) const {
   for (const auto& job : live) {
     if (!known.contains(job.job_id()) && LetsThrough(filter, job)) wanted.push_back(&job);
   }
-  std::stable_sort(wanted.begin(), wanted.end(), [](const auto* a, const auto* b) {
-    return a->submitted_ms() > b->submitted_ms();
+  // A total order, so that no page has what another one had.
+  std::sort(wanted.begin(), wanted.end(), [](const auto* a, const auto* b) {
+    return a->submitted_ms() != b->submitted_ms() ? a->submitted_ms() > b->submitted_ms()
+                                                  : a->job_id() < b->job_id();
   });
   profile::JobList list;
   list.set_total(static_cast<uint32_t>(wanted.size()));

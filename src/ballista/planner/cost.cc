@@ -89,6 +89,12 @@ double EstimatedBytes(const plan::Node& node) {
   return std::max(1.0, node.estimated_rows()) * plan::EstimatedRowBytes(node.types());
 }
 
+bool IsEstimatedTiny(const plan::Node& node) {
+  constexpr double kTinyRows = 10000;
+  constexpr double kTinyBytes = 1 << 20;
+  return node.estimated_rows() <= kTinyRows && EstimatedBytes(node) <= kTinyBytes;
+}
+
 double ScannedBytes(const plan::Node& node) {
   double total = 0;
   plan::VisitNodes(node, [&](const plan::Node& visited) {

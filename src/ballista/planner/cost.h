@@ -16,6 +16,9 @@ void FillEstimates(plan::Node* node);
 // Arrow bytes of the node's output, guessed.
 double EstimatedBytes(const plan::Node& node);
 
+// Whether, by the estimate, one task is as good as many for the node's output.
+bool IsEstimatedTiny(const plan::Node& node);
+
 // Bytes that the scans below the node read, at most: of the files, or of the columns
 // asked for where the rows are known.
 double ScannedBytes(const plan::Node& node);

@@ -214,6 +214,23 @@ TEST(AggregateTest, TwoDistinctArgumentsAreGathered) {
   EXPECT_EQ(Result(graph).parallelism(), job::SINGLE_TASK);
 }
 
+// The distinct values of a column by another, of what a join is estimated to leave.
+Node DistinctCount(double scanned, double left_over) {
+  const Node join = JoinOf(Join::INNER, BigintScan("l", 2, scanned),
+                           BigintScan("r", 1, kSmall), {{0, 0}}, left_over);
+  return AggregateOf(
+      join, {0}, {AggregateCall("count", Bigint(), {Column(join, 1)}, true)}, left_over);
+}
+
+TEST(AggregateTest, FewRowsByAGuessAreNotGathered) {
+  EXPECT_EQ(HashStages(Planned(DistinctCount(kBig, 50))), 1);
+  EXPECT_EQ(HashStages(Planned(DistinctCount(5e4, 50))), 0);
+  // Few groups are an estimate of their own.
+  const Node scan = BigintScan("t", 2, kBig);
+  EXPECT_EQ(HashStages(Planned(AggregateOf(scan, {0}, {Sum(scan, 1)}, 50))), 0);
+  EXPECT_EQ(HashStages(Planned(SortOf(LimitOf(scan, 50), 0))), 0);
+}
+
 TEST(AggregateTest, RollupCarriesTheSetAsAKey) {
   const Node scan = BigintScan("t", 3, kBig);
   Node rollup = AggregateOf(scan, {0, 1}, {Sum(scan, 2)}, 1e6);
@@ -465,6 +482,39 @@ TEST(JoinTest, ValuesThatHardlyRepeatSelectWithoutADistinct) {
   Node gives_them = SelectedBy(1e5, 1e5);
   gives_them.mutable_join()->set_output(1, 2);
   EXPECT_GT(Count(Planned(gives_them), Node::kDistinct), 0);
+}
+
+// Of which rows the right side of a shuffled join consists.
+Node::KindCase SentByTheRight(Join::Type type, double left, double right,
+                              bool predicate = false) {
+  PlannerOptions options = TwoExecutors();
+  options.broadcast_threshold = 0;
+  Node join = JoinOf(type, BigintScan("l", 2, left), BigintScan("r", 2, right),
+                     {{0, 0}, {1, 1}}, left);
+  if (predicate) {
+    *join.mutable_join()->mutable_predicate() =
+        Compare(plan::Comparison::GREATER, Column(join.inputs(0), 1),
+                plan::ColumnRef(3, Bigint()));
+  }
+  const auto graph = Planned(std::move(join), options);
+  for (const auto& stage : graph.stages()) {
+    bool scans = false;
+    plan::VisitNodes(stage.fragment(), [&](const Node& node) {
+      scans |= node.has_scan() && node.scan().table() == "r";
+    });
+    if (scans) return stage.fragment().kind_case();
+  }
+  return Node::KIND_NOT_SET;
+}
+
+TEST(JoinTest, ManyRowsThatAreOnlyAskedForAreSentOnce) {
+  for (const auto type : {Join::SEMI, Join::ANTI}) {
+    EXPECT_EQ(SentByTheRight(type, 1e6, 1e7), Node::kAggregate);
+    EXPECT_EQ(SentByTheRight(type, 1e6, 1e7, true), Node::kAggregate);
+    EXPECT_EQ(SentByTheRight(type, 1e7, 1e7), Node::kScan);
+  }
+  EXPECT_EQ(SentByTheRight(Join::INNER, 1e6, 1e7), Node::kScan);
+  EXPECT_EQ(SentByTheRight(Join::LEFT, 1e6, 1e7), Node::kScan);
 }
 
 // ---- distinct, windows, set operations

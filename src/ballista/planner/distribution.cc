@@ -72,6 +72,12 @@ bool HasSortKey(const plan::Type& type) {
   }
 }
 
+std::set<uint32_t> AllColumns(const plan::Node& node) {
+  std::set<uint32_t> columns;
+  for (int i = 0; i < node.types_size(); ++i) columns.insert(static_cast<uint32_t>(i));
+  return columns;
+}
+
 std::vector<uint32_t> HashableColumns(const std::set<uint32_t>& columns,
                                       const plan::Node& node) {
   std::vector<uint32_t> hashable;

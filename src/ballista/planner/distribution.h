@@ -48,6 +48,9 @@ bool IsHashable(const plan::Type& type);
 // Values of the type have a sort key (docs/plan-ir.md), whose order is the engine's.
 bool HasSortKey(const plan::Type& type);
 
+// All output columns of the node.
+std::set<uint32_t> AllColumns(const plan::Node& node);
+
 // Of `columns`, those with a hashable type.
 std::vector<uint32_t> HashableColumns(const std::set<uint32_t>& columns,
                                       const plan::Node& node);

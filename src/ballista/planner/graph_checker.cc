@@ -234,10 +234,27 @@ class StageChecker {
     return rows;
   }
 
+  // Groups without calls are distinct rows.
+  static bool FindsDistinct(const Node& node) {
+    return node.has_aggregate() && node.aggregate().aggregates_size() == 0 &&
+           node.aggregate().grouping_calls_size() == 0 &&
+           node.aggregate().grouping_sets_size() <= 1;
+  }
+
+  // Whether it makes no difference to the node how often a row of `input` comes up.
+  static bool IgnoresRepeats(const Node& node, const Node& input) {
+    if (FindsDistinct(node)) return true;
+    return node.has_join() && &input == &node.inputs(1) &&
+           (node.join().type() == Join::SEMI || node.join().type() == Join::ANTI);
+  }
+
   arrow::Result<Rows> CheckNode(const Node& node) {
     std::vector<Rows> inputs;
     for (const auto& input : node.inputs()) {
       ARROW_ASSIGN_OR_RAISE(Rows rows, CheckNode(input));
+      if (rows.pending == Node::kDistinct && IgnoresRepeats(node, input)) {
+        rows.pending = Node::KIND_NOT_SET;
+      }
       if (rows.pending != Node::KIND_NOT_SET && rows.pending != node.kind_case()) {
         return Bad(node, "its input holds partial results that nothing combines");
       }
@@ -418,7 +435,9 @@ class StageChecker {
       }
       return positions;
     });
-    rows.pending = complete ? Node::KIND_NOT_SET : Node::kAggregate;
+    rows.pending = complete              ? Node::KIND_NOT_SET
+                   : FindsDistinct(node) ? Node::kDistinct
+                                         : Node::kAggregate;
     return rows;
   }
 

@@ -68,6 +68,20 @@ TEST(GraphCheckerTest, PartialSumsAreTheResult) {
   ExpectRefused(graph, "misses some");
 }
 
+TEST(GraphCheckerTest, DistinctRowsOfPartsForAJoinThatCountsThem) {
+  auto graph = Good(JoinOf(Join::SEMI, BigintScan("l", 1, 1e6), BigintScan("r", 1, 1e7),
+                           {{0, 0}}, 1e6));
+  bool found = false;
+  plan::VisitNodes(graph.mutable_stages(graph.stages_size() - 1)->mutable_fragment(),
+                   [&](Node* node) {
+                     if (!node->has_join()) return;
+                     found = true;
+                     node->mutable_join()->set_type(Join::INNER);
+                   });
+  ASSERT_TRUE(found);
+  ExpectRefused(graph, "partial results that nothing combines");
+}
+
 TEST(GraphCheckerTest, MedianOfAPart) {
   const Node scan = BigintScan("t", 2, 1e7);
   auto graph = Good(

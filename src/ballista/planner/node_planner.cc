@@ -11,9 +11,6 @@ namespace {
 using plan::Expression;
 using plan::Node;
 
-constexpr double kTinyRows = 10000;
-constexpr double kTinyBytes = 1 << 20;
-
 // Functions of their arguments alone, whose rows every task may make for itself.
 bool IsPureTableFunction(const plan::TableFunction& function) {
   static const std::set<std::string> kPure = {"range", "generate_series", "unnest",
@@ -35,8 +32,7 @@ Fragment PlanLeaf(Node node) {
       break;
     case Node::kTableFunction:
       fragment.steps.push_back("table function " + node.table_function().name());
-      if (IsPureTableFunction(node.table_function()) &&
-          IsTiny(node.estimated_rows(), EstimatedBytes(node))) {
+      if (IsPureTableFunction(node.table_function()) && IsEstimatedTiny(node)) {
         fragment.distribution = Distribution::Replicated();
       }
       break;
@@ -54,10 +50,6 @@ bool PassesOrder(const Node& node) {
 }
 
 }  // namespace
-
-bool IsTiny(double rows, double bytes) {
-  return rows <= kTinyRows && bytes <= kTinyBytes;
-}
 
 Node TakeInput(Node* node, int index) {
   return std::move(*node->mutable_inputs(index));
@@ -248,7 +240,7 @@ Fragment NodePlanner::Together(Fragment input, const Columns& columns) {
   if (!input.distribution.IsSpread()) return input;
   if (!input.distribution.Gathers(columns)) {
     const auto keys = HashableColumns(columns, input.root);
-    if (keys.empty() || IsTiny(input.root.estimated_rows(), EstimatedBytes(input.root))) {
+    if (keys.empty() || stages_->IsTiny(input.root)) {
       return stages_->Gather(std::move(input));
     }
     input = stages_->HashExchange(std::move(input), keys);

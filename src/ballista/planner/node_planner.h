@@ -117,9 +117,6 @@ class NodePlanner {
 
 // ---- for the operators
 
-// So few rows that one task is as good as many, and a stage less is better.
-bool IsTiny(double rows, double bytes);
-
 plan::Node TakeInput(plan::Node* node, int index);
 
 // `node`, which has no inputs, on top of `input`; distribution and order are the input's.

@@ -232,7 +232,7 @@ Fragment NodePlanner::AggregateInSteps(const Node& node, Fragment input,
   Columns keys;
   for (const auto& group : combine.aggregate().groups()) keys.insert(group.column());
   // `groups` rows of each task: what the one task would have to take in.
-  if (keys.empty() || IsTiny(input.root.estimated_rows(), EstimatedBytes(input.root))) {
+  if (keys.empty() || stages_->IsTiny(input.root)) {
     input = stages_->Gather(std::move(input));
   } else {
     input = Together(std::move(input), keys);

@@ -351,6 +351,34 @@ void SelectWithoutDistinct(Node* node) {
   node->mutable_join()->set_type(Join::SEMI);
 }
 
+// From so many rows on for each row that looks for them, most are taken to be repeated.
+constexpr double kManyRepeated = 4;
+
+// A semi or anti join asks only whether there is a row: where there are many more than
+// rows that ask, each task sends its distinct ones.
+bool SendsDistinct(const Join& join, const Fragment& left, const Fragment& right) {
+  if (join.type() != Join::SEMI && join.type() != Join::ANTI) return false;
+  if (join.asof() || join.positional() || right.root.types_size() == 0) return false;
+  const auto all = AllColumns(right.root);
+  return HashableColumns(all, right.root).size() == all.size() &&
+         right.root.estimated_rows() >= kManyRepeated * left.root.estimated_rows();
+}
+
+// The distinct rows of what each task has; some may come up more than once.
+Fragment DistinctInParts(Fragment input, double estimated_rows) {
+  Node node;
+  node.mutable_aggregate()->set_partial(true);
+  for (int i = 0; i < input.root.types_size(); ++i) {
+    *node.add_types() = input.root.types(i);
+    *node.mutable_aggregate()->add_groups() =
+        plan::ColumnRef(static_cast<uint32_t>(i), input.root.types(i));
+  }
+  node.set_estimated_rows(std::min(estimated_rows, input.root.estimated_rows()));
+  input.steps.push_back("local distinct");
+  input.splittable.clear();
+  return OnTop(std::move(node), std::move(input));
+}
+
 bool HasReference(const Node& root) {
   bool found = false;
   plan::VisitNodes(root,
@@ -421,6 +449,10 @@ arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
         }
         if (placement.move_right) {
           const auto keys = MaterializeKeys(&node, placement.keys, false, &right);
+          if (SendsDistinct(node.join(), left, right)) {
+            right = DistinctInParts(std::move(right),
+                                    left.root.estimated_rows() * cost_.executors);
+          }
           right = stages_->HashExchange(std::move(right), keys);
         }
         break;

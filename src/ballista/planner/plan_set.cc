@@ -16,12 +16,6 @@ using plan::SetOperation;
 // A local distinct that leaves more than this share of its rows is not worth its price.
 constexpr double kUsefulReduction = 0.5;
 
-std::set<uint32_t> AllColumns(const Node& node) {
-  std::set<uint32_t> columns;
-  for (int i = 0; i < node.types_size(); ++i) columns.insert(static_cast<uint32_t>(i));
-  return columns;
-}
-
 // Drops the columns that were added behind the first `width`.
 Fragment KeepFirst(Fragment input, int width) {
   if (input.root.types_size() == width) return input;
@@ -200,13 +194,10 @@ arrow::Result<Fragment> NodePlanner::PlanSetOperation(Node node) {
     return f.distribution.IsSpread();
   });
   const auto keys = HashableColumns(AllColumns(node), node);
-  double rows = 0;
-  double bytes = 0;
-  for (const auto& input : inputs) {
-    rows += input.root.estimated_rows();
-    bytes += EstimatedBytes(input.root);
-  }
-  const bool gather = !spread || keys.empty() || IsTiny(rows, bytes);
+  const bool gather = !spread || keys.empty() ||
+                      std::all_of(inputs.begin(), inputs.end(), [&](const Fragment& f) {
+                        return stages_->IsTiny(f.root);
+                      });
   Fragment result;
   for (auto& input : inputs) {
     input = gather ? stages_->Gather(std::move(input))

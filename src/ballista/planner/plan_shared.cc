@@ -99,7 +99,7 @@ arrow::Result<Fragment> NodePlanner::PlanShared(Node node) {
   } else if (references.count > 0) {
     ARROW_ASSIGN_OR_RAISE(Fragment fragment, Plan(TakeInput(&node, 0)));
     if (fragment.distribution.kind == Distribution::kReplicated &&
-        IsTiny(fragment.root.estimated_rows(), EstimatedBytes(fragment.root))) {
+        stages_->IsTiny(fragment.root)) {
       definition.constant = std::move(fragment);
     } else {
       const auto wanted = DistinctKeys(node.inputs(1), id);

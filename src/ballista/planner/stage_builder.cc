@@ -16,6 +16,14 @@ using job::StageInput;
 // Not worth a stage.
 constexpr double kCheapBytes = 1 << 20;
 
+// Where an estimate is wrong, one task is done with so many rows before they would be
+// missed. Above, they are exchanged, and merged again if they turn out to be few.
+constexpr double kTinyRowsAtMost = 100000;
+
+// The number of groups is an estimate of its own where it is far below that of the rows;
+// else it follows from theirs.
+constexpr double kFewGroups = 0.1;
+
 job::Output Unpartitioned() {
   job::Output output;
   output.set_kind(job::Output::UNPARTITIONED);
@@ -57,7 +65,8 @@ void MoveScans(job::Stage* stage) {
 
 uint32_t StageBuilder::AddStage(Fragment fragment, job::Output output) {
   const bool filtered = IsFiltered(fragment.root);
-  stages_.push_back({std::move(fragment), std::move(output), {}, filtered});
+  const double most_rows = MostRows(fragment.root);
+  stages_.push_back({std::move(fragment), std::move(output), {}, filtered, most_rows});
   return static_cast<uint32_t>(stages_.size() - 1);
 }
 
@@ -70,6 +79,58 @@ bool StageBuilder::IsFiltered(const plan::Node& root) const {
     }
   });
   return filtered;
+}
+
+double StageBuilder::MostRows(const plan::Node& node) const {
+  const double estimate = node.estimated_rows();
+  const auto input = [&](int i) { return MostRows(node.inputs(i)); };
+  const auto most_of_all = [&] {
+    double most = 0;
+    for (const auto& child : node.inputs()) most = std::max(most, MostRows(child));
+    return most;
+  };
+  switch (node.kind_case()) {
+    case plan::Node::kScan: {
+      double rows = 0;
+      for (const auto& split : node.scan().files()) {
+        rows += static_cast<double>(split.row_count() > 0 ? split.row_count()
+                                                          : split.total_rows());
+      }
+      return std::max(rows, estimate);
+    }
+    case plan::Node::kExchangeRead:
+      return stages_[reads_[node.exchange_read().input()].stage].most_rows;
+    case plan::Node::kAggregate:
+      if (node.aggregate().groups_size() == 0) return 1;
+      return estimate < kFewGroups * node.inputs(0).estimated_rows() ? estimate
+                                                                     : input(0);
+    case plan::Node::kSort:
+      if (!node.sort().has_limit()) return input(0);
+      return std::min(input(0), static_cast<double>(node.sort().limit()));
+    case plan::Node::kLimit:
+      return node.limit().has_limit() && !node.limit().is_percent() ? estimate : input(0);
+    case plan::Node::kJoin:
+      switch (node.join().type()) {
+        case plan::Join::SEMI:
+        case plan::Join::ANTI:
+        case plan::Join::MARK:
+        case plan::Join::SINGLE:
+          return input(0);
+        default:
+          return node.join().conditions_size() > 0 ? most_of_all() : input(0) * input(1);
+      }
+    case plan::Node::kSetOperation: {
+      double rows = 0;
+      for (const auto& child : node.inputs()) rows += MostRows(child);
+      return rows;
+    }
+    default:
+      return node.inputs_size() > 0 ? std::max(estimate, most_of_all()) : estimate;
+  }
+}
+
+bool StageBuilder::IsTiny(const plan::Node& root) const {
+  return IsEstimatedTiny(root) && MostRows(root) <= kTinyRowsAtMost;
 }
 
 Fragment StageBuilder::ReadAs(uint32_t stage, StageInput::Mode mode,

@@ -50,6 +50,10 @@ class StageBuilder {
   // a guess, and mostly too high.
   bool IsFiltered(const plan::Node& root) const;
 
+  // Whether one task is as good as many for these rows, and a stage less is better: few
+  // by their estimate, and not so many at most that to be wrong would cost much.
+  bool IsTiny(const plan::Node& root) const;
+
   // The graph whose result is `result`.
   arrow::Result<job::JobGraph> Finish(Fragment result) &&;
 
@@ -60,6 +64,7 @@ class StageBuilder {
     // As Read gives it.
     Distribution produced;
     bool filtered = false;
+    double most_rows = 0;
   };
   struct DraftRead {
     uint32_t stage = 0;
@@ -67,6 +72,9 @@ class StageBuilder {
   };
 
   uint32_t AddStage(Fragment fragment, job::Output output);
+  // Rows that come out if no filter and no join takes any away; joins are taken to be by
+  // a key of one side.
+  double MostRows(const plan::Node& node) const;
   Fragment ReadAs(uint32_t stage, job::StageInput::Mode mode, Distribution distribution);
   // Makes a fragment that only selects from another stage's output read it as `mode`,
   // where that moves little more than a stage of its own would. Whether it did.

@@ -22,6 +22,7 @@
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
 #include "ballista/shuffle/work_folder.h"
+#include "ballista/trace/open.h"
 
 namespace ballista {
 namespace {
@@ -87,8 +88,14 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   if (!schedulers.ok()) {
     return parsed.settings.Refuse("scheduler-host", schedulers.status().message());
   }
+  auto exporter =
+      trace::OpenExporter(config.otlp_endpoint, "ballista-executor",
+                          config.external_host + ":" + std::to_string(config.port));
+  if (!exporter.ok()) {
+    return parsed.settings.Refuse("otlp-endpoint", exporter.status().message());
+  }
   auto started = executor::ExecutorProcess::Start(config, work_dirs, *schedulers,
-                                                  security, engine.get());
+                                                  security, engine.get(), *exporter);
   if (started.status().IsInvalid()) {
     return parsed.settings.Refuse("port", started.status().message());
   }

@@ -295,14 +295,15 @@ class Cluster:
     def uri(self) -> str:
         return f"grpc://127.0.0.1:{self.port}"
 
-    def connect(self, timeout: float = 60.0, cookies: bool = True):
-        """An ADBC connection (DB-API). `timeout`: seconds for each call of the driver."""
-        options = adbc_driver_flightsql.DatabaseOptions
+    def connect(self, timeout: float = 60.0, cookies: bool = True, options: dict[str, str] | None = None):
+        """An ADBC connection (DB-API). `timeout`: seconds for each call of the driver. `options`: more of the driver's
+        database options."""
+        names = adbc_driver_flightsql.DatabaseOptions
         limits = adbc_driver_flightsql.ConnectionOptions
         seconds = str(float(timeout))
         return adbc_driver_flightsql.dbapi.connect(
             self.uri,
-            db_kwargs={options.WITH_COOKIE_MIDDLEWARE.value: "true" if cookies else "false"},
+            db_kwargs={**(options or {}), names.WITH_COOKIE_MIDDLEWARE.value: "true" if cookies else "false"},
             conn_kwargs={
                 limits.TIMEOUT_QUERY.value: seconds,
                 limits.TIMEOUT_FETCH.value: seconds,

@@ -228,8 +228,11 @@ class FlightSqlClient::Impl {
 // Shared by a Query and its reading thread, which may outlive it for a moment.
 class Query::State : public std::enable_shared_from_this<Query::State> {
  public:
-  State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string sql)
-      : connections_(std::move(connections)), sql_(std::move(sql)) {}
+  State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string sql,
+        std::string traceparent)
+      : connections_(std::move(connections)),
+        sql_(std::move(sql)),
+        traceparent_(std::move(traceparent)) {}
 
   // The reading thread.
   void Run() {
@@ -365,7 +368,9 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
     {
       std::lock_guard lock(mutex_);
       if (cancelled_) return Cancelled();
-      client->GetFlightInfoAsync({}, PackCommand(command), listener);
+      flight::FlightCallOptions call;
+      if (!traceparent_.empty()) call.headers.emplace_back("traceparent", traceparent_);
+      client->GetFlightInfoAsync(call, PackCommand(command), listener);
       listener_ = listener;
     }
     AliveWatch watch(
@@ -485,6 +490,7 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
 
   const std::shared_ptr<FlightSqlClient::Impl> connections_;
   const std::string sql_;
+  const std::string traceparent_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -564,8 +570,9 @@ arrow::Result<std::unique_ptr<FlightSqlClient>> FlightSqlClient::Connect(
                                          options.servers.size(), failure.message()));
 }
 
-std::unique_ptr<Query> FlightSqlClient::Start(std::string sql) {
-  auto state = std::make_shared<Query::State>(impl_, std::move(sql));
+std::unique_ptr<Query> FlightSqlClient::Start(std::string sql, std::string traceparent) {
+  auto state =
+      std::make_shared<Query::State>(impl_, std::move(sql), std::move(traceparent));
   return std::unique_ptr<Query>(new Query(std::move(state)));
 }
 

@@ -49,7 +49,8 @@ class FlightSqlClient {
   ~FlightSqlClient();
 
   // Sends a statement of any kind and returns at once; its errors come from the Query.
-  std::unique_ptr<Query> Start(std::string sql);
+  // `traceparent`: the header that names the span that it belongs to; empty: none.
+  std::unique_ptr<Query> Start(std::string sql, std::string traceparent = "");
 
   // Runs a statement that changes something: the number of rows changed, -1 where the
   // server does not say.

@@ -19,7 +19,8 @@ arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& execut
                      "--tls-client-ca=" + executor.tls_client_ca,
                      "--cluster-token-file=" + executor.cluster_token_file,
                      "--auth-file=" + executor.auth_file,
-                     "--data-dirs=" + executor.data_dirs};
+                     "--data-dirs=" + executor.data_dirs,
+                     "--otlp-endpoint=" + executor.otlp_endpoint};
   ARROW_ASSIGN_OR_RAISE(auto parsed, Parse<SchedulerConfig>(input));
   return parsed.config;
 }

@@ -16,6 +16,7 @@
 #include "ballista/executor/memory_arbiter.h"
 #include "ballista/executor/scheduler_links.h"
 #include "ballista/executor/task_runner.h"
+#include "ballista/executor/task_spans.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
 #include "ballista/http/rest_api.h"
@@ -64,9 +65,11 @@ struct ExecutorProcess::Parts {
   Parts(const config::ExecutorConfig& config, control::ExecutorMetadata metadata,
         const security::ProcessSecurity& security, engine::ExecutionEngine* engine,
         std::unique_ptr<shuffle::ShuffleStore> opened,
-        const std::vector<flight::Address>& schedulers)
+        const std::vector<flight::Address>& schedulers,
+        std::shared_ptr<trace::Exporter> spans)
       : self(std::move(metadata)),
         engine(engine),
+        exporter(std::move(spans)),
         clients(std::make_shared<flight::ClientPool>(
             flight::ClientSecurity{security.tls, security.cluster_token})),
         store(std::move(opened)),
@@ -84,7 +87,8 @@ struct ExecutorProcess::Parts {
                .describe_use = [this](auto* request) { DescribeUse(request); }}),
         runner(
             {.executor_id = self.id(),
-             .slots = static_cast<int>(config.concurrent_tasks)},
+             .slots = static_cast<int>(config.concurrent_tasks),
+             .exporter = exporter},
             engine, store.get(), &memory,
             [this](const job::StageDefinition& stage, const job::TaskDefinition& task) {
               return OpenInputs(stage, task);
@@ -106,6 +110,7 @@ struct ExecutorProcess::Parts {
 
   const control::ExecutorMetadata self;
   engine::ExecutionEngine* const engine;
+  const std::shared_ptr<trace::Exporter> exporter;  // may be null
   const std::shared_ptr<flight::ClientPool> clients;
   const std::unique_ptr<shuffle::ShuffleStore> store;
   const std::shared_ptr<shuffle::MemoryBudget> fetch_budget;
@@ -154,6 +159,10 @@ void ExecutorProcess::Parts::Describe(metrics::Exposition* out) const {
   out->Value({{"tier", "network"}}, number(counters.bytes_fetched.value()));
   out->Value({{"tier", "process"}}, number(counters.bytes_local.value()));
   out->Value({{"tier", "disk"}}, number(counters.bytes_spilled.value()));
+  const auto spans = exporter == nullptr ? trace::Exporter::Counts{} : exporter->counts();
+  out->Counter("ballista_executor_trace_spans_total", "Spans, by what became of them.");
+  out->Value({{"state", "sent"}}, number(spans.sent));
+  out->Value({{"state", "lost"}}, number(spans.lost));
   const MemoryUse use = memory.LastUse();
   out->Gauge("ballista_executor_memory_bytes", "Memory by who holds it.");
   out->Value({{"owner", "engine"}}, number(use.engine));
@@ -175,6 +184,14 @@ void ExecutorProcess::Parts::Describe(metrics::Exposition* out) const {
 arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>
 ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
                                    const job::TaskDefinition& task) {
+  shuffle::FetchContext fetch = this->fetch;
+  const auto trace = exporter == nullptr ? std::nullopt : JobTraceOf(stage);
+  if (trace) {
+    fetch.on_fetched = [exporter = exporter, trace = *trace,
+                        id = task.id()](const shuffle::FetchReport& report) {
+      exporter->Add(FetchSpan(trace, id, report));
+    };
+  }
   std::vector<std::shared_ptr<shuffle::TaskInputSource>> sources;
   for (int i = 0; i < task.inputs_size(); ++i) {
     const auto& input = stage.inputs(i);
@@ -205,7 +222,8 @@ ExecutorProcess::~ExecutorProcess() {
 arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
     const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
     const std::vector<flight::Address>& schedulers,
-    const security::ProcessSecurity& security, engine::ExecutionEngine* engine) {
+    const security::ProcessSecurity& security, engine::ExecutionEngine* engine,
+    std::shared_ptr<trace::Exporter> exporter) {
   shuffle::StoreOptions options;
   options.work_dirs = work_dirs;
   options.disk_quota = static_cast<int64_t>(config.disk_quota);
@@ -215,7 +233,7 @@ arrow::Result<std::unique_ptr<ExecutorProcess>> ExecutorProcess::Start(
   options.compression = CompressionOf(config);
   ARROW_ASSIGN_OR_RAISE(auto store, shuffle::ShuffleStore::Open(std::move(options)));
   auto parts = std::make_unique<Parts>(config, self, security, engine, std::move(store),
-                                       schedulers);
+                                       schedulers, std::move(exporter));
   ARROW_RETURN_NOT_OK(parts->server.Start(&parts->service, config.bind_host, config.port,
                                           {security.tls, security.authenticator, true}));
   LOG_INFO("executor", "Ballista v{} C++ Executor listening on {}:{}", kVersion,

@@ -15,6 +15,7 @@
 #include "ballista/flight/address_list.h"
 #include "ballista/metrics/exposition.h"
 #include "ballista/security/process_security.h"
+#include "ballista/trace/exporter.h"
 
 namespace ballista::executor {
 
@@ -22,11 +23,13 @@ class ExecutorProcess {
  public:
   // Listens, and registers in the background, on return. Borrows the engine.
   // `work_dirs` exist. `schedulers`: with which it registers. `security`: as its options
-  // say. Errors: Invalid, half a sentence, for a port in use.
+  // say. `exporter`: of spans, or null. Errors: Invalid, half a sentence, for a port in
+  // use.
   static arrow::Result<std::unique_ptr<ExecutorProcess>> Start(
       const config::ExecutorConfig& config, const std::vector<std::string>& work_dirs,
       const std::vector<flight::Address>& schedulers,
-      const security::ProcessSecurity& security, engine::ExecutionEngine* engine);
+      const security::ProcessSecurity& security, engine::ExecutionEngine* engine,
+      std::shared_ptr<trace::Exporter> exporter);
   ~ExecutorProcess();
 
   int port() const;

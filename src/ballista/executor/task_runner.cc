@@ -11,6 +11,7 @@
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/executor/task_spans.h"
 #include "ballista/plan/plan.h"
 #include "ballista/shuffle/output_reader.h"
 
@@ -251,6 +252,15 @@ void TaskRunner::Count(const job::TaskMetrics& done) {
   counters_.bytes_spilled.Add(done.spilled_bytes());
 }
 
+void TaskRunner::Trace(const Task& task, int64_t begin_nanos,
+                       const arrow::Result<control::TaskFinished>& finished) const {
+  const auto trace = JobTraceOf(*task.stage);
+  if (!trace) return;
+  options_.exporter->Add(TaskSpan(*trace, task.definition.id(), begin_nanos,
+                                  finished.status(),
+                                  finished.ok() ? &finished->metrics() : nullptr));
+}
+
 void TaskRunner::RunTask(Task* task) {
   arrow::Result<control::TaskFinished> finished =
       CancelledStatus("the executor is stopping", Cancelled::SHUTDOWN);
@@ -260,7 +270,9 @@ void TaskRunner::RunTask(Task* task) {
     if (task->cancelled && !task->handed_back) return;
     begun = !task->cancelled;
   }
+  const int64_t begin_nanos = trace::UnixNanos();
   if (begun) finished = ExecuteWithinMemory(task);
+  if (begun && options_.exporter != nullptr) Trace(*task, begin_nanos, finished);
   {
     std::unique_lock lock(mutex_);
     if (task->cancelled && !task->handed_back) {

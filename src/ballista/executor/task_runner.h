@@ -24,6 +24,7 @@
 #include "ballista/metrics/instruments.h"
 #include "ballista/shuffle/shuffle_store.h"
 #include "ballista/shuffle/task_input.h"
+#include "ballista/trace/exporter.h"
 
 namespace ballista::executor {
 
@@ -45,6 +46,8 @@ struct TaskRunnerOptions {
   int slots = 4;
   // A result output of up to this many bytes travels inside the task's status.
   uint64_t inline_result_limit = 1ULL << 20;
+  // Of the tasks' spans; null: none are made.
+  std::shared_ptr<trace::Exporter> exporter;
 };
 
 // Thread-safe.
@@ -99,6 +102,8 @@ class TaskRunner {
   // A handle for the next run; false for a task that was cancelled.
   bool Arm(Task* task);
   void CancelLocked(Task* task);
+  void Trace(const Task& task, int64_t begin_nanos,
+             const arrow::Result<control::TaskFinished>& finished) const;
 
   const TaskRunnerOptions options_;
   engine::ExecutionEngine* const engine_;

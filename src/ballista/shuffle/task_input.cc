@@ -75,15 +75,20 @@ class Fetcher {
  private:
   arrow::Status ReadPart(Part* part);
   arrow::Status ReadLocal(OutputReader* reader);
-  arrow::Status ReadRemote(const Part& part);
-  // Reads on from row `*rows` of the part to its end. `*rows` counts what was given. Of a
-  // range of keys, the peer says how many rows are `*expected`. `*stalled`: it was given
-  // up because nothing came.
-  arrow::Status ReadOnce(const Part& part, int64_t* rows, int64_t* expected,
-                         bool* stalled);
+  // What was given of a part, and how many rows there are; of a range of keys the peer
+  // says how many.
+  struct Progress {
+    int64_t rows = 0;
+    int64_t bytes = 0;
+    int64_t expected = 0;
+  };
+  arrow::Status ReadRemote(const Part& part, Progress* progress);
+  arrow::Status ReadAndReport(const Part& part);
+  // Reads on to the end of the part. `*stalled`: it was given up because nothing came.
+  arrow::Status ReadOnce(const Part& part, Progress* progress, bool* stalled);
   arrow::Result<int64_t> AnnouncedRows(const Part& part,
                                        const arrow::Schema& schema) const;
-  arrow::Status Drain(FetchQueue::Stream* stream, int64_t* rows);
+  arrow::Status Drain(FetchQueue::Stream* stream, Progress* progress);
   arrow::Status Failed(const Part& part, int64_t rows, const std::string& why) const;
   milliseconds Backoff(int attempt) const;
 
@@ -130,7 +135,25 @@ void Fetcher::Start(const std::shared_ptr<Fetcher>& self, std::vector<Part> part
 }
 
 arrow::Status Fetcher::ReadPart(Part* part) {
-  return part->local == nullptr ? ReadRemote(*part) : ReadLocal(part->local.get());
+  if (part->local != nullptr) return ReadLocal(part->local.get());
+  if (context_.on_fetched) return ReadAndReport(*part);
+  Progress progress;
+  return ReadRemote(*part, &progress);
+}
+
+arrow::Status Fetcher::ReadAndReport(const Part& part) {
+  FetchReport report;
+  report.executor_id = part.executor.executor_id();
+  report.address = flight::FormatAddress(part.executor.host(), part.executor.port());
+  report.stage_id = part.outputs.front().stage_id();
+  report.begin = std::chrono::system_clock::now();
+  Progress progress;
+  report.status = ReadRemote(part, &progress);
+  report.end = std::chrono::system_clock::now();
+  report.rows = progress.rows;
+  report.bytes = progress.bytes;
+  context_.on_fetched(report);
+  return report.status;
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Fetcher::NextLocal(
@@ -188,18 +211,18 @@ milliseconds Fetcher::Backoff(int attempt) const {
   return milliseconds(static_cast<int64_t>(static_cast<double>(base.count()) * jitter));
 }
 
-arrow::Status Fetcher::ReadRemote(const Part& part) {
-  int64_t rows = 0;
-  int64_t expected = 0;
+arrow::Status Fetcher::ReadRemote(const Part& part, Progress* progress) {
+  const int64_t& rows = progress->rows;
+  const int64_t& expected = progress->expected;
   for (const auto& output : part.outputs) {
-    expected += static_cast<int64_t>(output.rows());
+    progress->expected += static_cast<int64_t>(output.rows());
   }
   auto last_progress = std::chrono::steady_clock::now();
   int stalls = 0;
   for (int attempt = 1;; ++attempt) {
     const int64_t before = rows;
     bool stalled = false;
-    const auto status = ReadOnce(part, &rows, &expected, &stalled);
+    const auto status = ReadOnce(part, progress, &stalled);
     if (queue_.ended()) return arrow::Status::OK();
     if (status.ok()) {
       if (rows == expected) return arrow::Status::OK();
@@ -242,8 +265,7 @@ arrow::Result<int64_t> Fetcher::AnnouncedRows(const Part& part,
   return rows;
 }
 
-arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expected,
-                                bool* stalled) {
+arrow::Status Fetcher::ReadOnce(const Part& part, Progress* progress, bool* stalled) {
   const auto& executor = part.executor;
   ARROW_ASSIGN_OR_RAISE(const auto client,
                         context_.clients->Get(executor.host(), executor.port()));
@@ -258,7 +280,7 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expect
   options.read_options.ensure_alignment =
       arrow::ipc::Alignment::kDataTypeSpecificAlignment;
   FetchQueue::Stream stream(
-      &queue_, Failed(part, *rows,
+      &queue_, Failed(part, progress->rows,
                       fmt::format("no answer in {} ms", context_.stall_timeout.count())));
   auto reader = client->DoGet(options, {ticket.SerializeAsString()});
   if (!reader.ok()) {
@@ -269,10 +291,10 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expect
   ARROW_ASSIGN_OR_RAISE(const auto schema,
                         flight::FromFlightResult(stream.reader()->GetSchema()));
   if (IsKeyRange()) {
-    ARROW_ASSIGN_OR_RAISE(*expected, AnnouncedRows(part, *schema));
+    ARROW_ASSIGN_OR_RAISE(progress->expected, AnnouncedRows(part, *schema));
   }
   ARROW_RETURN_NOT_OK(queue_.SetSchema(schema));
-  auto status = Drain(&stream, rows);
+  auto status = Drain(&stream, progress);
   *stalled = stream.stalled();
   if (*stalled) {
     status = arrow::Status::IOError("nothing came for ", context_.stall_timeout.count(),
@@ -284,8 +306,8 @@ arrow::Status Fetcher::ReadOnce(const Part& part, int64_t* rows, int64_t* expect
   return status;
 }
 
-arrow::Status Fetcher::Drain(FetchQueue::Stream* stream, int64_t* rows) {
-  int64_t skip = *rows;  // given by an earlier attempt
+arrow::Status Fetcher::Drain(FetchQueue::Stream* stream, Progress* progress) {
+  int64_t skip = progress->rows;  // given by an earlier attempt
   while (!queue_.ended()) {
     queue_.WaitForRoom(kExpectedBatchBytes);
     auto chunk = stream->Next();
@@ -301,8 +323,9 @@ arrow::Status Fetcher::Drain(FetchQueue::Stream* stream, int64_t* rows) {
       continue;
     }
     if (skipped > 0) batch = batch->Slice(skipped);
-    *rows += batch->num_rows();
+    progress->rows += batch->num_rows();
     const auto bytes = static_cast<int64_t>(BatchBytes(*batch));
+    progress->bytes += bytes;
     fetched_bytes_ += bytes;
     queue_.Push(std::move(batch), bytes, kExpectedBatchBytes);
   }

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,18 @@
 #include "ballista/shuffle/shuffle_store.h"
 
 namespace ballista::shuffle {
+
+// How the reading of what one other executor has of an input went.
+struct FetchReport {
+  std::string executor_id;
+  std::string address;    // host:port
+  uint32_t stage_id = 0;  // whose outputs they are
+  int64_t rows = 0;
+  int64_t bytes = 0;  // of Arrow data
+  std::chrono::system_clock::time_point begin;
+  std::chrono::system_clock::time_point end;
+  arrow::Status status;
+};
 
 // What the inputs of all tasks of an executor share.
 struct FetchContext {
@@ -39,6 +52,9 @@ struct FetchContext {
   std::chrono::milliseconds backoff{100};
   // A peer that sends nothing for so long, while somebody waits for it, is given up.
   std::chrono::milliseconds stall_timeout{60'000};
+  // Called when such a reading has ended, from a thread that may outlive the source; may
+  // be empty.
+  std::function<void(const FetchReport&)> on_fetched;
 };
 
 class TaskInputSource : public ExchangeSource {

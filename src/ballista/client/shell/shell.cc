@@ -16,6 +16,7 @@
 #include "ballista/flight/transport_log.h"
 #include "ballista/security/credential_file.h"
 #include "ballista/security/secrets.h"
+#include "ballista/trace/open.h"
 
 namespace ballista::shell {
 namespace {
@@ -115,6 +116,13 @@ int RunShell(int argc, const char* const* argv) {
             "--format {} needs --output FILE on a terminal", FormatName(*format))),
         kUsageError);
   }
+  const auto exporter =
+      trace::OpenExporter(options.otlp_endpoint, "ballista", fmt::format("{}", getpid()));
+  if (!exporter.ok()) {
+    return Fail(
+        exporter.status().WithMessage("--otlp-endpoint: ", exporter.status().message()),
+        kUsageError);
+  }
   std::setlocale(LC_CTYPE, "");
   // A reader that goes away is an error of the write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
@@ -131,6 +139,10 @@ int RunShell(int argc, const char* const* argv) {
   if (!output.ok()) return Fail(output.status(), kFailure);
   RunnerOptions runner_options{*format, options.timing, options.progress,
                                options.max_rows};
+  runner_options.exporter = *exporter;
+  if (const char* parent = std::getenv("TRACEPARENT")) {
+    runner_options.traceparent = parent;
+  }
   StatementRunner runner(client->get(), runner_options, *std::move(output));
 
   exit_code = interactive ? RunRepl(ServerNames(*connection), client->get(), &runner)

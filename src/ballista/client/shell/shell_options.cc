@@ -70,6 +70,11 @@ bool ParseShellOptions(int argc, const char* const* argv, ShellOptions* options,
       ->capture_default_str();
   app.add_flag("--timing", options->timing,
                "Print the times of each statement on standard error");
+  app.add_option("--otlp-endpoint", options->otlp_endpoint,
+                 "URL of an OpenTelemetry collector that gets a span of each statement "
+                 "by OTLP over HTTP, such as http://localhost:4318")
+      ->envname("BALLISTA_OTLP_ENDPOINT")
+      ->type_name("URL");
   bool no_progress = false;
   app.add_flag("--no-progress", no_progress, "Show no progress bar");
   app.footer(kFooter);

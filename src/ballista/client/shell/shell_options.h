@@ -27,7 +27,8 @@ struct ShellOptions {
   std::string output;            // a file; empty for standard output
   bool timing = false;
   bool progress = true;
-  int64_t max_rows = 1000;  // of a table on a terminal; 0 for all
+  int64_t max_rows = 1000;    // of a table on a terminal; 0 for all
+  std::string otlp_endpoint;  // a collector's; empty: no spans
 };
 
 // Reads the arguments, and BALLISTA_FORMAT and the variables of the connection. Returns

@@ -16,6 +16,7 @@
 
 #include "ballista/client/shell/interrupt.h"
 #include "ballista/client/shell/query_watch.h"
+#include "ballista/client/shell/statement_trace.h"
 #include "ballista/client/statement_splitter.h"
 
 namespace ballista::shell {
@@ -167,7 +168,8 @@ arrow::Status StatementRunner::WriteFooter(const Progress& progress) {
 
 Outcome StatementRunner::Run(const StatementSource& source) {
   Progress progress;
-  auto query = client_->Start(std::string(source.text));
+  StatementTrace trace(options_.exporter.get(), options_.traceparent, source.text);
+  auto query = client_->Start(std::string(source.text), trace.header());
   arrow::Status status;
   bool interrupted = false;
   {
@@ -177,6 +179,7 @@ Outcome StatementRunner::Run(const StatementSource& source) {
     status = Stream(query.get(), source, &progress);
     interrupted = watch.interrupted();
   }
+  trace.End(status, progress.is_change ? -1 : progress.rows);
   // Ends, at the server, what a table did not show.
   query.reset();
   if (status.ok() && options_.format == Format::kTable) status = WriteFooter(progress);

@@ -12,6 +12,7 @@
 #include "ballista/client/shell/error_text.h"
 #include "ballista/client/shell/output.h"
 #include "ballista/client/shell/result_writer.h"
+#include "ballista/trace/exporter.h"
 
 namespace ballista::shell {
 
@@ -27,6 +28,9 @@ struct RunnerOptions {
   bool timing = false;
   bool progress = true;
   int64_t max_rows = 1000;
+  // Of the statements' spans; null: none are made.
+  std::shared_ptr<trace::Exporter> exporter;
+  std::string traceparent;  // the environment's
 };
 
 // Not thread-safe. The client outlives it.

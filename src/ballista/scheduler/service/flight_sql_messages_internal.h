@@ -1,6 +1,7 @@
 // How Flight SQL's messages are packed.
 #pragma once
 
+#include <arrow/flight/server.h>
 #include <arrow/flight/types.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/result.h>
@@ -51,6 +52,12 @@ std::string Pack(const Message& message) {
   google::protobuf::Any any;
   any.PackFrom(message);
   return any.SerializeAsString();
+}
+
+// The header that names the caller's span; empty where there is none.
+inline std::string_view TraceParentOf(const arrow::flight::ServerCallContext& context) {
+  const auto header = context.incoming_headers().find("traceparent");
+  return header == context.incoming_headers().end() ? std::string_view() : header->second;
 }
 
 // Of no endpoint where there is no ticket.

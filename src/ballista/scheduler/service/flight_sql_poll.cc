@@ -12,6 +12,7 @@
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/trace/context.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -74,6 +75,7 @@ std::unique_ptr<fl::PollInfo> Finished(std::unique_ptr<fl::FlightInfo> info) {
 arrow::Status FlightSqlService::PollFlightInfo(const Context& context,
                                                const fl::FlightDescriptor& request,
                                                std::unique_ptr<fl::PollInfo>* info) {
+  const trace::CallScope scope(TraceParentOf(context));
   auto polled = Poll(context, request);
   if (!polled.ok()) return flight::ToFlightStatus(context, polled.status());
   *info = std::move(*polled);

@@ -17,6 +17,7 @@
 #include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/trace/context.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -59,6 +60,7 @@ FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
 arrow::Status FlightSqlService::GetFlightInfo(const Context& context,
                                               const fl::FlightDescriptor& request,
                                               Info* info) {
+  const trace::CallScope scope(TraceParentOf(context));
   auto made = DispatchInfo(context, request);
   if (!made.ok()) return flight::ToFlightStatus(context, made.status());
   *info = std::move(*made);
@@ -144,6 +146,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
 
 arrow::Status FlightSqlService::DoGet(const Context& context, const fl::Ticket& request,
                                       std::unique_ptr<fl::FlightDataStream>* stream) {
+  const trace::CallScope scope(TraceParentOf(context));
   auto opened = DispatchGet(context, request);
   if (!opened.ok()) return flight::ToFlightStatus(context, opened.status());
   *stream = std::move(*opened);
@@ -179,6 +182,7 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
 arrow::Status FlightSqlService::DoPut(const Context& context,
                                       std::unique_ptr<fl::FlightMessageReader> reader,
                                       std::unique_ptr<fl::FlightMetadataWriter> writer) {
+  const trace::CallScope scope(TraceParentOf(context));
   const auto answer = DispatchPut(context, reader.get());
   if (!answer.ok()) return flight::ToFlightStatus(context, answer.status());
   return writer->WriteMetadata(*arrow::Buffer::FromString(*answer));

@@ -43,7 +43,7 @@ bool LetsThrough(const http::JobFilter& filter, const profile::JobSummary& job) 
 
 bool WantsProfiles(const config::SchedulerConfig& config) {
   return (config.history_jobs > 0 && config.http_port != 0) ||
-         config.slow_query_log.count() > 0;
+         config.slow_query_log.count() > 0 || !config.otlp_endpoint.empty();
 }
 
 std::unique_ptr<history::History> OpenHistory(const config::SchedulerConfig& config,
@@ -81,11 +81,13 @@ std::unique_ptr<history::History> OpenHistory(const config::SchedulerConfig& con
 }
 
 Monitor::Monitor(const config::SchedulerConfig& config, JobService* jobs,
-                 QueryService* queries, const history::History* history)
+                 QueryService* queries, const history::History* history,
+                 const trace::Exporter* exporter)
     : config_(config),
       jobs_(jobs),
       queries_(queries),
       history_(history),
+      exporter_(exporter),
       begun_ms_(UnixMs()) {}
 
 void Monitor::AddMetrics(Describe describe) {

@@ -18,6 +18,7 @@
 #include "ballista/scheduler/service/job_service.h"
 #include "ballista/scheduler/service/query_service.h"
 #include "ballista/scheduler/service/state_keeper.h"
+#include "ballista/trace/exporter.h"
 
 namespace ballista::scheduler {
 
@@ -35,7 +36,7 @@ class Monitor {
   using Describe = std::function<void(metrics::Exposition*)>;
 
   Monitor(const config::SchedulerConfig& config, JobService* jobs, QueryService* queries,
-          const history::History* history);
+          const history::History* history, const trace::Exporter* exporter);
 
   http::Sources Sources();
   // More metrics, of what else is in this process.
@@ -55,11 +56,13 @@ class Monitor {
   void DescribeTasks(metrics::Exposition* out) const;
   void DescribeExecutors(metrics::Exposition* out) const;
   void DescribeHistory(metrics::Exposition* out) const;
+  void DescribeTraces(metrics::Exposition* out) const;
 
   const config::SchedulerConfig config_;
   JobService* const jobs_;
   QueryService* const queries_;
   const history::History* const history_;
+  const trace::Exporter* const exporter_;  // may be null
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   const uint64_t begun_ms_;
 

@@ -118,6 +118,14 @@ void Monitor::DescribeHistory(metrics::Exposition* out) const {
   out->Value(Of(history_->left_out()));
 }
 
+void Monitor::DescribeTraces(metrics::Exposition* out) const {
+  const auto spans =
+      exporter_ == nullptr ? trace::Exporter::Counts{} : exporter_->counts();
+  out->Counter("ballista_trace_spans_total", "Spans, by what became of them.");
+  out->Value({{"state", "sent"}}, Of(spans.sent));
+  out->Value({{"state", "lost"}}, Of(spans.lost));
+}
+
 std::string Monitor::Metrics() const {
   metrics::Exposition out;
   metrics::DescribeProcess("scheduler", &out);
@@ -127,6 +135,7 @@ std::string Monitor::Metrics() const {
   DescribeTasks(&out);
   DescribeExecutors(&out);
   DescribeHistory(&out);
+  DescribeTraces(&out);
   std::vector<Describe> more;
   {
     const std::lock_guard lock(mutex_);

@@ -15,6 +15,7 @@
 #include "ballista/planner/adaptive_planner.h"
 #include "ballista/profile/complete.h"
 #include "ballista/scheduler/service/explain.h"
+#include "ballista/scheduler/service/job_spans.h"
 #include "ballista/scheduler/service/result_reader.h"
 #include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_place.h"
@@ -64,12 +65,13 @@ void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
 
 QueryService::QueryService(JobService* jobs, flight::ClientPool* clients,
                            std::chrono::milliseconds result_timeout, StateKeeper* keeper,
-                           KeptCatalog* catalog)
+                           KeptCatalog* catalog, trace::Exporter* exporter)
     : jobs_(jobs),
       clients_(clients),
       result_timeout_(result_timeout),
       keeper_(keeper),
-      catalog_(catalog) {}
+      catalog_(catalog),
+      exporter_(exporter) {}
 
 arrow::Result<sql::Statement> QueryService::Compile(
     sql::SqlSession* session, const std::string& sql,
@@ -153,6 +155,14 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
     auto* setting = graph.add_settings();
     setting->set_name(name);
     setting->set_value(std::to_string(value));
+  }
+  if (exporter_ != nullptr) {
+    if (const auto trace = trace::BeginJobTrace()) {
+      auto* setting = graph.add_settings();
+      setting->set_name(trace::kJobTraceSetting);
+      setting->set_value(trace::ToSetting(*trace));
+      exporter_->Add(PlanSpan(*trace, trace::UnixNanos()));
+    }
   }
   JobOptions options;
   options.statement = profile::Cut(sql, kMaxText);

@@ -23,6 +23,7 @@
 #include "ballista/scheduler/service/job_service.h"
 #include "ballista/scheduler/service/kept_catalog.h"
 #include "ballista/sql/session.h"
+#include "ballista/trace/exporter.h"
 
 namespace ballista::scheduler {
 
@@ -38,9 +39,10 @@ class QueryService {
  public:
   // Rows that are not fetched within `result_timeout` are dropped. With a keeper and a
   // catalog (null: nothing is kept) queries of other schedulers are answered, too.
+  // `exporter` (null: none) gets spans; each query then takes its place in a trace.
   QueryService(JobService* jobs, flight::ClientPool* clients,
                std::chrono::milliseconds result_timeout, StateKeeper* keeper = nullptr,
-               KeptCatalog* catalog = nullptr);
+               KeptCatalog* catalog = nullptr, trace::Exporter* exporter = nullptr);
 
   // Compiles and starts a statement. Queries go on in the background; DDL and changes of
   // local tables have taken effect when this returns. `abandoned`: the client has gone.
@@ -150,6 +152,7 @@ class QueryService {
   const std::chrono::milliseconds result_timeout_;
   StateKeeper* const keeper_;
   KeptCatalog* const catalog_;
+  trace::Exporter* const exporter_;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
   std::mutex mutex_;

@@ -13,6 +13,7 @@
 #include "ballista/http/rest_api.h"
 #include "ballista/scheduler/service/adaptive_replanner.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/scheduler/service/job_spans.h"
 #include "ballista/scheduler/service/kept_catalog.h"
 #include "ballista/scheduler/service/monitor.h"
 #include "ballista/scheduler/service/open_state.h"
@@ -20,6 +21,7 @@
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
 #include "ballista/sql/session.h"
+#include "ballista/trace/open.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -42,8 +44,9 @@ arrow::Result<security::ProcessSecurity> LoadSecurity(
 struct SchedulerProcess::Parts {
   Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine,
         const security::ProcessSecurity& security, std::unique_ptr<StateKeeper> opened,
-        std::unique_ptr<history::History> kept)
+        std::unique_ptr<history::History> kept, std::shared_ptr<trace::Exporter> spans)
       : sql(std::move(engine)),
+        exporter(std::move(spans)),
         clients({security.tls, security.cluster_token}),
         keeper(std::move(opened)),
         history(std::move(kept)),
@@ -52,7 +55,8 @@ struct SchedulerProcess::Parts {
         catalog(keeper == nullptr
                     ? nullptr
                     : std::make_unique<KeptCatalog>(sql.get(), keeper.get())),
-        queries(&jobs, &clients, config.result_timeout, keeper.get(), catalog.get()),
+        queries(&jobs, &clients, config.result_timeout, keeper.get(), catalog.get(),
+                exporter.get()),
         sessions(
             sql.get(), kMaxSessions, kSessionIdleLimit,
             [this](const std::string& id) {
@@ -61,14 +65,24 @@ struct SchedulerProcess::Parts {
             },
             keeper.get()),
         service(&jobs, &queries, &sessions),
-        monitor(config, &jobs, &queries, history.get()) {
+        monitor(config, &jobs, &queries, history.get(), exporter.get()) {
     if (!WantsProfiles(config)) return;
     jobs.OnJobEnded([this](JobEnded ended) {
+      Trace(ended);
       history->Add(std::move(ended.profile), std::move(ended.graph));
     });
   }
   ~Parts() {
     if (keeper != nullptr) keeper->StopEvents();
+  }
+
+  void Trace(const JobEnded& ended) {
+    if (exporter == nullptr) return;
+    const auto trace = JobTraceOf(ended.graph);
+    if (!trace) return;
+    for (auto& span : JobSpans(ended.profile, *trace, trace::UnixNanos())) {
+      exporter->Add(std::move(span));
+    }
   }
 
   // Takes what is kept, and what others leave from then on.
@@ -111,6 +125,7 @@ struct SchedulerProcess::Parts {
   }
 
   std::unique_ptr<sql::SqlEngine> sql;
+  std::shared_ptr<trace::Exporter> exporter;  // null: there are no traces
   flight::ClientPool clients;
   AdaptiveReplanner replanner;
   std::unique_ptr<StateKeeper> keeper;  // null: nothing is kept
@@ -143,8 +158,12 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
   ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
   auto history = OpenHistory(config, keeper.get());
+  auto exporter =
+      trace::OpenExporter(config.otlp_endpoint, "ballista-scheduler",
+                          fmt::format("{}:{}", config.bind_host, config.port));
+  if (!exporter.ok()) return refuse("otlp-endpoint", exporter.status().message());
   auto parts = std::make_unique<Parts>(config, std::move(engine), security,
-                                       std::move(keeper), std::move(history));
+                                       std::move(keeper), std::move(history), *exporter);
   parts->jobs.WatchStuckJobs(config.stuck_query_log);
   ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,

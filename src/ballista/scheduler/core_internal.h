@@ -218,9 +218,9 @@ class SchedulerCore::Impl {
   Time no_executor_since_{};  // while no executor takes tasks
   size_t running_ = 0;
   ExecutorRegistry executors_;
-  FairQueue fair_;
-  FairQueue admission_;  // of jobs that are not admitted yet
-  size_t admitted_ = 0;  // jobs that run
+  FairQueue fair_{FairQueue::Served::kAtLaunch};
+  FairQueue admission_{FairQueue::Served::kAtEnd};  // of jobs that are not admitted yet
+  size_t admitted_ = 0;                             // jobs that run
   uint64_t next_job_ = 0;
   std::map<uint64_t, std::unique_ptr<JobState>> jobs_;  // by number
   std::unordered_map<std::string, uint64_t> job_numbers_;

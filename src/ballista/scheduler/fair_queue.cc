@@ -11,15 +11,19 @@ void FairQueue::Add(Entry* entry, uint64_t job, const std::string& session_id) {
   if (added) {
     session.id = session_id;
     session.number = next_session_++;
+    session.turn = ++turns_;
   }
   ++session.jobs;
-  *entry = {job, &session, 0, 0, false};
+  *entry = {job, &session, 0, ++turns_, false};
 }
 
 void FairQueue::Remove(Entry* entry) {
   Update(entry, [&] {
     entry->ready = false;
     entry->session->running -= entry->running;
+    if (entry->running > 0 && served_ == Served::kAtEnd) {
+      entry->session->turn = ++turns_;
+    }
     entry->running = 0;
   });
   Session* session = entry->session;
@@ -44,6 +48,7 @@ void FairQueue::TaskEnded(Entry* entry) {
   Update(entry, [&] {
     --entry->running;
     --entry->session->running;
+    if (served_ == Served::kAtEnd) entry->turn = entry->session->turn = ++turns_;
   });
 }
 

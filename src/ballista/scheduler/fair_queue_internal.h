@@ -1,7 +1,7 @@
 // Whose turn it is: sessions share the slots evenly, and so do the jobs of one session.
 // The next launch goes to the session with the fewest running tasks, and of it to the job
-// with the fewest; among equals to the one that has waited longest. O(log n) each call.
-// Not thread-safe.
+// with the fewest; among equals to the one that was served, or else came, longest ago.
+// O(log n) each call. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,13 @@ namespace ballista::scheduler {
 class FairQueue {
  public:
   struct Session;
+
+  // When one that runs a task was served.
+  enum class Served {
+    kAtLaunch,  // nobody who comes later overtakes a job between two of its stages
+    kAtEnd,     // whoever waits while another's runs goes before what that one has next
+  };
+  explicit FairQueue(Served served) : served_(served) {}
 
   // A job's place in the queue; part of the job.
   struct Entry {
@@ -46,6 +53,7 @@ class FairQueue {
   template <typename Change>
   void Update(Entry* entry, Change&& change);
 
+  const Served served_;
   uint64_t next_session_ = 0;
   uint64_t turns_ = 0;
   std::map<std::string, Session> sessions_;

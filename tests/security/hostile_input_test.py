@@ -320,6 +320,7 @@ class HostileInput(unittest.TestCase):
             held = [self.connect(self.flight_ports[i % 2]) for i in range(IDLE - 600)]
             held += [self.connect(self.executor_ports[1]) for _ in range(500)]
             held += [self.connect(self.http) for _ in range(60)]
+            self.check_health()
             self.query()
             peaks.append(self.memory())
             for one in held:
@@ -341,9 +342,13 @@ class HostileInput(unittest.TestCase):
                     held.remove(one)
             time.sleep(0.3)
         self.assertEqual(held, [], "connections that are still fed")
+        self.check_health()
+
+    def check_health(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=10)
         connection.request("GET", "/health")
         self.assertEqual(connection.getresponse().status, 200)
+        connection.close()
 
 
 if __name__ == "__main__":

@@ -23,18 +23,19 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kThreads = 8;
-// Accepted connections that wait for a thread; more wait in the kernel's backlog.
+// Requests that wait for a thread; more wait with the silent connections, and in the
+// kernel's backlog.
 constexpr size_t kMaxWaiting = 64;
+constexpr size_t kMaxSilent = 512;
 // For a whole request and its answer. Whoever is slower, by accident or on purpose, is
 // cut off.
 constexpr auto kRequestTime = std::chrono::seconds(5);
 
-// Threads behind a queue with a bound: whoever accepts connections waits while it is
-// full.
+// Threads behind a queue with a bound: whoever adds to it waits while it is full.
 class BoundedTasks : public httplib::TaskQueue {
  public:
-  BoundedTasks() {
-    for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { Work(); });
+  explicit BoundedTasks(int threads) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
   }
 
   void enqueue(std::function<void()> task) override {
@@ -51,6 +52,7 @@ class BoundedTasks : public httplib::TaskQueue {
     }
     changed_.notify_all();
     for (auto& thread : threads_) thread.join();
+    threads_.clear();
   }
 
  private:
@@ -139,8 +141,27 @@ class TimedStream : public httplib::Stream {
 }  // namespace
 
 GuardedServer::GuardedServer() {
-  new_task_queue = [] { return new BoundedTasks(); };
+  // It only passes connections on.
+  new_task_queue = [] { return new BoundedTasks(1); };
   set_payload_max_length(64 << 10);
+  answering_ = std::make_unique<BoundedTasks>(kThreads);
+  silent_ = std::make_unique<SilentConnections>(
+      [this](int socket) {
+        answering_->enqueue([this, socket] {
+          Serve(socket);
+          CloseConnection(socket);
+        });
+      },
+      kRequestTime, kMaxSilent);
+}
+
+GuardedServer::~GuardedServer() {
+  Finish();
+}
+
+void GuardedServer::Finish() {
+  silent_.reset();
+  answering_->shutdown();
 }
 
 arrow::Result<std::unique_ptr<GuardedServer>> GuardedServer::Make(
@@ -201,9 +222,7 @@ void GuardedServer::Serve(socket_t socket) {
 
 bool GuardedServer::process_and_close_socket(socket_t socket) {
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  Serve(socket);
-  ::shutdown(socket, SHUT_RDWR);
-  ::close(socket);
+  silent_->Add(socket);
   return true;
 }
 

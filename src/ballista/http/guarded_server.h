@@ -1,5 +1,6 @@
 // httplib's server with what it lacks for a port that anybody may reach: a deadline for a
-// whole request, a bound on connections, and TLS from texts in memory.
+// whole request, a bound on connections, none of which costs a thread before it asks for
+// something, and TLS from texts in memory.
 #pragma once
 
 #include <httplib.h>
@@ -7,6 +8,7 @@
 
 #include <memory>
 
+#include "ballista/http/silent_connections.h"
 #include "ballista/security/tls_material.h"
 
 namespace ballista::http {
@@ -16,6 +18,10 @@ class GuardedServer : public httplib::Server {
   // Errors: Invalid, where OpenSSL does not take the certificates.
   static arrow::Result<std::unique_ptr<GuardedServer>> Make(
       const security::TlsMaterial& tls);
+  ~GuardedServer() override;
+
+  // After it has stopped listening: answers what is being answered, and no more.
+  void Finish();
 
  private:
   struct FreeContext {
@@ -28,6 +34,8 @@ class GuardedServer : public httplib::Server {
   bool process_and_close_socket(socket_t socket) override;
   void Serve(socket_t socket);
 
+  std::unique_ptr<httplib::TaskQueue> answering_;
+  std::unique_ptr<SilentConnections> silent_;
   std::unique_ptr<SSL_CTX, FreeContext> tls_;  // null: none
 };
 

@@ -106,6 +106,7 @@ HttpServer::HttpServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) 
 HttpServer::~HttpServer() {
   parts_->server->stop();
   if (parts_->thread.joinable()) parts_->thread.join();
+  parts_->server->Finish();
 }
 
 arrow::Result<std::unique_ptr<HttpServer>> HttpServer::Start(

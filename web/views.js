@@ -63,10 +63,10 @@ function executorRow(one) {
   return h("tr", {}, h("td", {}, state(one.state)), h("td", {}, `${one.host}:${one.port}`, h("div", { class: "dim hide-small" }, one.id)),
     h("td", {}, meter(one.running_tasks, one.slots), `${one.running_tasks} / ${one.slots}`),
     h("td", {}, meter(one.memory_used, one.memory_limit), `${bytes(one.memory_used)} / ${bytes(one.memory_limit)}`),
-    number(`${(one.heartbeat_age_ms / 1000).toFixed(1)} s`), h("td", {}, drain));
+    number(bytes(one.disk_used)), number(`${(one.heartbeat_age_ms / 1000).toFixed(1)} s`), h("td", {}, drain));
 }
 
-const executorTable = (list) => table("executors", ["State", "Address", "Slots", "Memory", ["Heard", "number"], ""], list.map(executorRow));
+const executorTable = (list) => table("executors", ["State", "Address", "Slots", "Memory", ["Disk", "number"], ["Heard", "number"], ""], list.map(executorRow));
 
 export function cluster() {
   return {
@@ -81,7 +81,7 @@ export function cluster() {
           card(`${now.running_tasks} / ${now.slots}`, "slots in use"),
           card(count(now.running_jobs), "jobs running"), card(count(now.queued_jobs), "jobs queued"),
           card(count(now.waiting_results), "results not read yet"), card(count(now.history), "jobs in the history"),
-          card(bytes(now.memory_used), `of ${bytes(now.memory_limit)} memory`),
+          card(bytes(now.memory_used), `of ${bytes(now.memory_limit)} memory`), card(bytes(now.disk_used), "on disk"),
           card(duration(now.uptime_ms * 1000), "up"), card(now.version, "version")),
         h("h2", {}, "Executors"), executorTable(executors.executors.slice(0, 20)),
         h("h2", {}, "Latest jobs"), jobTable(jobs.jobs), h("p", {}, h("a", { href: "#/jobs" }, `All ${jobs.total} jobs`)));

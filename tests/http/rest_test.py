@@ -14,7 +14,7 @@ import unittest
 import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from client import ROOT, Http, cluster, free_ports, make_table, run, until  # noqa: E402
+from client import DISTRIBUTED, ROOT, Http, cluster, free_ports, make_table, run, until  # noqa: E402
 from raw_client import RawClient  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -226,6 +226,18 @@ class Rest(unittest.TestCase):
             self.assertRegex(
                 lines[-1], r"Slow query \S{36} \(finished\): \d+\.\d+ s, \d stages, \d+ tasks; stage \d .*; why: .*; SELECT 3 AS number"
             )
+
+    def test_disk_of_executors(self):
+        """Outputs that wait for their reader are in files here; they are told by the next heartbeat, and gone when they are."""
+        with cluster(executors=1, executor_args=["--shuffle-memory-limit", "0"]) as started:
+            client = RawClient(started.port, 20)
+            client.sql(DISTRIBUTED)
+            info = client.start(f"SELECT * FROM {self.table}")
+            get = started.http.get
+            until(lambda: get("/api/executors")["executors"][0]["disk_used"] > 1 << 20, "files of outputs")
+            until(lambda: get("/api/cluster")["disk_used"] > 1 << 20, "their sum")
+            client.cancel("CancelFlightInfo", info)
+            until(lambda: get("/api/executors")["executors"][0]["disk_used"] == 0, "the files to go", 60)
 
     def test_history_outlives_the_scheduler(self):
         with tempfile.TemporaryDirectory() as state:

@@ -125,6 +125,9 @@ struct ExecutorProcess::Parts {
 
 void ExecutorProcess::Parts::DescribeUse(control::HeartbeatRequest* request) const {
   request->set_memory_used(static_cast<uint64_t>(ResidentBytes()));
+  int64_t disk = store->Usage().disk_bytes;
+  if (auto* resources = engine->resources()) disk += resources->Usage().spilled_bytes;
+  request->set_disk_used(static_cast<uint64_t>(disk));
 }
 
 profile::Readiness ExecutorProcess::Parts::Ready() const {

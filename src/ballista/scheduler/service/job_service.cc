@@ -172,7 +172,7 @@ void JobService::RetireDeadLinks() {
     }
     if (keeper_ != nullptr) keeper_->ForgetExecutor(it->first);
     to_drain_.erase(it->second);
-    memory_used_.erase(it->second);
+    use_.erase(it->second);
     metrics_.executors_gone.Add();
     it = incarnations_.erase(it);
   }

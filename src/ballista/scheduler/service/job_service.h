@@ -137,6 +137,12 @@ class JobService {
   Holdings Kept() const;
 
  private:
+  // What an executor said last; bytes.
+  struct ExecutorUse {
+    uint64_t memory = 0;
+    uint64_t disk = 0;
+  };
+
   struct Outcome {
     std::string session_id;
     bool ended = false;
@@ -227,7 +233,7 @@ class JobService {
   std::set<std::string> moved_;             // jobs that were this scheduler's
   std::map<std::string, std::unique_ptr<ExecutorLink>> links_;  // by incarnation
   std::map<std::string, std::string> incarnations_;             // by executor id
-  std::map<std::string, uint64_t> memory_used_;                 // bytes, by incarnation
+  std::map<std::string, ExecutorUse> use_;                      // by incarnation
   std::function<void(JobEnded)> on_job_ended_;
   std::set<std::string> to_drain_;  // incarnations that have not begun to drain yet
   std::map<std::string, Outcome> outcomes_;          // by job id

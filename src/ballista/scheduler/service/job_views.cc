@@ -67,17 +67,17 @@ std::vector<profile::JobSummary> JobService::Summaries() const {
 
 void JobService::NoteUse(const control::HeartbeatRequest& request) {
   metrics_.heartbeats.Add();
-  memory_used_[request.incarnation()] = request.memory_used();
+  use_[request.incarnation()] = {request.memory_used(), request.disk_used()};
 }
 
 profile::ExecutorList JobService::ViewExecutors() const {
   std::vector<ExecutorView> views;
-  std::map<std::string, uint64_t> memory;
+  std::map<std::string, ExecutorUse> use;
   Time now{};
   {
     const std::lock_guard lock(mutex_);
     views = core_.ViewExecutors();
-    memory = memory_used_;
+    use = use_;
     now = Now();
   }
   profile::ExecutorList list;
@@ -98,8 +98,10 @@ profile::ExecutorList JobService::ViewExecutors() const {
                      : view.suspended ? "silent"
                      : view.excluded  ? "left out"
                                       : "active");
-    const auto used = memory.find(view.metadata.incarnation());
-    if (used != memory.end()) entry->set_memory_used(used->second);
+    const auto used = use.find(view.metadata.incarnation());
+    if (used == use.end()) continue;
+    entry->set_memory_used(used->second.memory);
+    entry->set_disk_used(used->second.disk);
   }
   return list;
 }

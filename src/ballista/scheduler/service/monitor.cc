@@ -125,6 +125,7 @@ profile::ClusterOverview Monitor::Overview() const {
   overview.set_history(static_cast<uint32_t>(history_->size()));
   uint64_t limit = 0;
   uint64_t used = 0;
+  uint64_t disk = 0;
   const auto executors = jobs_->ViewExecutors();
   overview.set_executors(static_cast<uint32_t>(executors.executors_size()));
   for (const auto& one : executors.executors()) {
@@ -135,9 +136,11 @@ profile::ClusterOverview Monitor::Overview() const {
     overview.set_running_tasks(overview.running_tasks() + one.running_tasks());
     limit += one.memory_limit();
     used += one.memory_used();
+    disk += one.disk_used();
   }
   overview.set_memory_limit(limit);
   overview.set_memory_used(used);
+  overview.set_disk_used(disk);
   uint32_t queued = 0;
   uint32_t running = 0;
   uint32_t waiting = 0;

@@ -232,6 +232,7 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
   job.set_min_task_bytes(submitted.options.min_task_bytes);
   job.set_skew_factor(submitted.options.skew_factor);
   job.set_statement(submitted.options.statement);
+  job.set_user(submitted.options.user);
   if (const Speculation& from = submitted.options.speculation; from.enabled) {
     record::Speculation* to = job.mutable_speculation();
     to->set_quantile(from.quantile);
@@ -265,15 +266,23 @@ void StateKeeper::KeepFormation(const std::string& job_id,
 
 void StateKeeper::KeepFailure(const std::string& job_id, const arrow::Status& status) {
   const std::lock_guard lock(mutex_);
-  if (jobs_.erase(job_id) == 0) return;
+  const auto job = jobs_.find(job_id);
+  if (job == jobs_.end()) return;
   record::Failure failure;
   failure.set_owner(id_);
+  failure.set_user(job->second.user());
+  jobs_.erase(job);
   failure.set_status(EncodeStatus(status));
   // First that, so that there is one or the other at any moment.
   writer_->Put(JobKey(job_id, kJobFailed), failure.SerializeAsString());
   for (const char* rest : {"graph/", "stage/", "job"}) {
     writer_->ErasePrefix(JobKey(job_id, rest));
   }
+}
+
+void StateKeeper::KeepRead(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  if (jobs_.contains(job_id)) writer_->Put(JobKey(job_id, kJobRead), "1");
 }
 
 void StateKeeper::ForgetJob(const std::string& job_id) {
@@ -319,12 +328,14 @@ arrow::Result<StateKeeper::Whereabouts> StateKeeper::FindJob(const std::string& 
     record::Failure failure;
     ARROW_RETURN_NOT_OK(plan::ParseMessage(failed->value, &failure));
     found.known = true;
+    found.user = failure.user();
     found.failure = DecodeStatus(failure.status());
     return WithOwner(std::move(found), failure.owner(), deadline);
   }
   record::Job job;
   ARROW_RETURN_NOT_OK(plan::ParseMessage(header->value, &job));
   found.known = true;
+  found.user = job.user();
   return WithOwner(std::move(found), job.owner(), deadline);
 }
 

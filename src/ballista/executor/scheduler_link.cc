@@ -132,10 +132,10 @@ arrow::Status SchedulerLink::Register() {
     (*request.mutable_job_owners())[job] = owners_->OwnerOf(job);
   }
   for (auto& output : holdings_.held()) *request.add_held() = std::move(output);
-  ARROW_ASSIGN_OR_RAISE(const auto response,
-                        beats_.Call<control::RegisterExecutorResponse>(
-                            address_.host, address_.port, "register_executor", request,
-                            kCallTimeout));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto response,
+      beats_.Call<control::RegisterExecutorResponse>(
+          address_.host, address_.port, "register_executor", request, kCallTimeout));
   const std::string& now = response.scheduler_id();
   if (response.replaces_previous() && !before.empty()) owners_->Replace(before, now);
   {

@@ -72,9 +72,8 @@ struct HttpServer::Parts {
     if (authenticator == nullptr || !authenticator->enabled()) {
       return security::Identity{};
     }
-    ARROW_ASSIGN_OR_RAISE(
-        auto identity,
-        authenticator->Authenticate(request.get_header_value("Authorization")));
+    ARROW_ASSIGN_OR_RAISE(auto identity, authenticator->Authenticate(
+                                             request.get_header_value("Authorization")));
     if (!cluster_only || identity.MayActAsCluster()) return identity;
     return arrow::Status::Invalid(
         "this port is for the cluster's own: send the cluster token as 'Authorization: "

@@ -38,7 +38,7 @@ class CredentialFile : public CredentialCheck {
   struct User {
     std::string password_hash;
     std::vector<std::string> token_digests;  // 32 bytes each
-    std::string stamp;  // empty: it has neither password nor token
+    std::string stamp;                       // empty: it has neither password nor token
     bool administrator = false;
   };
   using Users = std::map<std::string, User>;

@@ -71,8 +71,7 @@ class EtcdClient {
 
   // One pass of CallAll: without a new log-in.
   arrow::Result<nlohmann::json> TryAll(const std::string& path, const std::string* body,
-                                       bool repeatable, Deadline deadline,
-                                       bool* refused);
+                                       bool repeatable, Deadline deadline, bool* refused);
   std::string Token() const;
 
   const std::vector<std::string> urls_;

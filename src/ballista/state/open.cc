@@ -18,8 +18,7 @@ arrow::Result<std::unique_ptr<StateBackend>> OpenSqlite(const std::string& folde
   return LocalBackend::Make(std::move(storage));
 }
 
-arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list,
-                                                      bool tls) {
+arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list, bool tls) {
   std::vector<std::string> urls;
   for (size_t start = 0; start <= list.size();) {
     const size_t end = std::min(list.find(',', start), list.size());
@@ -27,7 +26,8 @@ arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list,
     start = end + 1;
     const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");
     if (tls && url.starts_with("http://")) {
-      return arrow::Status::Invalid("'", url, "' is without TLS, which --etcd-ca turns on");
+      return arrow::Status::Invalid("'", url,
+                                    "' is without TLS, which --etcd-ca turns on");
     }
     if (!has_scheme) url = (tls ? "https://" : "http://") + url;
     const std::string address = url.substr(url.find("//") + 2);
@@ -49,8 +49,7 @@ arrow::Result<std::unique_ptr<StateBackend>> OpenEtcd(std::vector<std::string> u
                                                       const std::string& root,
                                                       Deadline deadline,
                                                       EtcdAccess access) {
-  auto backend =
-      std::make_unique<EtcdBackend>(std::move(urls), root, std::move(access));
+  auto backend = std::make_unique<EtcdBackend>(std::move(urls), root, std::move(access));
   ARROW_RETURN_NOT_OK(backend->CheckVersion(deadline));
   ARROW_RETURN_NOT_OK(backend->LogIn(deadline));
   return backend;

@@ -22,7 +22,8 @@ arrow::Result<std::unique_ptr<StateBackend>> OpenSqlite(const std::string& folde
 struct EtcdAccess {
   std::string user;
   std::string password;
-  std::string ca_file;  // who may have signed etcd's certificate; empty: the system's list
+  std::string
+      ca_file;  // who may have signed etcd's certificate; empty: the system's list
   std::string cert_file;
   std::string key_file;
 };

@@ -156,6 +156,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> BoundQueries::Open(
                                   std::move(*first));
 }
 
+std::optional<std::string> BoundQueries::UserOf(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = queries_by_id_.find(id);
+  if (found == queries_by_id_.end()) return std::nullopt;
+  return found->second->session->user();
+}
+
 bool BoundQueries::Cancel(const std::string& id) {
   std::shared_ptr<Runs> runs;
   {

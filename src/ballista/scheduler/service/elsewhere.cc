@@ -68,8 +68,8 @@ void ReleaseAt(flight::ClientPool* clients, const record::Scheduler& owner,
   control::CancelJobRequest request;
   request.set_job_id(job_id);
   (void)flight::CallPeer<control::CancelJobRequest>(
-      clients, owner.host(), owner.port(),
-      whole ? "own_job_was_read" : "release_own_job", request, kCallTimeout);
+      clients, owner.host(), owner.port(), whole ? "own_job_was_read" : "release_own_job",
+      request, kCallTimeout);
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
@@ -86,9 +86,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
   if (!schema.ok()) return flight::FromFlightStatus(schema.status());
   return std::make_shared<RemoteReader>(
       std::move(client), std::move(*stream), *schema,
-      [clients, owner, job_id](bool whole) {
-        ReleaseAt(clients, owner, job_id, whole);
-      });
+      [clients, owner, job_id](bool whole) { ReleaseAt(clients, owner, job_id, whole); });
 }
 
 arrow::Result<control::JobProgressResponse> ProgressAt(flight::ClientPool* clients,

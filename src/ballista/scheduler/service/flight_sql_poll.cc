@@ -130,8 +130,8 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
   }
 }
 
-arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(
-    const Context& context, std::string_view body) {
+arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(const Context& context,
+                                                                 std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::RenewFlightEndpointRequest::Deserialize(body));
   ARROW_ASSIGN_OR_RAISE(const auto any, ParseAny(request.endpoint.ticket.ticket));
   sqlp::TicketStatementQuery ticket;

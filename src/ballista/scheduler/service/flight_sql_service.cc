@@ -344,16 +344,14 @@ void FlightSqlService::AddSqlActions() {
                  });
   router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
                  [this](const Context&, std::string_view body) { return Close(body); });
-  router_.AddRaw(
-      "CancelFlightInfo", "Cancels a query.",
-      [this](const Context& context, std::string_view body) {
-        return CancelFlightInfo(context, body);
-      });
-  router_.AddRaw(
-      "CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
-      [this](const Context& context, std::string_view body) {
-        return CancelQuery(context, body);
-      });
+  router_.AddRaw("CancelFlightInfo", "Cancels a query.",
+                 [this](const Context& context, std::string_view body) {
+                   return CancelFlightInfo(context, body);
+                 });
+  router_.AddRaw("CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
+                 [this](const Context& context, std::string_view body) {
+                   return CancelQuery(context, body);
+                 });
   router_.AddRaw("RenewFlightEndpoint", "Keeps a result for longer.",
                  [this](const Context& context, std::string_view body) {
                    return RenewFlightEndpoint(context, body);
@@ -388,7 +386,12 @@ void FlightSqlService::AddSqlActions() {
 
 arrow::Status FlightSqlService::CheckMayTouch(const Context& context,
                                               const std::string& query_id) {
-  return queries_->CheckMayTouch(flight::IdentityOf(context), query_id);
+  const auto who = flight::IdentityOf(context);
+  const auto user = bound_.UserOf(query_id);
+  if (user && !who.MayTouch(*user)) {
+    return arrow::Status::Invalid(JobService::NoSuchJob(query_id).message());
+  }
+  return queries_->CheckMayTouch(who, query_id);
 }
 
 bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& info) {
@@ -405,7 +408,7 @@ bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& 
 }
 
 arrow::Result<std::string> FlightSqlService::CancelQuery(const Context& context,
-                                                          std::string_view body) {
+                                                         std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, ParseBody<sqlp::ActionCancelQueryRequest>(body));
   ARROW_ASSIGN_OR_RAISE(const auto info, fl::FlightInfo::Deserialize(request.info()));
   sqlp::ActionCancelQueryResult result;
@@ -415,8 +418,8 @@ arrow::Result<std::string> FlightSqlService::CancelQuery(const Context& context,
   return Pack(result);
 }
 
-arrow::Result<std::string> FlightSqlService::CancelFlightInfo(
-    const Context& context, std::string_view body) {
+arrow::Result<std::string> FlightSqlService::CancelFlightInfo(const Context& context,
+                                                              std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::CancelFlightInfoRequest::Deserialize(body));
   const bool known = request.info != nullptr && CancelInfo(context, *request.info);
   return fl::CancelFlightInfoResult(known ? fl::CancelStatus::kCancelled

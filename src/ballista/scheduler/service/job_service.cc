@@ -21,8 +21,8 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 // its result yet.
 constexpr Time kFailureKept = std::chrono::minutes(1);
 constexpr size_t kMaxFailuresKept = 10000;
-// Of jobs whose results were sent, and which are kept for a client that comes back: beyond
-// these bounds the oldest go, but for those of the last second.
+// Of jobs whose results were sent, and which are kept for a client that comes back:
+// beyond these bounds the oldest go, but for those of the last second.
 constexpr size_t kMaxReadJobs = 1000;
 constexpr uint64_t kMaxReadBytes = uint64_t{256} << 20;
 constexpr Time kLeastKept = std::chrono::seconds(1);
@@ -83,7 +83,7 @@ void JobService::LimitInlineResults(const RowsBudget* budget) {
 void JobService::KeepReadResults(std::chrono::milliseconds time) {
   {
     const std::lock_guard lock(mutex_);
-    keep_read_ = time;
+    keep_read_ = std::min<Time>(keep_read_, time);
   }
   timer_wake_.notify_one();
 }
@@ -685,8 +685,8 @@ void JobService::ReleaseLocked(const std::string& job_id) {
 void JobService::ReleaseRead(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
   const auto outcome = outcomes_.find(job_id);
-  if (outcome == outcomes_.end() || !outcome->second.kept ||
-      keep_read_ == Time::zero() || !core_.HasJob(job_id)) {
+  if (outcome == outcomes_.end() || !outcome->second.kept || keep_read_ == Time::zero() ||
+      !core_.HasJob(job_id)) {
     return ReleaseLocked(job_id);
   }
   // Nobody is kept from leaving for its sake: it would be computed again.
@@ -734,9 +734,9 @@ void JobService::CloseSession(const std::string& session_id) {
 
 JobService::Holdings JobService::Kept() const {
   const std::lock_guard lock(mutex_);
-  const auto read = std::count_if(outcomes_.begin(), outcomes_.end(), [](const auto& one) {
-    return one.second.read != kNever;
-  });
+  const auto read =
+      std::count_if(outcomes_.begin(), outcomes_.end(),
+                    [](const auto& one) { return one.second.read != kNever; });
   return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_,
           static_cast<size_t>(read)};
 }

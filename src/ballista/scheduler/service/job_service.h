@@ -63,7 +63,7 @@ class JobService {
   // must outlive this. Before the first job.
   void LimitInlineResults(const RowsBudget* budget);
   // How long a job that outlives the process is kept after its result was sent; zero: not
-  // at all. Less where much is kept. May be called again.
+  // at all. Less where much is kept. May be called again, with less.
   void KeepReadResults(std::chrono::milliseconds time);
 
   // Goes on with the jobs of a scheduler that has ended: of one before this, before
@@ -265,7 +265,7 @@ class JobService {
   };
   std::deque<Read> read_;  // jobs whose results were sent; some are gone, or read again
   uint64_t read_bytes_ = 0;
-  Time keep_read_ = Time::zero();
+  Time keep_read_ = std::chrono::hours(1);
   const RowsBudget* inline_budget_ = nullptr;  // null: no bound
   // Executors of the scheduler before this one, that may still come.
   std::set<std::string> awaited_;

@@ -39,10 +39,10 @@ struct QueryHandle {
 // Thread-safe.
 class QueryService {
  public:
-  // Rows that are not fetched within `result_timeout` are dropped; what this holds of rows
-  // is within the budget. With a keeper and a catalog (null: nothing is kept) queries of
-  // other schedulers are answered, too. `exporter` (null: none) gets spans; each query
-  // then takes its place in a trace.
+  // Rows that are not fetched within `result_timeout` are dropped; what this holds of
+  // rows is within the budget. With a keeper and a catalog (null: nothing is kept)
+  // queries of other schedulers are answered, too. `exporter` (null: none) gets spans;
+  // each query then takes its place in a trace.
   QueryService(JobService* jobs, flight::ClientPool* clients,
                std::chrono::milliseconds result_timeout, const RowsBudget* budget,
                StateKeeper* keeper = nullptr, KeptCatalog* catalog = nullptr,

@@ -199,8 +199,7 @@ void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   parts_->queries.StopTaking();
   // Those who have their rows by then do not come again.
-  parts_->jobs.KeepReadResults(parts_->keeper == nullptr ? std::chrono::milliseconds(0)
-                                                         : kDrainedReadResults);
+  parts_->jobs.KeepReadResults(kDrainedReadResults);
   const auto left = [this] {
     // In this order: one that becomes a job or a result meanwhile is counted.
     const size_t executing = parts_->queries.Executing();

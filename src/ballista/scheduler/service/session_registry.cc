@@ -240,14 +240,9 @@ std::shared_ptr<sql::SqlSession> SessionRegistry::Restore(
     const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
     EvictLocked(now);
-    Entry entry{*session,
-                context.peer(),
-                owner,
-                now,
-                (*session)->settings_version(),
-                record.version(),
-                true,
-                now};
+    Entry entry{
+        *session,         context.peer(), owner, now, (*session)->settings_version(),
+        record.version(), true,           now};
     return sessions_.try_emplace(id, std::move(entry)).first->second.session;
   }
   return nullptr;

@@ -104,7 +104,7 @@ class StateKeeper {
   struct Whereabouts {
     bool known = false;  // the job is kept by some scheduler
     bool here = false;
-    std::string user;  // whose it is
+    std::string user;                        // whose it is
     std::optional<record::Scheduler> owner;  // where that runs
     arrow::Status failure;                   // of a job that has failed
   };

@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kJoinTimeout = seconds(15);
 constexpr auto kFlushTimeout = seconds(10);
+constexpr milliseconds kBackPoll{20};
 constexpr auto kLookUpTimeout = seconds(5);
 constexpr milliseconds kLeaseTtl{5000};
 constexpr size_t kPiece = 256 << 10;
@@ -215,6 +216,9 @@ void StateKeeper::PutGraph(const std::string& job_id, const job::JobGraph& graph
 
 arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
                                    milliseconds time_limit) {
+  // One that has just woken up is back in a moment, under another id.
+  const auto deadline = Clock::now() + kFlushTimeout;
+  while (!MayAct() && Clock::now() < deadline) std::this_thread::sleep_for(kBackPoll);
   if (!MayAct()) {
     return state::MakeStateError(
         state::StateError::kUnavailable,

@@ -86,8 +86,8 @@ class StateKeeper {
   void KeepExecutor(const control::ExecutorMetadata& executor);
   void ForgetExecutor(const std::string& executor_id);
 
-  // `time_limit`: zero for none. ResourcesExhausted: the backend has not taken in what it
-  // was given for too long.
+  // `time_limit`: zero for none. Waits for a lease that has ended to be there again.
+  // ResourcesExhausted: the backend has not taken in what it was given for too long.
   arrow::Status KeepJob(const JobSubmitted& job, std::chrono::milliseconds time_limit);
   void KeepGraph(const std::string& job_id, const job::JobGraph& graph);
   void KeepFormation(const std::string& job_id, const record::StageFormation& formation);

@@ -62,7 +62,7 @@ TEST(RowsBudget, BoundsWhatIsRead) {
     EXPECT_EQ(budget.used(), 0);
   }
   auto share = budget.Open();
-  arrow::TableBatchReader large(*Numbers(10'000));
+  arrow::TableBatchReader large(Numbers(10'000));
   EXPECT_FALSE(ReadWithin(&large, &share, "the result").ok());
 }
 

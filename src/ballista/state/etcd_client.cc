@@ -138,6 +138,11 @@ std::string EtcdClient::Token() const {
 
 arrow::Status EtcdClient::LogIn(Deadline deadline) {
   if (access_.user.empty()) return arrow::Status::OK();
+  {
+    // One that is not good any more is refused here, too.
+    const std::lock_guard lock(mutex_);
+    token_.clear();
+  }
   const std::string body =
       nlohmann::json{{"name", access_.user}, {"password", access_.password}}.dump();
   bool refused = false;

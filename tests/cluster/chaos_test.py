@@ -110,7 +110,9 @@ class Chaos:
         if what == "stop":
             process.child.send_signal(signal.SIGCONT)
         else:
-            if what == "restart" and process.child.returncode != 0:
+            # One that was started a moment before and has not come to say anything cannot catch the signal yet.
+            unborn = process.child.returncode == -signal.SIGTERM and not process.text()
+            if what == "restart" and process.child.returncode != 0 and not unborn:
                 self.problems.append(f"{process.name} ended with {process.child.returncode} after SIGTERM")
             self.cluster.restart(process)
 

@@ -4,12 +4,14 @@ long tasks are handed back; a second signal ends at once; a scheduler refuses ne
 import pathlib
 import signal
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import REGISTERED, Cluster  # noqa: E402
+from etcd import Etcd  # noqa: E402
 from load import Load  # noqa: E402
 from raw_client import RawClient, length_delimited  # noqa: E402
 from summary import main  # noqa: E402
@@ -119,6 +121,40 @@ class Drain(unittest.TestCase):
             with self.assertRaisesRegex(Exception, "there is no executor"):
                 client.act("drain_executor", length_delimited(1, b"x"))
             self.assertEqual(client.sql("SELECT 42").column(0)[0].as_py(), 42)
+
+    def test_executors_leave_though_a_scheduler_is_silent(self):
+        """One of two schedulers is stopped: its host takes what is sent to it, and nothing comes back."""
+        with tempfile.TemporaryDirectory() as folder, Etcd(folder) as etcd:
+            args = ["--config-backend", "etcd", "--etcd-urls", etcd.urls, "--heartbeat-interval", "200ms"]
+            with Cluster(executors=2, schedulers=2, scheduler_args=args, leak_check=False) as cluster:
+                silent = cluster.other_schedulers[0]
+                client = RawClient(cluster.port, 30)
+                client.sql("SET ballista.single_task_threshold = 0")
+                self.assertEqual(client.sql("SELECT count(*) FROM range(100000)").column(0)[0].as_py(), 100000)
+                cluster.time_until_clean()
+                silent.child.send_signal(signal.SIGSTOP)
+                try:
+                    first, second = cluster.executors
+                    # Less than a call's deadline of 10 s, for one that was under way, too.
+                    took = self.terminate(first, 8)
+                    self.assertNotIn("outputs that may still be needed", first.text())
+                    self.assertIn("leaves the cluster", cluster.scheduler.text())
+                    # One that has something stays with it, for the scheduler that lives.
+                    rows = 1_500_000
+                    info = client.start(f"SELECT x, md5(x::VARCHAR) AS m FROM range({rows}) t(x)")
+                    reader = client.flight.do_get(info.endpoints[0].ticket, client.options())
+                    got = reader.read_chunk().data.num_rows
+                    second.child.send_signal(signal.SIGTERM)
+                    time.sleep(3)
+                    self.assertTrue(second.running(), second.tail())
+                    got += sum(chunk.data.num_rows for chunk in reader)
+                    self.assertEqual(got, rows)
+                    self.assertEqual(second.child.wait(8), 0, second.tail())
+                    self.assertNotIn("outputs that may still be needed", second.text())
+                finally:
+                    silent.child.send_signal(signal.SIGCONT)
+                cluster.executors = []
+                print(f"an executor was gone {took:.1f} s after SIGTERM beside a silent scheduler", file=sys.stderr)
 
     def test_scheduler_drains(self):
         with Cluster(executors=1, leak_check=False) as cluster:

@@ -1,5 +1,6 @@
 """Flight SQL without a driver, for tests that need the ticket of a query in their own hands."""
 
+import threading
 import time
 
 import pyarrow.flight as fl
@@ -17,6 +18,32 @@ def varint(number):
 
 def field(number, data):
     return bytes([number << 3 | 2]) + varint(len(data)) + data
+
+
+class CookieJar(fl.ClientMiddlewareFactory):
+    """Sends back what servers set, as a browser does. `sessions`: ids of all sessions that there were."""
+
+    def __init__(self):
+        super().__init__()
+        self.cookies = {}
+        self.sessions = set()
+
+    def start_call(self, info):
+        jar = self
+
+        class Middleware(fl.ClientMiddleware):
+            def sending_headers(self):
+                text = "; ".join(f"{name}={value}" for name, value in jar.cookies.items())
+                return {"cookie": text} if text else {}
+
+            def received_headers(self, headers):
+                for name in ("set-cookie", "Set-Cookie"):
+                    for cookie in headers.get(name, []):
+                        key, _, value = cookie.partition(";")[0].partition("=")
+                        jar.cookies[key] = value
+                        jar.sessions.add(value.partition(".")[0])
+
+        return Middleware()
 
 
 class Client:
@@ -55,3 +82,63 @@ class Client:
     @staticmethod
     def is_gone(error):
         return not isinstance(error, fl.FlightInternalError) or "Connection reset" in str(error)
+
+
+class TicketLoop:
+    """Clients that submit queries, one after the other, and come back with their tickets whatever happens to the
+    schedulers. `queries`: one thread each, as (SQL, expected rows); each goes round the client's schedulers.
+
+        with TicketLoop(client, queries) as loop:
+            ...  # do harm to the schedulers
+        self.assertEqual(loop.errors, [])
+    """
+
+    def __init__(self, client, queries, timeout=60):
+        self.client = client
+        self.timeout = timeout
+        self.answers = 0
+        self.errors = []
+        self.cut = 0  # submissions that ended with their scheduler: its job may be kept, and nobody knows of it
+        self.stopping = threading.Event()
+        self.threads = [
+            threading.Thread(target=self.run, args=(sql, expected, turn), daemon=True)
+            for turn, (sql, expected) in enumerate(queries)
+        ]
+
+    def run(self, sql, expected, turn):
+        while not self.stopping.is_set():
+            turn += 1
+            try:
+                ticket = self.client.submit(sql, self.client.uris[turn % len(self.client.uris)])
+            except (fl.FlightUnavailableError, fl.FlightInternalError) as error:
+                if Client.is_gone(error):
+                    self.cut += 1
+                else:
+                    self.errors.append(error)
+                time.sleep(0.1)
+                continue
+            try:
+                got = self.client.read(ticket, self.timeout)
+                self.answers += 1
+                if not got.equals(expected):
+                    self.errors.append(f"a wrong answer to {sql}: {got}")
+            except Exception as error:  # reported by the test
+                self.errors.append(error)
+
+    def wait_for_answers(self, count, timeout=30):
+        deadline = time.monotonic() + timeout
+        while self.answers < count and not self.errors and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.stopping.set()
+        deadline = time.monotonic() + self.timeout + 30
+        for thread in self.threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                self.errors.append("a query hangs")

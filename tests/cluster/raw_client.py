@@ -18,14 +18,15 @@ def length_delimited(field: int, payload: bytes) -> bytes:
 
 
 class RawClient:
-    """Its session is that of its connection. `timeout`: seconds for each call; None: no limit."""
+    """Its session is that of its connection. `timeout`: seconds for each call; None: no limit. `headers`: of each."""
 
-    def __init__(self, port: int, timeout: float | None = None):
+    def __init__(self, port: int, timeout: float | None = None, headers: list[tuple[bytes, bytes]] | None = None):
         self.flight = flight.connect(f"grpc://127.0.0.1:{port}")
         self.timeout = timeout
+        self.headers = headers or []
 
     def options(self, timeout: float | None = None) -> flight.FlightCallOptions:
-        return flight.FlightCallOptions(timeout=self.timeout if timeout is None else timeout)
+        return flight.FlightCallOptions(timeout=self.timeout if timeout is None else timeout, headers=self.headers)
 
     def start(self, sql: str, timeout: float | None = None) -> flight.FlightInfo:
         command = length_delimited(1, STATEMENT) + length_delimited(2, length_delimited(1, sql.encode()))

@@ -18,9 +18,9 @@ import pyarrow.flight as fl
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cluster import Cluster, binaries_folder  # noqa: E402
+from cluster import LISTENING, Cluster, binaries_folder  # noqa: E402
 from etcd import Etcd  # noqa: E402
-from flight_client import Client  # noqa: E402
+from flight_client import COMMAND, Client, CookieJar, TicketLoop, field  # noqa: E402
 from failure_test import QUERY, write_tables  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -35,8 +35,8 @@ class Schedulers(unittest.TestCase):
         self.folder = folder.name
         self.etcd = self.enterContext(Etcd(self.folder))
 
-    def start(self, executors=2, **more):
-        args = ["--config-backend", "etcd", "--etcd-urls", self.etcd.urls, "--heartbeat-interval", "200ms"]
+    def start(self, executors=2, options=(), **more):
+        args = ["--config-backend", "etcd", "--etcd-urls", self.etcd.urls, "--heartbeat-interval", "200ms", *options]
         return Cluster(executors=executors, schedulers=2, scheduler_args=args, **more)
 
     def find(self, cluster):
@@ -156,46 +156,24 @@ class Schedulers(unittest.TestCase):
             client = Client(self.uris)
             finished = client.submit(sqls["scan"], self.uris[0])
             self.wait_until(lambda: b"\x10\x03" in self.progress(0, finished)[38:42], 20, "the query to finish")
-            errors, answers, cut, stop = [], [], [], threading.Event()
-
-            def load(name, turn):
-                while not stop.is_set():
-                    turn += 1
-                    try:
-                        ticket = client.submit(sqls[name], self.uris[turn % 2])
-                    except (fl.FlightUnavailableError, fl.FlightInternalError) as error:
-                        (cut if Client.is_gone(error) else errors).append(error)
-                        time.sleep(0.1)
-                        continue
-                    try:
-                        answers.append(client.read(ticket, 60).equals(expected[name]))
-                    except Exception as error:  # reported by the test
-                        errors.append(error)
-
-            threads = [threading.Thread(target=load, args=(name, turn)) for turn, name in enumerate(["join", "scan"] * 2)]
-            for thread in threads:
-                thread.start()
-            time.sleep(2)
-            cluster.scheduler.kill()
-            killed = time.monotonic()
-            survivor = cluster.other_schedulers[0]
-            self.wait_until(lambda: "Taking over from" in survivor.text(), TAKEOVER, "the takeover")
-            print(f"taken over {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
-            # What had finished is there, and was not computed again.
-            self.assertTrue(client.read(finished, 20).equals(expected["scan"]))
-            print(f"its result read {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
-            tasks = [re.findall(rf"task {self.job_of(finished)}-\S+ starts", each.text()) for each in cluster.executors]
-            names = [name for of_one in tasks for name in of_one]
-            self.assertGreater(len(names), 0)
-            self.assertEqual(len(names), len(set(name.rsplit("-", 1)[0] for name in names)), names)
-            time.sleep(2)
-            stop.set()
-            for thread in threads:
-                thread.join(timeout=60)
-                self.assertFalse(thread.is_alive(), "a query hangs")
-            self.assertEqual(errors, [])
-            self.assertGreater(len(answers), 8)
-            self.assertTrue(all(answers))
+            with TicketLoop(client, [(sqls[name], expected[name]) for name in ["join", "scan"] * 2]) as load:
+                time.sleep(2)
+                cluster.scheduler.kill()
+                killed = time.monotonic()
+                survivor = cluster.other_schedulers[0]
+                self.wait_until(lambda: "Taking over from" in survivor.text(), TAKEOVER, "the takeover")
+                print(f"taken over {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
+                # What had finished is there, and was not computed again.
+                self.assertTrue(client.read(finished, 20).equals(expected["scan"]))
+                print(f"its result read {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
+                tasks = [re.findall(rf"task {self.job_of(finished)}-\S+ starts", each.text()) for each in cluster.executors]
+                names = [name for of_one in tasks for name in of_one]
+                self.assertGreater(len(names), 0)
+                self.assertEqual(len(names), len(set(name.rsplit("-", 1)[0] for name in names)), names)
+                time.sleep(2)
+                load.wait_for_answers(9)
+            self.assertEqual(load.errors, [])
+            self.assertGreater(load.answers, 8)
             # What stays until its time is up: jobs of clients that were cut off before they had their ticket, or whose
             # answer had just gone through the scheduler that was killed. At most one for each client.
             time.sleep(0.5)
@@ -203,6 +181,76 @@ class Schedulers(unittest.TestCase):
             self.assertLessEqual(len(left), 4)
             cluster.leak_check = not left
             cluster.other_schedulers, cluster.scheduler = [], survivor
+
+    def test_rows_that_died_with_their_scheduler_are_there_again(self):
+        """The owner has sent all of a result, and the client has none of it yet when the owner is killed."""
+        with self.start(options=["--result-reread-timeout", "3s"]) as cluster:
+            self.find(cluster)
+            self.tables()
+            owner, other = cluster.scheduler, cluster.other_schedulers[0]
+            client = Client(self.uris)
+            # As one small part, and as parts that stay with the executors.
+            for number, sql in enumerate(["SELECT k FROM dims ORDER BY k LIMIT 100", "SELECT k, v FROM facts ORDER BY v, k"]):
+                expected = self.sql_at(1, sql)
+                again = client.submit(sql, self.uris[0])
+                # While it lives it gives them once more, too, and then no more.
+                for uri in (*self.uris, self.uris[0]):
+                    self.assertTrue(client.read_at(uri, again).equals(expected))
+                self.wait_until(lambda: Cluster.status(owner)["read"] == 0, 10, "the result to go")
+                with self.assertRaisesRegex(Exception, "there is no job"):
+                    client.read_at(self.uris[0], again)
+                if number == 0:
+                    unread = client.submit(sql, self.uris[0])
+                    connection = fl.connect(self.uris[0].replace("grpc://", "grpc+tcp://"))
+                    stream = connection.do_get(unread, fl.FlightCallOptions(timeout=60))
+                    self.wait_until(lambda: Cluster.status(owner)["read"] == 1, 20, "all of it to be sent")
+                else:
+                    unread = client.submit(sql, self.uris[0])
+                    self.assertTrue(client.read_at(self.uris[0], unread).equals(expected))
+                    self.wait_until(lambda: Cluster.status(owner)["read"] == 1, 20, "all of it to be sent")
+                owner.kill()
+                self.assertTrue(client.read(unread, 30).equals(expected))
+                if number == 0:
+                    stream.cancel()
+                    connection.close()
+                    self.wait_until(lambda: "Taking over from" in other.text(), TAKEOVER, "the takeover")
+                    cluster.restart(owner)
+                    owner = cluster.scheduler = cluster.schedulers()[0]
+                    cluster.wait_for(lambda: LISTENING in owner.text(), 20, "it to listen again")
+                    cluster.wait_for(lambda: Cluster.status(owner)["executors"] == 2, 20, "the executors")
+            cluster.other_schedulers, cluster.scheduler = [], other
+
+    def test_settings_follow_their_session(self):
+        """What is set at one scheduler holds at the other one, also where that has the session already."""
+        with self.start(executors=1) as cluster:
+            self.find(cluster)
+            jar = CookieJar()
+            clients = [fl.connect(uri.replace("grpc://", "grpc+tcp://"), middleware=[jar]) for uri in self.uris]
+
+            def sql(at, text):
+                command = field(1, COMMAND.encode()) + field(2, field(1, text.encode()))
+                options = fl.FlightCallOptions(timeout=30)
+                info = clients[at].get_flight_info(fl.FlightDescriptor.for_command(command), options)
+                return clients[at].do_get(info.endpoints[0].ticket, options).read_all()
+
+            def value(at, text):
+                return sql(at, text).column("value")[0].as_py()
+
+            sql(0, "SET ballista.tasks_per_stage = 7")
+            for at in (1, 0, 1):
+                self.assertEqual(value(at, "SHOW ballista.tasks_per_stage"), "7")
+            for turn in range(8):
+                sql(turn % 2, f"SET ballista.tasks_per_stage = {turn + 10}")
+                sql(turn % 2, f"SET VARIABLE x = {turn}")
+                other = 1 - turn % 2
+                self.assertEqual(value(other, "SHOW ballista.tasks_per_stage"), str(turn + 10))
+                self.assertEqual(sql(other, "SELECT getvariable('x') AS value").to_pydict(), {"value": [turn]})
+            sql(1, "RESET ballista.tasks_per_stage")
+            self.assertEqual(value(0, "SHOW ballista.tasks_per_stage"), "0")
+            self.assertEqual(sql(0, "SELECT getvariable('x') AS value").to_pydict(), {"value": [7]})
+            self.assertEqual(len(jar.sessions), 1, "it is one session")
+            for client in clients:
+                client.close()
 
     def test_a_stopped_owner_that_wakes_up_does_no_harm(self):
         with self.start() as cluster:

@@ -6,17 +6,15 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
 import pyarrow as pa
-import pyarrow.flight as fl
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import LISTENING, Cluster, free_ports  # noqa: E402
-from flight_client import Client  # noqa: E402
+from flight_client import Client, TicketLoop  # noqa: E402
 from etcd import Etcd  # noqa: E402
 from summary import main  # noqa: E402
 from failure_test import QUERY, write_tables  # noqa: E402
@@ -51,52 +49,22 @@ class State(unittest.TestCase):
             for name, ticket in finished.items():
                 self.assertTrue(client.read(ticket).equals(expected[name]), name)
             # Under load: each client submits, and reads with its ticket whatever happens.
-            errors, answers, cut, stop = [], [], [], threading.Event()
-
-            def load(name):
-                while not stop.is_set():
-                    try:
-                        ticket = client.submit(sqls[name])
-                    except fl.FlightUnavailableError as error:
-                        cut.append(error)
-                        time.sleep(0.1)
-                        continue
-                    except fl.FlightInternalError as error:
-                        if "Connection reset" in str(error):
-                            cut.append(error)  # its job may be kept, and nobody knows of it
-                        else:
-                            errors.append(error)
-                        continue
-                    try:
-                        answers.append(client.read(ticket).equals(expected[name]))
-                    except Exception as error:  # reported by the test
-                        errors.append(error)
-
-            threads = [threading.Thread(target=load, args=(name,)) for name in ("join", "scan", "join")]
-            for thread in threads:
-                thread.start()
-            for _ in range(3):
-                time.sleep(1.5)
-                restart(cluster)
-            # However busy the machine is.
-            deadline = time.monotonic() + 30
-            time.sleep(1)
-            while len(answers) <= 3 and not errors and time.monotonic() < deadline:
-                time.sleep(0.1)
-            stop.set()
-            for thread in threads:
-                thread.join(timeout=90)
-                self.assertFalse(thread.is_alive(), "a query hangs")
-            self.assertEqual(errors, [])
-            self.assertGreater(len(answers), 3)
-            self.assertTrue(all(answers))
+            with TicketLoop(client, [(sqls[name], expected[name]) for name in ("join", "scan", "join")], 90) as load:
+                for _ in range(3):
+                    time.sleep(1.5)
+                    restart(cluster)
+                # However busy the machine is.
+                time.sleep(1)
+                load.wait_for_answers(4)
+            self.assertEqual(load.errors, [])
+            self.assertGreater(load.answers, 3)
             # Nothing is left to go on with, but for what was cut off before it had its ticket.
             time.sleep(0.5)
             restart(cluster)
             if "etcd" in state_args:
                 self.wait_for_takeover(cluster)
             left = cluster.scheduler.text().count("Going on with job")
-            self.assertLessEqual(left, min(len(cut), 9), "at most one for each thread and restart")
+            self.assertLessEqual(left, min(load.cut, 9), "at most one for each thread and restart")
             # Its result is kept until its time is up.
             cluster.leak_check = left == 0
 
@@ -152,6 +120,25 @@ class State(unittest.TestCase):
                     cluster.sql("SELECT * FROM s.v")
                 self.assertEqual(cluster.sql("SHOW ballista.tasks_per_stage", mine).column("value")[0].as_py(), "0")
                 self.assertEqual(value("SELECT sum(k) FROM t"), 6)
+
+    def test_rows_that_died_with_their_scheduler_are_there_again(self):
+        """All of a result was sent when the scheduler is killed; whether its client has it, only that knows."""
+        sql = "SELECT range AS x, md5(range::VARCHAR) AS m FROM range({}) ORDER BY x"
+        with tempfile.TemporaryDirectory() as folder:
+            args = ["--config-backend", "sqlite", "--state-dir", f"{folder}/state", "--heartbeat-interval", "200ms"]
+            with Cluster(executors=1, scheduler_args=[*args, "--result-reread-timeout", "3s"]) as cluster:
+                client = Client([cluster.uri])
+                for rows in (10, 100_000):  # with the task's status, and from the executor
+                    ticket = client.submit(sql.format(rows))
+                    expected = client.read(ticket)
+                    self.assertEqual(expected.num_rows, rows)
+                    cluster.wait_for(lambda: cluster.status(cluster.scheduler)["read"] == 1, 10, "all to be sent")
+                    restart(cluster)
+                    self.assertTrue(client.read(ticket, 30).equals(expected))
+                    # Not for ever, though.
+                    cluster.time_until_clean()
+                    with self.assertRaisesRegex(Exception, "there is no job"):
+                        client.read(ticket, 5)
 
     def test_catalog_and_settings_with_memory_end(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -22,11 +22,12 @@ class Authority:
         self.key = self.folder / f"{name}.key"
         openssl("req", "-x509", *KEY, "-days", 30, "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert)
 
-    def issue(self, name: str, names: str = "DNS:localhost,IP:127.0.0.1", days: int = 30):
-        """Certificate and key; `days` below 0: expired."""
+    def issue(self, name: str, names: str = "DNS:localhost,IP:127.0.0.1", days: int = 30, subject: str | None = None):
+        """Certificate and key; `days` below 0: expired. `subject`: its common name, where that is not the name."""
+        subject = f"/CN={name}" if subject is None else subject
         cert, key, request = (self.folder / f"{name}.{end}" for end in ("crt", "key", "csr"))
         openssl(
-            "req", *KEY, "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-keyout", key, "-out", request
+            "req", *KEY, "-subj", subject, "-addext", f"subjectAltName={names}", "-keyout", key, "-out", request
         )
         openssl(
             "x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-copy_extensions", "copy",

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import http.client
 import pathlib
+import re
 import secrets
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 from certificates import Authority, openssl  # noqa: E402
 from cluster import Cluster, free_ports  # noqa: E402
+from raw_client import RawClient, length_delimited  # noqa: E402
 
 OPTIONS = adbc_driver_flightsql.DatabaseOptions
 DISTRIBUTED = "SELECT k % 7 AS g, count(*) AS n, sum(v) AS s FROM '{}/t/*.parquet' GROUP BY 1 ORDER BY 1"
@@ -413,6 +415,71 @@ class Auth(Base):
             self.assertTrue(threshold(alice, cookie))
             self.assertFalse(threshold(loader, cookie))
             self.assertTrue(threshold(alice, cookie))
+
+    def test_queries_belong_to_their_user(self):
+        """By its id or ticket a user can neither read, nor follow, nor cancel another one's query; an administrator can."""
+        token = run("ballista", "--add-token", "carol", "--auth-file", self.users).stdout.strip()
+        self.users.write_text(self.users.read_text() + "carol administrator\n")
+        with self.cluster() as cluster:
+            clients = {
+                name: RawClient(cluster.port, 20, [(b"authorization", header.encode())])
+                for name, header in (
+                    ("alice", "Basic " + self.secrets[3]),
+                    ("loader", "Bearer " + self.user_token),
+                    ("carol", "Bearer " + token),
+                )
+            }
+            alice, loader, carol = clients.values()
+            endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+            running = alice.start(endless)
+            job = re.search(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", running.endpoints[0].ticket.ticket)[0]
+            known = lambda client: client.act("job_progress", length_delimited(1, job))[:1] == b"\x0a"  # noqa: E731
+            self.assertEqual([known(one) for one in (alice, loader, carol)], [True, False, True])
+
+            # Each way to a query is one to nothing, for others.
+            made_up = running.serialize().replace(job, b"0" * len(job))
+            for info in (running, flight.FlightInfo.deserialize(made_up)):
+                for call in (
+                    lambda info=info: loader.rows(info),
+                    lambda info=info: loader.act("RenewFlightEndpoint", length_delimited(1, info.endpoints[0].serialize())),
+                ):
+                    with self.assertRaisesRegex(Exception, "there is no job|is not known"):
+                        call()
+            # CANCEL_STATUS_NOT_CANCELLABLE
+            self.assertEqual(loader.cancel("CancelFlightInfo", running), b"\x08\x03")
+            with self.assertRaisesRegex(Exception, "there is no job"):
+                loader.act("cancel_job", length_delimited(1, job))
+            forged = length_delimited(1, b"type.googleapis.com/ballista.control.ResultTicket")
+            forged += length_delimited(2, length_delimited(1, job))
+            with self.assertRaisesRegex(Exception, "for schedulers of the cluster alone"):
+                loader.flight.do_get(flight.Ticket(forged), loader.options()).read_all()
+            self.check_http_of_users(job.decode(), "Bearer " + token)
+            self.assertTrue(known(alice), "it runs on")
+            carol.cancel("CancelFlightInfo", running)
+            with self.assertRaisesRegex(Exception, "cancelled"):
+                alice.rows(running)
+
+            # Rows, with a job and without one.
+            for sql in (self.query, "SELECT 42 AS answer", "SHOW TABLES"):
+                info = alice.start(sql)
+                with self.assertRaisesRegex(Exception, "there is no job"):
+                    loader.rows(info)
+                expected = alice.sql(sql)
+                self.assertEqual(alice.rows(info), expected)
+                self.assertEqual(carol.rows(alice.start(sql)), expected)
+
+    def check_http_of_users(self, job, administrator):
+        users = {"alice": "Basic " + self.secrets[3], "loader": "Bearer " + self.user_token, "carol": administrator}
+        for name, header in users.items():
+            status, body = self.get("/api/jobs", header)
+            self.assertEqual(status, 200)
+            self.assertEqual(job in body, name != "loader", name)
+            for path in ("", "/profile", "/plan", "/tasks", "/stages"):
+                status, body = self.get(f"/api/jobs/{job}{path}", header)
+                self.assertEqual(status, 404 if name == "loader" else 200, (name, path, body))
+        connection = http.client.HTTPConnection("localhost", self.http, timeout=10)
+        connection.request("POST", f"/api/jobs/{job}/cancel", headers={"Authorization": users["loader"]})
+        self.assertEqual(connection.getresponse().status, 404)
 
     def test_users_are_taken_away_while_it_runs(self):
         with self.cluster() as cluster:

@@ -15,6 +15,8 @@ namespace {
 constexpr auto kCallTimeout = std::chrono::seconds(10);
 // Between heartbeats while the executor waits for leave to go.
 constexpr auto kDrainingInterval = std::chrono::milliseconds(100);
+// A scheduler that is silent for so long has no say in whether the executor leaves.
+constexpr auto kDrainingSilence = std::chrono::milliseconds(2000);
 constexpr auto kFirstBackoff = std::chrono::milliseconds(100);
 constexpr auto kMaxBackoff = std::chrono::milliseconds(5000);
 // Statuses in one call; a bound on its size together with the limit on inline results.
@@ -30,7 +32,9 @@ SchedulerLink::SchedulerLink(flight::Address address, control::ExecutorMetadata 
       clients_(clients),
       holdings_(std::move(holdings)),
       owners_(owners),
-      reports_(reports) {}
+      reports_(reports),
+      beats_(clients),
+      reporting_(clients) {}
 
 SchedulerLink::~SchedulerLink() {
   Stop();
@@ -48,7 +52,7 @@ void SchedulerLink::Stop() {
     if (stopping_) return;
   }
   Abandon();
-  if (!registered_) return;
+  if (!answers_ || (draining_ && MayLeave() == Leave::kUnanswered)) return;
   control::StopExecutorRequest request;
   request.set_wire_version(kWireVersion);
   request.set_executor_id(self_.id());
@@ -69,6 +73,8 @@ void SchedulerLink::Abandon() {
     stopping_ = true;
   }
   wake_.notify_all();
+  beats_.Interrupt();
+  reporting_.Interrupt();
   if (heartbeats_.joinable()) heartbeats_.join();
   if (reporter_.joinable()) reporter_.join();
 }
@@ -126,16 +132,17 @@ arrow::Status SchedulerLink::Register() {
     (*request.mutable_job_owners())[job] = owners_->OwnerOf(job);
   }
   for (auto& output : holdings_.held()) *request.add_held() = std::move(output);
-  ARROW_ASSIGN_OR_RAISE(const auto response,
-                        flight::CallPeer<control::RegisterExecutorResponse>(
-                            clients_, address_.host, address_.port, "register_executor",
-                            request, kCallTimeout));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto response,
+      beats_.Call<control::RegisterExecutorResponse>(
+          address_.host, address_.port, "register_executor", request, kCallTimeout));
   const std::string& now = response.scheduler_id();
   if (response.replaces_previous() && !before.empty()) owners_->Replace(before, now);
   {
     const std::lock_guard lock(mutex_);
     scheduler_id_ = now;
     answers_ = registered_ = true;
+    heard_ = std::chrono::steady_clock::now();
     heartbeat_interval_ = std::chrono::milliseconds(
         std::clamp<uint32_t>(response.heartbeat_interval_ms(), 50, 60000));
   }
@@ -155,7 +162,7 @@ void SchedulerLink::RegisterWithBackoff() {
       if (draining_ && !registered_) return;
     }
     const auto status = Register();
-    if (status.ok()) return;
+    if (status.ok() || Stopping()) return;
     LOG_WARN(
         "executor",
         "The scheduler at {}:{} does not take the registration; trying again in {} ms: "
@@ -179,15 +186,17 @@ arrow::Result<bool> SchedulerLink::Beat() {
     request.set_draining(draining_);
     all_delivered = !reports_->HasAny(scheduler_id_);
   }
-  const auto response = flight::CallPeer<control::HeartbeatResponse>(
-      clients_, address_.host, address_.port, "heartbeat", request, kCallTimeout);
+  const auto response = beats_.Call<control::HeartbeatResponse>(
+      address_.host, address_.port, "heartbeat", request, kCallTimeout);
   bool ask_to_drain = false;
   {
     const std::lock_guard lock(mutex_);
+    if (!response.ok() && stopping_) return response.status();  // it was interrupted
     answers_ = response.ok();
     if (!response.ok()) {
       may_leave_ = Leave::kUnanswered;
     } else {
+      heard_ = std::chrono::steady_clock::now();
       may_leave_ = request.draining() && all_delivered && response->may_leave()
                        ? Leave::kYes
                        : Leave::kNo;
@@ -205,14 +214,21 @@ void SchedulerLink::StartDraining() {
   {
     const std::lock_guard lock(mutex_);
     draining_ = drain_asked_ = true;
-    may_leave_ = Leave::kNo;
+    may_leave_ = answers_ ? Leave::kNo : Leave::kUnanswered;
+    heard_ = std::chrono::steady_clock::now();
   }
   wake_.notify_all();
 }
 
 SchedulerLink::Leave SchedulerLink::MayLeave() const {
   const std::lock_guard lock(mutex_);
-  return registered_ ? may_leave_ : Leave::kUnanswered;
+  const bool silent = std::chrono::steady_clock::now() - heard_ > kDrainingSilence;
+  return registered_ && !silent ? may_leave_ : Leave::kUnanswered;
+}
+
+bool SchedulerLink::Stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
 }
 
 bool SchedulerLink::SleepUntilNextBeat() {
@@ -236,7 +252,7 @@ void SchedulerLink::RunHeartbeats() {
     if (again) RegisterWithBackoff();
     const auto known = Beat();
     if (!known.ok()) {
-      if (!cut_off) {
+      if (!cut_off && !Stopping()) {
         LOG_WARN("executor", "Cut off from the scheduler at {}:{}; trying on: {}",
                  address_.host, address_.port, known.status().message());
       }
@@ -275,8 +291,9 @@ void SchedulerLink::RunReports() {
     request.set_executor_id(self_.id());
     request.set_incarnation(self_.incarnation());
     for (const auto& status : batch.statuses) *request.add_statuses() = status;
-    const auto result = flight::CallPeer<control::TaskStatusResponse>(
-        clients_, address_.host, address_.port, "task_status", request, kCallTimeout);
+    const auto result = reporting_.Call<control::TaskStatusResponse>(
+        address_.host, address_.port, "task_status", request, kCallTimeout);
+    if (!result.ok() && Stopping()) return;
     if (!result.ok()) {
       LOG_WARN("executor", "The scheduler at {}:{} did not take {} task statuses: {}",
                address_.host, address_.port, request.statuses_size(),

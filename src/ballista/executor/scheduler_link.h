@@ -21,6 +21,7 @@
 #include "ballista/executor/task_reports.h"
 #include "ballista/flight/address_list.h"
 #include "ballista/flight/client_pool.h"
+#include "ballista/flight/interruptible_caller.h"
 
 namespace ballista::executor {
 
@@ -38,7 +39,8 @@ class SchedulerLink {
     // Writes into a heartbeat what the process holds.
     std::function<void(control::HeartbeatRequest*)> describe_use;
   };
-  // Of the last heartbeat that was sent while draining and every status was delivered.
+  // Of the last heartbeat that was sent while draining and every status was delivered;
+  // kUnanswered: none was answered lately.
   enum class Leave { kNo, kYes, kUnanswered };
 
   SchedulerLink(flight::Address address, control::ExecutorMetadata self,
@@ -47,7 +49,8 @@ class SchedulerLink {
   ~SchedulerLink();
 
   void Start();
-  // Tells the scheduler that the executor leaves, and stops. Idempotent.
+  // Tells the scheduler that the executor leaves, unless it does not answer, and stops
+  // without waiting for an answer that is still to come. Idempotent.
   void Stop();
 
   // Tells the scheduler that the executor takes no more tasks; from now on it is heard of
@@ -78,6 +81,7 @@ class SchedulerLink {
   void RegisterWithBackoff();
   // Until the next heartbeat is due. False when the link stops first.
   bool SleepUntilNextBeat();
+  bool Stopping() const;
   // False when the link stops first.
   bool SleepFor(std::chrono::milliseconds time);
 
@@ -100,6 +104,10 @@ class SchedulerLink {
   bool draining_ = false;
   bool drain_asked_ = false;
   Leave may_leave_ = Leave::kNo;
+  // When the scheduler has answered last, or was told to be asked for leave to go.
+  std::chrono::steady_clock::time_point heard_;
+  flight::InterruptibleCaller beats_;      // of the heartbeats' thread
+  flight::InterruptibleCaller reporting_;  // of the reporter
   std::thread heartbeats_;
   std::thread reporter_;
 };

@@ -9,6 +9,8 @@ namespace ballista::executor {
 namespace {
 
 constexpr auto kRefreshInterval = std::chrono::seconds(5);
+// So long statuses are kept for schedulers of which none answers.
+constexpr auto kAllSilent = std::chrono::seconds(10);
 constexpr auto kLeavePoll = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -111,6 +113,7 @@ void SchedulerLinks::StartDraining() {
   {
     const std::lock_guard lock(mutex_);
     draining_ = drain_asked_ = true;
+    drain_began_ = std::chrono::steady_clock::now();
   }
   for (const auto& link : Links()) link->StartDraining();
 }
@@ -122,13 +125,19 @@ bool SchedulerLinks::WaitUntilItMayLeave(std::chrono::milliseconds time,
   while (true) {
     bool all_say_yes = true;
     bool one_says_no = false;
+    bool one_answers = false;
     for (const auto& link : Links()) {
       const auto leave = link->MayLeave();
+      one_answers = one_answers || leave != Leave::kUnanswered;
       all_say_yes = all_say_yes && leave == Leave::kYes;
       one_says_no = one_says_no || leave == Leave::kNo;
     }
     if (all_say_yes) return true;
-    if (std::chrono::steady_clock::now() >= until) return !one_says_no && nothing_left();
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until) {
+      const bool all_silent = !one_answers && now - drain_began_ > kAllSilent;
+      return !one_says_no && nothing_left() && (all_silent || reports_.empty());
+    }
     std::this_thread::sleep_for(kLeavePoll);
   }
 }

@@ -40,7 +40,7 @@ class SchedulerLinks {
   void StartDraining();
   // After StartDraining: true once every scheduler has said that nothing of the executor
   // is needed, and every status is delivered. False after `time`. Schedulers that do not
-  // answer leave it to `nothing_left`.
+  // answer leave it to `nothing_left`; statuses for them wait for whoever takes over.
   bool WaitUntilItMayLeave(std::chrono::milliseconds time,
                            const std::function<bool()>& nothing_left);
 
@@ -78,6 +78,7 @@ class SchedulerLinks {
   std::vector<std::shared_ptr<SchedulerLink>> links_;
   bool drain_asked_ = false;
   bool draining_ = false;
+  std::chrono::steady_clock::time_point drain_began_;
   bool stopping_ = false;
   std::thread refresher_;
 };

@@ -35,6 +35,11 @@ bool TaskReports::HasAny(const std::string& scheduler_id) const {
   return false;
 }
 
+bool TaskReports::empty() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.empty();
+}
+
 void TaskReports::DropJob(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
   std::erase_if(waiting_,

@@ -29,6 +29,7 @@ class TaskReports {
   Batch Next(const std::string& scheduler_id, size_t max) const;
   void Delivered(const Batch& batch);
   bool HasAny(const std::string& scheduler_id) const;
+  bool empty() const;
   void DropJob(const std::string& job_id);
 
  private:

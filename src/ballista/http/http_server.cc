@@ -68,25 +68,28 @@ struct HttpServer::Parts {
   Handler handler;
   std::thread thread;
 
-  arrow::Status Check(const httplib::Request& request) const {
-    if (authenticator == nullptr || !authenticator->enabled()) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(
-        const auto identity,
-        authenticator->Authenticate(request.get_header_value("Authorization")));
-    if (!cluster_only || identity.MayActAsCluster()) return arrow::Status::OK();
+  arrow::Result<security::Identity> Check(const httplib::Request& request) const {
+    if (authenticator == nullptr || !authenticator->enabled()) {
+      return security::Identity{};
+    }
+    ARROW_ASSIGN_OR_RAISE(auto identity, authenticator->Authenticate(
+                                             request.get_header_value("Authorization")));
+    if (!cluster_only || identity.MayActAsCluster()) return identity;
     return arrow::Status::Invalid(
         "this port is for the cluster's own: send the cluster token as 'Authorization: "
         "Bearer ...'");
   }
 
   Response Answer(const httplib::Request& request) const {
+    security::Identity who;
     if (!IsHealth(request.path)) {
-      const auto allowed = Check(request);
+      auto allowed = Check(request);
       if (!allowed.ok()) {
-        Response refused = Error(401, allowed.message());
+        Response refused = Error(401, allowed.status().message());
         refused.headers = {{"WWW-Authenticate", "Basic realm=\"Ballista\""}};
         return refused;
       }
+      who = *std::move(allowed);
     }
     const bool reads = request.method == "GET" || request.method == "HEAD";
     if (!reads && request.method != "POST") {
@@ -97,7 +100,8 @@ struct HttpServer::Parts {
     }
     return handler({reads ? "GET" : "POST",
                     Split(request.path),
-                    {request.params.begin(), request.params.end()}});
+                    {request.params.begin(), request.params.end()},
+                    std::move(who)});
   }
 };
 

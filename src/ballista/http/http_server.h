@@ -23,6 +23,7 @@ struct Request {
   std::string method;
   std::vector<std::string> path;  // "/a/b" is {"a", "b"}, "/" is {}; decoded
   std::multimap<std::string, std::string> parameters;
+  security::Identity who;  // asks
 };
 
 struct Response {

@@ -73,6 +73,7 @@ arrow::Status OnlyHas(const Request& request, std::vector<std::string> names) {
 arrow::Result<JobFilter> ParseFilter(const Request& request) {
   ARROW_RETURN_NOT_OK(OnlyHas(request, {"state", "text", "offset", "limit"}));
   JobFilter filter;
+  filter.who = request.who;
   const std::string state = Parameter(request, "state");
   for (const auto one : {profile::JOB_STATE_QUEUED, profile::JOB_STATE_RUNNING,
                          profile::JOB_STATE_FINISHED, profile::JOB_STATE_FAILED,
@@ -217,7 +218,7 @@ class RestApi {
     if (path.size() > 4 && !stage) return std::nullopt;
     const auto known = what == "tasks" ? arrow::Status::OK() : OnlyHas(request, {});
     if (!known.ok()) return Error(known);
-    auto found = sources_.profile(path[2]);
+    auto found = sources_.profile(request.who, path[2]);
     if (!found.ok()) return Error(found.status());
     const profile::QueryProfile& profile = **found;
     if (path.size() == 3) return Json(profile.job());
@@ -262,7 +263,7 @@ class RestApi {
     const auto& path = request.path;
     if (path.size() != 4) return std::nullopt;
     if (path[1] == "jobs" && path[3] == "cancel" && sources_.cancel) {
-      const auto cancelled = sources_.cancel(path[2]);
+      const auto cancelled = sources_.cancel(request.who, path[2]);
       return cancelled.ok() ? Said("the job is cancelled") : Error(cancelled);
     }
     if (path[1] == "executors" && path[3] == "drain" && sources_.drain) {

@@ -21,6 +21,7 @@ struct JobFilter {
   std::string text;  // in the statement, the id or the session's id; letters' case aside
   uint32_t offset = 0;
   uint32_t limit = 0;
+  security::Identity who;  // asks; a user sees what is his alone, an administrator all
 };
 
 inline constexpr uint32_t kMaxPage = 5000;
@@ -35,12 +36,14 @@ struct Sources {
   // Errors: KeyError for an unknown one.
   std::function<arrow::Result<std::string>(const std::string& executor)> drain;
   std::function<profile::JobList(const JobFilter&)> jobs;
-  // Complete, with plan and figures. Errors: KeyError for an unknown job.
+  // Complete, with plan and figures. Errors: KeyError for a job that is unknown, or
+  // another user's.
   std::function<arrow::Result<std::shared_ptr<const profile::QueryProfile>>(
-      const std::string& job_id)>
+      const security::Identity& who, const std::string& job_id)>
       profile;
-  // Errors: KeyError where there is no such job, or it has ended.
-  std::function<arrow::Status(const std::string& job_id)> cancel;
+  // Errors: KeyError where there is no such job, it has ended, or is another user's.
+  std::function<arrow::Status(const security::Identity& who, const std::string& job_id)>
+      cancel;
   std::function<profile::ConfigList()> config;
 };
 

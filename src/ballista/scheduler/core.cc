@@ -135,6 +135,16 @@ bool SchedulerCore::HasJob(const std::string& job_id) const {
   return impl_->FindJob(job_id) != nullptr;
 }
 
+uint64_t SchedulerCore::OutputBytes(const std::string& job_id) const {
+  const JobState* job = impl_->FindJob(job_id);
+  if (job == nullptr || job->data_removed) return 0;
+  uint64_t bytes = 0;
+  for (const auto& stage : job->stages) {
+    for (const auto& task : stage.tasks) bytes += task.output.bytes();
+  }
+  return bytes;
+}
+
 bool SchedulerCore::IsResultPart(const std::string& job_id, uint32_t task,
                                  uint32_t attempt) const {
   const JobState* job = impl_->FindJob(job_id);

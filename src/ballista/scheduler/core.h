@@ -115,6 +115,8 @@ class SchedulerCore {
   // so or the job fails.)
   bool IsResultPart(const std::string& job_id, uint32_t task, uint32_t attempt) const;
   std::vector<std::string> Jobs() const;
+  // What the job's finished tasks have put out, in bytes.
+  uint64_t OutputBytes(const std::string& job_id) const;
   // State UNKNOWN for a job that is not there. `elapsed_us` runs from the submission to
   // `now` or the end.
   control::JobProgressResponse Progress(const std::string& job_id, Time now) const;

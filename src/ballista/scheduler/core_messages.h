@@ -63,6 +63,7 @@ struct JobOptions {
   // The job is cancelled (reason DEADLINE) when it has not finished by then.
   Time deadline = kNever;
   std::string statement;  // whose job it is, for people
+  std::string user;       // the same, where clients log in
 };
 
 // ------------------------------------------------------------------------------- events
@@ -143,6 +144,8 @@ struct JobReleased {
   std::string job_id;
 };
 
+inline constexpr uint32_t kWholeResult = UINT32_MAX;
+
 // The client has come for the result, or has read some more of it: puts off
 // CoreOptions::reader_ttl. Parts of earlier tasks are not computed again when they are
 // lost, nor the one of which rows were given; a client that comes once more begins again
@@ -150,7 +153,8 @@ struct JobReleased {
 struct JobResultRead {
   std::string job_id;
   // Of the result stage: those before it have been read whole, and of this one the client
-  // has rows where `begun`. Nothing: who reads only says that it will.
+  // has rows where `begun`. Nothing: who reads only says that it will. kWholeResult: all
+  // of it was sent.
   std::optional<uint32_t> task = 0;
   bool begun = false;
 };

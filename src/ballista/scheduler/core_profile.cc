@@ -59,6 +59,7 @@ void SchedulerCore::Impl::FillSummary(const JobState& job, Time now,
                                       profile::JobSummary* summary) {
   summary->set_job_id(job.id);
   summary->set_session_id(job.session_id);
+  summary->set_user(job.options.user);
   summary->set_state(StateOf(job));
   summary->set_age_us(Micros(now - job.submitted));
   summary->set_elapsed_us(Micros(std::min(now, job.ended) - job.submitted));

@@ -75,6 +75,28 @@ TEST_F(ResultsTest, ComputesAgainWhatIsLostBeforeItIsRead) {
   EXPECT_THAT(failed_, IsEmpty());
 }
 
+TEST_F(ResultsTest, OneThatWasSentHoldsNobodyAndCanBeReadAgain) {
+  Run(OneScan(4));
+  EXPECT_GT(core_->OutputBytes("j"), 0u);
+  EXPECT_EQ(core_->OutputBytes("another"), 0u);
+  Send(JobResultRead{"j", 0, false});
+  Send(JobResultRead{"j", 1, true});
+  EXPECT_FALSE(core_->MayLeave("a", "a#1") && core_->MayLeave("b", "b#1"));
+  Send(JobResultRead{"j", kWholeResult, false});
+  EXPECT_TRUE(core_->MayLeave("a", "a#1"));
+  EXPECT_TRUE(core_->MayLeave("b", "b#1"));
+  Lose("a");
+  EXPECT_THAT(reopened_, IsEmpty());
+  // The client comes back: what is gone is computed again.
+  Send(JobResultRead{"j", 0, false});
+  EXPECT_THAT(reopened_, ElementsAre("j"));
+  FinishAll();
+  ExpectAllAt("b");
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+  EXPECT_THAT(failed_, IsEmpty());
+}
+
 TEST_F(ResultsTest, ComputesAgainWhatALostPartNeeds) {
   Run(TwoStages());
   Lose("a");

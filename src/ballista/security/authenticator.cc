@@ -59,6 +59,14 @@ arrow::Result<Identity> Authenticator::Authenticate(std::string_view authorizati
     return Identity{Identity::Kind::kCluster, ""};
   }
   if (clients_ == nullptr) return Identity{Identity::Kind::kClient, ""};
+  ARROW_ASSIGN_OR_RAISE(auto client, AuthenticateClient(authorization));
+  // Not remembered: it may be taken away at any time.
+  client.administrator = clients_->IsAdministrator(client.name);
+  return client;
+}
+
+arrow::Result<Identity> Authenticator::AuthenticateClient(
+    std::string_view authorization) {
   if (authorization.empty()) {
     return Status::Invalid(
         "credentials are needed here: a client's user and password or token, or an "

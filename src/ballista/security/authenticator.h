@@ -31,9 +31,14 @@ struct Identity {
   enum class Kind { kAnyone, kClient, kCluster };
   Kind kind = Kind::kAnyone;
   std::string name;  // of a client; empty without client authentication
+  bool administrator = false;
 
   bool MayActAsClient() const { return kind != Kind::kCluster; }
   bool MayActAsCluster() const { return kind != Kind::kClient; }
+  // Whether it may read and stop what is that user's.
+  bool MayTouch(const std::string& owner) const {
+    return MayActAsCluster() || administrator || name == owner;
+  }
 };
 
 class Authenticator {
@@ -61,6 +66,7 @@ class Authenticator {
     std::chrono::steady_clock::time_point expires;
   };
 
+  arrow::Result<Identity> AuthenticateClient(std::string_view authorization);
   arrow::Result<Identity> Check(std::string_view authorization);
   arrow::Result<Identity> CheckPassword(std::string_view encoded);
   std::optional<Identity> Recall(std::string_view authorization);

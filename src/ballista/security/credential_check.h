@@ -23,6 +23,9 @@ class CredentialCheck {
   // A text that changes when the user's password or tokens do; empty: there is no such
   // user (any more). Whoever keeps an answer of the above compares it before use. Quick.
   virtual std::string Stamp(const std::string& user) = 0;
+
+  // Whether the user may read and stop what is other users'. Quick.
+  virtual bool IsAdministrator(const std::string& user) = 0;
 };
 
 }  // namespace ballista::security

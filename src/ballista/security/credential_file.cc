@@ -90,8 +90,13 @@ arrow::Result<CredentialFile::Users> CredentialFile::Parse(std::string_view text
       return Status::Invalid("line ", number, ": ", what);
     };
     if (!IsName(name)) return bad("a name has letters, digits and . _ @ - alone");
+    if (kind == "administrator" && hash.empty()) {
+      users[name].administrator = true;
+      continue;
+    }
     if (hash.empty() || !more.empty() || (kind != "password" && kind != "token")) {
-      return bad("expected NAME password HASH, or NAME token sha256:DIGITS");
+      return bad(
+          "expected NAME password HASH, NAME token sha256:DIGITS, or NAME administrator");
     }
     User& user = users[name];
     user.stamp += kind + " " + hash + "\n";
@@ -107,7 +112,9 @@ arrow::Result<CredentialFile::Users> CredentialFile::Parse(std::string_view text
     if (!user.password_hash.empty()) return bad("a second password of this user");
     user.password_hash = std::move(hash);
   }
-  for (auto& [name, user] : users) user.stamp = Hex(Sha256(user.stamp));
+  for (auto& [name, user] : users) {
+    if (!user.stamp.empty()) user.stamp = Hex(Sha256(user.stamp));
+  }
   return users;
 }
 
@@ -166,6 +173,12 @@ std::string CredentialFile::Stamp(const std::string& user) {
   const auto users = Current();
   const auto found = users->find(user);
   return found == users->end() ? "" : found->second.stamp;
+}
+
+bool CredentialFile::IsAdministrator(const std::string& user) {
+  const auto users = Current();
+  const auto found = users->find(user);
+  return found != users->end() && found->second.administrator;
 }
 
 namespace {

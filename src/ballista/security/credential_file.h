@@ -3,6 +3,7 @@
 //   # anything
 //   alice password $y$j9T$...          a hash of crypt(5)
 //   loader token sha256:6e0c...        SHA-256 of a random token, 64 hexadecimal digits
+//   alice administrator                may read and stop other users' queries
 //
 // Names consist of letters, digits and . _ @ -; a name may have one password and any
 // number of tokens. A file that has changed is read again within a second; one that has
@@ -31,12 +32,14 @@ class CredentialFile : public CredentialCheck {
   bool IsPassword(const std::string& user, const std::string& password) override;
   std::optional<std::string> UserOfToken(const std::string& token) override;
   std::string Stamp(const std::string& user) override;
+  bool IsAdministrator(const std::string& user) override;
 
  private:
   struct User {
     std::string password_hash;
     std::vector<std::string> token_digests;  // 32 bytes each
-    std::string stamp;
+    std::string stamp;                       // empty: it has neither password nor token
+    bool administrator = false;
   };
   using Users = std::map<std::string, User>;
 

@@ -99,6 +99,7 @@ TEST_F(SecurityTest, FilesThatAreNotRight) {
         {"# fine\nalice secret hunter2x", "line 2: expected NAME"},
         {"alice password hunter2x", "line 1: a password is a hash"},
         {"alice token hunter2x", "line 1: a token is sha256:"},
+        {"alice administrator hunter2x", "line 1: expected NAME"},
         {"a/b password $y$x", "line 1: a name has"},
         {"a password $y$x\na password $y$z", "line 2: a second password"}}) {
     Write(text);
@@ -147,6 +148,34 @@ TEST_F(SecurityTest, CallersAreToldApart) {
   Authenticator cluster_alone(nullptr, kCluster);
   EXPECT_EQ(cluster_alone.Authenticate("").ValueOrDie().kind, Kind::kClient);
   EXPECT_EQ(Authenticator(nullptr, "").Authenticate("").ValueOrDie().kind, Kind::kAnyone);
+}
+
+TEST_F(SecurityTest, AdministratorsTouchWhatIsOthers) {
+  ASSERT_TRUE(WriteToken(path_, "alice", "token-of-alice").ok());
+  ASSERT_TRUE(WriteToken(path_, "bob", "token-of-bob").ok());
+  const std::string lines = [this] {
+    std::ifstream file(path_);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  Write(lines + "bob administrator\nnobody administrator\n");
+  Authenticator both(Open(), kCluster);
+  const auto alice = both.Authenticate("Bearer token-of-alice").ValueOrDie();
+  EXPECT_FALSE(alice.administrator);
+  EXPECT_TRUE(alice.MayTouch("alice"));
+  EXPECT_FALSE(alice.MayTouch("bob"));
+  EXPECT_FALSE(alice.MayTouch(""));
+  EXPECT_TRUE(both.Authenticate("Bearer token-of-bob").ValueOrDie().MayTouch("alice"));
+  EXPECT_TRUE(
+      both.Authenticate(std::string("Bearer ") + kCluster).ValueOrDie().MayTouch("bob"));
+  EXPECT_TRUE(Identity{}.MayTouch("bob"));
+  // The word alone makes no user.
+  EXPECT_EQ(Open()->Stamp("nobody"), "");
+  // A line that is added beside it keeps it, and one that is taken away ends it.
+  ASSERT_TRUE(WritePassword(path_, "bob", "pass").ok());
+  EXPECT_TRUE(Open()->IsAdministrator("bob"));
+  Write(lines);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_FALSE(both.Authenticate("Bearer token-of-bob").ValueOrDie().MayTouch("alice"));
 }
 
 TEST_F(SecurityTest, SessionTokensEndWithTheUser) {

@@ -72,8 +72,12 @@ arrow::Status ToStatus(const duckdb::ErrorData& error) {
     return InternalStatus("the planning engine failed: " + message);
   }
   if (error.Type() == ExceptionType::OUT_OF_MEMORY) {
-    return ResourcesExhaustedStatus("the planning instance: " + message,
-                                    ResourcesExhausted::MEMORY, 0);
+    // What follows in the message is advice for those who have DuckDB to themselves.
+    return ResourcesExhaustedStatus(
+        "the scheduler's memory for planning and for tables made by CREATE TABLE is used "
+        "up (--memory-limit): drop tables, or write large ones to files with COPY: " +
+            message.substr(0, message.find('\n')),
+        ResourcesExhausted::MEMORY, 0);
   }
   return UserErrorStatus(KindOf(error.Type()), message, PositionOf(error));
 }

@@ -73,6 +73,9 @@ class SqlSession {
  public:
   virtual ~SqlSession() = default;
   virtual const std::string& id() const = 0;
+  // Whose it is, where clients log in. Set once, before it is used.
+  const std::string& user() const { return user_; }
+  void set_user(std::string user) { user_ = std::move(user); }
 
   // Compiles one statement (trailing semicolon allowed). DDL, SET and the like take
   // effect here. `parameters`: values of $1, $2, ... for a prepared statement. Errors:
@@ -115,9 +118,12 @@ class SqlSession {
   // of it.
   virtual std::vector<ChangedSetting> ChangedSettings() = 0;
   virtual uint64_t settings_version() const = 0;
-  // Sets them again, in a new session. Goes on after one that cannot be set any more;
-  // the error is the first one's.
+  // Sets these, and resets what else has been set. Goes on after one that cannot be set
+  // any more; the error is the first one's.
   virtual arrow::Status RestoreSettings(const std::vector<ChangedSetting>& settings) = 0;
+
+ private:
+  std::string user_;
 };
 
 // Objects of the shared catalog, but for local tables, by a key of printable bytes; each

@@ -4,6 +4,7 @@
 // connections have of their own; and a few that DuckDB has for the instance alone but
 // that belong to a session here. The last ones are kept in the session and put in place
 // for each of its statements, while no other session plans.
+#include <algorithm>
 #include <set>
 
 #include "ballista/base/status.h"
@@ -163,13 +164,22 @@ std::vector<ChangedSetting> Session::ChangedSettings() {
 
 arrow::Status Session::RestoreSettings(const std::vector<ChangedSetting>& settings) {
   arrow::Status first;
-  for (const ChangedSetting& one : settings) {
+  const auto run = [&](const char* verb, const ChangedSetting& one,
+                       const std::string& rest) {
     const auto name =
         one.variable ? duckdb::KeywordHelper::WriteQuoted(one.name, '"') : one.name;
-    const std::string set = one.variable ? "SET VARIABLE " : "SET ";
-    const auto done = Compile(set + name + " = " + one.value, {});
+    const std::string what = one.variable ? " VARIABLE " : " ";
+    const auto done = Compile(verb + what + name + rest, {});
     if (first.ok()) first = done.status();
+  };
+  for (const ChangedSetting& before : ChangedSettings()) {
+    const bool stays =
+        std::any_of(settings.begin(), settings.end(), [&](const auto& one) {
+          return one.variable == before.variable && one.name == before.name;
+        });
+    if (!stays) run("RESET", before, "");
   }
+  for (const ChangedSetting& one : settings) run("SET", one, " = " + one.value);
   return first;
 }
 

@@ -47,8 +47,9 @@ arrow::Result<Entry> ReadEntry(const json& kv, const std::string& root) {
   return entry;
 }
 
-EtcdBackend::EtcdBackend(std::vector<std::string> urls, std::string root)
-    : client_(std::move(urls)), root_(std::move(root)) {}
+EtcdBackend::EtcdBackend(std::vector<std::string> urls, std::string root,
+                         EtcdAccess access)
+    : client_(std::move(urls), std::move(access)), root_(std::move(root)) {}
 
 arrow::Status EtcdBackend::CheckVersion(Deadline deadline) {
   ARROW_ASSIGN_OR_RAISE(const json answer, client_.Get("/version", deadline));

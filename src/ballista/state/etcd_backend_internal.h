@@ -13,10 +13,12 @@ namespace ballista::state {
 class EtcdBackend : public StateBackend {
  public:
   // `root` is put before every key.
-  EtcdBackend(std::vector<std::string> urls, std::string root);
+  EtcdBackend(std::vector<std::string> urls, std::string root, EtcdAccess access);
 
   // The server answers and is new enough. Errors: kUnavailable, Invalid.
   arrow::Status CheckVersion(Deadline deadline);
+  // Where there is a user. Errors: as CheckVersion.
+  arrow::Status LogIn(Deadline deadline) { return client_.LogIn(deadline); }
 
   std::string Describe() const override { return client_.Describe(); }
   bool durable() const override { return true; }

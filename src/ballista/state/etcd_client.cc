@@ -18,14 +18,17 @@ constexpr milliseconds kConnectTimeout{1000};
 // One try, where other URLs could answer instead.
 constexpr milliseconds kTryTimeout{2000};
 constexpr milliseconds kRetryDelay{50};
+constexpr milliseconds kLogInTimeout{2000};
 constexpr long kSilentSeconds = 30;
 constexpr int kPollMilliseconds = 50;
+constexpr size_t kMaxErrorText = 300;
 constexpr size_t kMaxLine = 64 << 20;
 
 // gRPC codes, as the gateway passes them on.
 constexpr int kInvalidArgument = 3;
 constexpr int kNotFound = 5;
 constexpr int kOutOfRange = 11;
+constexpr int kUnauthenticated = 16;
 
 size_t AppendBody(char* data, size_t size, size_t count, void* into) {
   static_cast<std::string*>(into)->append(data, size * count);
@@ -38,7 +41,12 @@ milliseconds Left(Deadline deadline) {
 }
 
 struct Headers {
-  Headers() { list = curl_slist_append(list, "Content-Type: application/json"); }
+  explicit Headers(const std::string& token) {
+    list = curl_slist_append(list, "Content-Type: application/json");
+    if (!token.empty()) {
+      list = curl_slist_append(list, ("Authorization: " + token).c_str());
+    }
+  }
   ~Headers() { curl_slist_free_all(list); }
   Headers(const Headers&) = delete;
   Headers& operator=(const Headers&) = delete;
@@ -46,7 +54,7 @@ struct Headers {
 };
 
 void Prepare(CURL* handle, const std::string& url, const std::string* body,
-             const Headers& headers) {
+             const Headers& headers, const EtcdAccess& access) {
   curl_easy_reset(handle);
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
@@ -55,6 +63,12 @@ void Prepare(CURL* handle, const std::string& url, const std::string* body,
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeout.count());
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.list);
+  const auto set_file = [handle](CURLoption option, const std::string& path) {
+    if (!path.empty()) curl_easy_setopt(handle, option, path.c_str());
+  };
+  set_file(CURLOPT_CAINFO, access.ca_file);
+  set_file(CURLOPT_SSLCERT, access.cert_file);
+  set_file(CURLOPT_SSLKEY, access.key_file);
   if (body != nullptr) {
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(body->size()));
@@ -62,8 +76,9 @@ void Prepare(CURL* handle, const std::string& url, const std::string* body,
   }
 }
 
-// What etcd says is wrong, in a body of an error.
-arrow::Status EtcdError(long http_code, const std::string& body) {
+// What etcd says is wrong, in a body of an error. `refused`: it does not take the token,
+// and has done nothing.
+arrow::Status EtcdError(long http_code, const std::string& body, bool* refused) {
   const auto json = nlohmann::json::parse(body, nullptr, false);
   std::string message = "HTTP status " + std::to_string(http_code);
   int code = 0;
@@ -72,8 +87,14 @@ arrow::Status EtcdError(long http_code, const std::string& body) {
       if (json.contains(name) && json[name].is_string()) message = json[name];
     }
     if (json.contains("code") && json["code"].is_number_integer()) code = json["code"];
+  } else if (!body.empty()) {
+    message += ": " + body.substr(0, std::min(body.find('\n'), kMaxErrorText));
   }
+  const bool no_user = message.find("user name is empty") != std::string::npos;
+  *refused = code == kUnauthenticated || no_user ||
+             message.find("revision of auth store is old") != std::string::npos;
   message = "etcd: " + message;
+  if (no_user) message += " (it asks for --etcd-user and --etcd-password-file)";
   if (code == kOutOfRange) return MakeStateError(StateError::kCompacted, message);
   if (code == kNotFound) return MakeStateError(StateError::kLeaseGone, message);
   if (code == kInvalidArgument) return arrow::Status::Invalid(message);
@@ -94,7 +115,8 @@ int64_t NumberAt(const nlohmann::json& object, const char* name) {
   return value;
 }
 
-EtcdClient::EtcdClient(std::vector<std::string> urls) : urls_(std::move(urls)) {
+EtcdClient::EtcdClient(std::vector<std::string> urls, EtcdAccess access)
+    : urls_(std::move(urls)), access_(std::move(access)) {
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   (void)initialised;
 }
@@ -107,6 +129,33 @@ std::string EtcdClient::Describe() const {
   std::string text = "etcd at ";
   for (size_t i = 0; i < urls_.size(); ++i) text += (i == 0 ? "" : ", ") + urls_[i];
   return text;
+}
+
+std::string EtcdClient::Token() const {
+  const std::lock_guard lock(mutex_);
+  return token_;
+}
+
+arrow::Status EtcdClient::LogIn(Deadline deadline) {
+  if (access_.user.empty()) return arrow::Status::OK();
+  {
+    // One that is not good any more is refused here, too.
+    const std::lock_guard lock(mutex_);
+    token_.clear();
+  }
+  const std::string body =
+      nlohmann::json{{"name", access_.user}, {"password", access_.password}}.dump();
+  bool refused = false;
+  ARROW_ASSIGN_OR_RAISE(
+      const auto answer,
+      TryAll("/v3/auth/authenticate", &body, /*repeatable=*/true, deadline, &refused));
+  const auto token = answer.find("token");
+  if (token == answer.end() || !token->is_string()) {
+    return arrow::Status::IOError(Describe(), " gave no token");
+  }
+  const std::lock_guard lock(mutex_);
+  token_ = *token;
+  return arrow::Status::OK();
 }
 
 CURL* EtcdClient::TakeHandle() {
@@ -124,10 +173,10 @@ void EtcdClient::GiveBack(CURL* handle) {
 
 EtcdClient::Answer EtcdClient::CallOne(const std::string& url, const std::string* body,
                                        bool repeatable, milliseconds timeout) {
-  const Headers headers;
+  const Headers headers(Token());
   CURL* handle = TakeHandle();
   Answer answer;
-  Prepare(handle, url, body, headers);
+  Prepare(handle, url, body, headers, access_);
   // On a kept connection that turns out dead, curl would send the request once more.
   curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, repeatable ? 0L : 1L);
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, std::max<long>(1, timeout.count()));
@@ -162,6 +211,25 @@ arrow::Result<nlohmann::json> EtcdClient::Get(const std::string& path,
 arrow::Result<nlohmann::json> EtcdClient::CallAll(const std::string& path,
                                                   const std::string* body,
                                                   bool repeatable, Deadline deadline) {
+  while (true) {
+    bool refused = false;
+    const std::string token = Token();
+    auto answer = TryAll(path, body, repeatable, deadline, &refused);
+    if (!refused || access_.user.empty()) return answer;
+    // It was started again, or the token is too old. One of a moment ago may be refused,
+    // too, while it starts.
+    if (token == Token()) {
+      std::this_thread::sleep_for(std::min(kRetryDelay, Left(deadline)));
+      ARROW_RETURN_NOT_OK(LogIn(deadline));
+    }
+    if (Left(deadline).count() <= 0) return answer;
+  }
+}
+
+arrow::Result<nlohmann::json> EtcdClient::TryAll(const std::string& path,
+                                                 const std::string* body, bool repeatable,
+                                                 Deadline deadline, bool* refused) {
+  *refused = false;
   arrow::Status failed = MakeStateError(StateError::kUnavailable, "no time left to ask");
   for (size_t tries = 1;; ++tries) {
     const milliseconds left = Left(deadline);
@@ -176,7 +244,8 @@ arrow::Result<nlohmann::json> EtcdClient::CallAll(const std::string& path,
       return arrow::Status::IOError(url, path, " did not answer as etcd does");
     }
     if (answer.curl_code == CURLE_OK) {
-      failed = EtcdError(answer.http_code, answer.body);
+      failed = EtcdError(answer.http_code, answer.body, refused);
+      if (*refused) return failed;
       if (!IsStateError(failed, StateError::kUnavailable)) return failed;
     } else {
       failed = MakeStateError(
@@ -243,13 +312,15 @@ struct MultiStream {
 arrow::Status EtcdClient::Stream(const std::string& path, const nlohmann::json& body,
                                  const std::function<bool(std::string_view)>& on_line,
                                  const std::function<bool()>& stopped) {
-  const Headers headers;
+  // What a stream ends with does not tell whether it was for the token's sake.
+  ARROW_RETURN_NOT_OK(LogIn(In(kLogInTimeout)));
+  const Headers headers(Token());
   const std::string text = body.dump();
   const size_t at = current_.load();
   const std::string url = urls_[at % urls_.size()] + path;
   LineReader reader{&on_line};
   const MultiStream stream;
-  Prepare(stream.easy, url, &text, headers);
+  Prepare(stream.easy, url, &text, headers, access_);
   curl_easy_setopt(stream.easy, CURLOPT_WRITEFUNCTION, LineReader::Take);
   curl_easy_setopt(stream.easy, CURLOPT_WRITEDATA, &reader);
   curl_easy_setopt(stream.easy, CURLOPT_LOW_SPEED_LIMIT, 1L);

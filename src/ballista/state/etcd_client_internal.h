@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ballista/state/open.h"
 #include "ballista/state/state_backend.h"
 
 using CURL = void;
@@ -29,8 +30,12 @@ int64_t NumberAt(const nlohmann::json& object, const char* name);
 class EtcdClient {
  public:
   // With a scheme, without a slash at the end; at least one.
-  explicit EtcdClient(std::vector<std::string> urls);
+  explicit EtcdClient(std::vector<std::string> urls, EtcdAccess access = {});
   ~EtcdClient();
+
+  // Gets a token for the user, where there is one. Every call does so again where etcd
+  // does not know the token any more. Errors: kUnavailable; Invalid for a wrong password.
+  arrow::Status LogIn(Deadline deadline);
 
   // POST; the answer's body. Goes to another URL, and round again, until the deadline, as
   // long as the server was not reached, or with `repeatable` where it may have been.
@@ -64,9 +69,16 @@ class EtcdClient {
   CURL* TakeHandle();
   void GiveBack(CURL* handle);
 
+  // One pass of CallAll: without a new log-in.
+  arrow::Result<nlohmann::json> TryAll(const std::string& path, const std::string* body,
+                                       bool repeatable, Deadline deadline, bool* refused);
+  std::string Token() const;
+
   const std::vector<std::string> urls_;
+  const EtcdAccess access_;
   std::atomic<size_t> current_{0};  // the URL that answered last
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::string token_;  // of the last log-in
   std::vector<CURL*> idle_;
 };
 

@@ -18,14 +18,18 @@ arrow::Result<std::unique_ptr<StateBackend>> OpenSqlite(const std::string& folde
   return LocalBackend::Make(std::move(storage));
 }
 
-arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list) {
+arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list, bool tls) {
   std::vector<std::string> urls;
   for (size_t start = 0; start <= list.size();) {
     const size_t end = std::min(list.find(',', start), list.size());
     std::string url = list.substr(start, end - start);
     start = end + 1;
     const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");
-    if (!has_scheme) url = "http://" + url;
+    if (tls && url.starts_with("http://")) {
+      return arrow::Status::Invalid("'", url,
+                                    "' is without TLS, which --etcd-ca turns on");
+    }
+    if (!has_scheme) url = (tls ? "https://" : "http://") + url;
     const std::string address = url.substr(url.find("//") + 2);
     const size_t colon = address.rfind(':');
     const bool has_port =
@@ -43,9 +47,11 @@ arrow::Result<std::vector<std::string>> ParseEtcdUrls(const std::string& list) {
 
 arrow::Result<std::unique_ptr<StateBackend>> OpenEtcd(std::vector<std::string> urls,
                                                       const std::string& root,
-                                                      Deadline deadline) {
-  auto backend = std::make_unique<EtcdBackend>(std::move(urls), root);
+                                                      Deadline deadline,
+                                                      EtcdAccess access) {
+  auto backend = std::make_unique<EtcdBackend>(std::move(urls), root, std::move(access));
   ARROW_RETURN_NOT_OK(backend->CheckVersion(deadline));
+  ARROW_RETURN_NOT_OK(backend->LogIn(deadline));
   return backend;
 }
 

@@ -75,7 +75,8 @@ class BoundQueries::Reader : public arrow::RecordBatchReader {
     }
     ARROW_ASSIGN_OR_RAISE(const auto handle,
                           owner_->queries_->Execute(runs_->session.get(), runs_->sql,
-                                                    values.at(0), abandoned));
+                                                    values.at(0), abandoned,
+                                                    /*whole=*/false));
     {
       const std::lock_guard lock(runs_->mutex);
       runs_->current = handle.id;
@@ -120,7 +121,8 @@ arrow::Result<QueryHandle> BoundQueries::Begin(std::shared_ptr<sql::SqlSession> 
     }
   }
   ARROW_ASSIGN_OR_RAISE(const auto values, session->ReadParameters(rows->Slice(0, 1)));
-  auto first = queries_->Execute(session.get(), sql, values.at(0), abandoned);
+  auto first = queries_->Execute(session.get(), sql, values.at(0), abandoned,
+                                 /*whole=*/false);
   if (!first.ok()) return OfRow(0, first.status());
   auto runs = std::make_shared<Runs>();
   runs->session = std::move(session);
@@ -152,6 +154,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> BoundQueries::Open(
   }
   return std::make_shared<Reader>(this, id, std::move(runs), std::move(abandoned),
                                   std::move(*first));
+}
+
+std::optional<std::string> BoundQueries::UserOf(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = queries_by_id_.find(id);
+  if (found == queries_by_id_.end()) return std::nullopt;
+  return found->second->session->user();
 }
 
 bool BoundQueries::Cancel(const std::string& id) {

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "ballista/scheduler/service/query_service.h"
@@ -36,6 +37,8 @@ class BoundQueries {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Open(
       const std::string& id, std::function<bool()> abandoned);
 
+  // Whose query it is; nothing where there is no such one.
+  std::optional<std::string> UserOf(const std::string& id);
   // False: there is no such query.
   bool Cancel(const std::string& id);
   void CloseSession(const std::string& session_id);

@@ -30,14 +30,15 @@ class RemoteReader : public arrow::RecordBatchReader {
  public:
   RemoteReader(std::shared_ptr<arrow::flight::FlightClient> client,
                std::unique_ptr<arrow::flight::FlightStreamReader> stream,
-               std::shared_ptr<arrow::Schema> schema, std::function<void()> done)
+               std::shared_ptr<arrow::Schema> schema,
+               std::function<void(bool whole)> done)
       : client_(std::move(client)),
         stream_(std::move(stream)),
         schema_(std::move(schema)),
         done_(std::move(done)) {}
   ~RemoteReader() override {
     stream_->Cancel();
-    if (!broken_) done_();
+    if (!broken_) done_(at_end_);
   }
 
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
@@ -47,6 +48,7 @@ class RemoteReader : public arrow::RecordBatchReader {
     broken_ = !chunk.ok();
     if (broken_) return flight::FromFlightStatus(chunk.status());
     *batch = chunk->data;
+    at_end_ = chunk->data == nullptr;
     return arrow::Status::OK();
   }
 
@@ -54,17 +56,20 @@ class RemoteReader : public arrow::RecordBatchReader {
   const std::shared_ptr<arrow::flight::FlightClient> client_;
   const std::unique_ptr<arrow::flight::FlightStreamReader> stream_;
   const std::shared_ptr<arrow::Schema> schema_;
-  const std::function<void()> done_;
+  const std::function<void(bool)> done_;
   bool broken_ = false;
+  bool at_end_ = false;
 };
 
 // An owner that does not hear of it drops the job in its time.
+// `whole`: its rows were sent to the end.
 void ReleaseAt(flight::ClientPool* clients, const record::Scheduler& owner,
-               const std::string& job_id) {
+               const std::string& job_id, bool whole) {
   control::CancelJobRequest request;
   request.set_job_id(job_id);
   (void)flight::CallPeer<control::CancelJobRequest>(
-      clients, owner.host(), owner.port(), "release_own_job", request, kCallTimeout);
+      clients, owner.host(), owner.port(), whole ? "own_job_was_read" : "release_own_job",
+      request, kCallTimeout);
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
@@ -81,7 +86,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
   if (!schema.ok()) return flight::FromFlightStatus(schema.status());
   return std::make_shared<RemoteReader>(
       std::move(client), std::move(*stream), *schema,
-      [clients, owner, job_id] { ReleaseAt(clients, owner, job_id); });
+      [clients, owner, job_id](bool whole) { ReleaseAt(clients, owner, job_id, whole); });
 }
 
 arrow::Result<control::JobProgressResponse> ProgressAt(flight::ClientPool* clients,
@@ -112,7 +117,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenElsew
     if (found.ok() && !found->known)
       return arrow::Status::Invalid(own.status().message());
     if (found.ok() && !found->failure.ok()) {
-      if (found->owner.has_value()) ReleaseAt(clients_, *found->owner, job_id);
+      if (found->owner.has_value()) ReleaseAt(clients_, *found->owner, job_id, false);
       return found->failure;
     }
     if (found.ok() && found->owner.has_value() && !found->here) {
@@ -178,10 +183,12 @@ bool QueryService::CancelElsewhere(const std::string& job_id) {
       .ok();
 }
 
-void QueryService::Release(const std::string& job_id) {
-  if (jobs_->Knows(job_id) || !jobs_->HasMoved(job_id)) return jobs_->Release(job_id);
+void QueryService::Release(const std::string& job_id, bool whole) {
+  if (jobs_->Knows(job_id) || !jobs_->HasMoved(job_id)) {
+    return whole ? jobs_->ReleaseRead(job_id) : jobs_->Release(job_id);
+  }
   // Its rows have been read here; whoever has it now need keep it no longer.
-  if (const auto owner = OwnerOf(job_id)) ReleaseAt(clients_, *owner, job_id);
+  if (const auto owner = OwnerOf(job_id)) ReleaseAt(clients_, *owner, job_id, whole);
 }
 
 }  // namespace ballista::scheduler

@@ -22,8 +22,6 @@ using IngestOptions = sqlp::CommandStatementIngest::TableDefinitionOptions;
 
 // What a query can take along of one local table; see sql/query_planner.h.
 constexpr int64_t kMaxTableBytes = int64_t{64} << 20;
-// Of all uploads under way.
-constexpr int64_t kMaxUploadBytes = int64_t{512} << 20;
 
 arrow::Result<sql::IngestTarget> TargetOf(const sqlp::CommandStatementIngest& command) {
   sql::IngestTarget target;
@@ -65,22 +63,6 @@ arrow::Result<sql::IngestTarget> TargetOf(const sqlp::CommandStatementIngest& co
   return target;
 }
 
-// Gives back what it has taken of a sum that is shared.
-class Share {
- public:
-  explicit Share(std::atomic<int64_t>* sum) : sum_(sum) {}
-  ~Share() { *sum_ -= taken_; }
-  int64_t Take(int64_t bytes) {
-    taken_ += bytes;
-    return *sum_ += bytes;
-  }
-  int64_t taken() const { return taken_; }
-
- private:
-  std::atomic<int64_t>* const sum_;
-  int64_t taken_ = 0;
-};
-
 }  // namespace
 
 arrow::Result<int64_t> FlightSqlService::Ingest(
@@ -92,15 +74,15 @@ arrow::Result<int64_t> FlightSqlService::Ingest(
   ARROW_RETURN_NOT_OK(session->CheckIngest(target));
   ARROW_ASSIGN_OR_RAISE(const auto schema, reader->GetSchema());
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
-  Share share(&uploading_bytes_);
+  auto share = budget_->Open();
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const auto chunk, reader->Next());
     if (chunk.data == nullptr) {
       if (chunk.app_metadata != nullptr) continue;
       break;
     }
-    const int64_t all = share.Take(arrow::util::TotalBufferSize(*chunk.data));
-    if (share.taken() > kMaxTableBytes) {
+    const int64_t bytes = arrow::util::TotalBufferSize(*chunk.data);
+    if (share.taken() + bytes > kMaxTableBytes) {
       return ResourcesExhaustedStatus(
           fmt::format("the upload to {} is too large for a local table, which takes at "
                       "most {} bytes; write the rows to Parquet files that the cluster "
@@ -108,11 +90,7 @@ arrow::Result<int64_t> FlightSqlService::Ingest(
                       target.table, kMaxTableBytes),
           ResourcesExhausted::MEMORY, kMaxTableBytes);
     }
-    if (all > kMaxUploadBytes) {
-      return ResourcesExhaustedStatus(
-          "too much is being uploaded to this scheduler at once; try again later",
-          ResourcesExhausted::MEMORY, kMaxUploadBytes);
-    }
+    ARROW_RETURN_NOT_OK(share.Take(bytes, "an upload"));
     batches.push_back(chunk.data);
   }
   ARROW_ASSIGN_OR_RAISE(const auto rows,

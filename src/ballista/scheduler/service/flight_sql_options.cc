@@ -91,7 +91,7 @@ arrow::Result<std::string> FlightSqlService::SetSessionOptions(const Context& co
     result.errors[name] = {known ? fl::SetSessionOptionErrorValue::kInvalidValue
                                  : fl::SetSessionOptionErrorValue::kInvalidName};
   }
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session.get()));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(context, session.get()));
   return result.SerializeToString();
 }
 

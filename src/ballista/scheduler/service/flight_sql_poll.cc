@@ -100,6 +100,7 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
     const Context& context, const std::string& bytes) {
   ARROW_ASSIGN_OR_RAISE(auto info, fl::FlightInfo::Deserialize(bytes));
   const std::string id = QueryOf(*info);
+  ARROW_RETURN_NOT_OK(CheckMayTouch(context, id));
   auto progress = queries_->Progress(id);
   const double before = Fraction(progress);
   const auto state = progress.state();
@@ -129,11 +130,14 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
   }
 }
 
-arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(std::string_view body) {
+arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(const Context& context,
+                                                                 std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::RenewFlightEndpointRequest::Deserialize(body));
   ARROW_ASSIGN_OR_RAISE(const auto any, ParseAny(request.endpoint.ticket.ticket));
   sqlp::TicketStatementQuery ticket;
-  if (!UnpackInto(any, &ticket) || !queries_->Renew(ticket.statement_handle())) {
+  if (!UnpackInto(any, &ticket) ||
+      !CheckMayTouch(context, ticket.statement_handle()).ok() ||
+      !queries_->Renew(ticket.statement_handle())) {
     return arrow::Status::Invalid(
         "the endpoint cannot be renewed: its query is not known to the scheduler (any "
         "more); run it again");

@@ -266,7 +266,7 @@ arrow::Result<int64_t> FlightSqlService::Update(const Context& context,
   ARROW_ASSIGN_OR_RAISE(const int64_t count,
                         queries_->ExecuteUpdate(session, sql, values,
                                                 [&] { return context.is_cancelled(); }));
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(context, session));
   return count;
 }
 

@@ -10,6 +10,7 @@
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/control.pb.h"
+#include "ballista/flight/auth_middleware.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/flight_sql.pb.h"
@@ -49,8 +50,12 @@ class ResultStream : public fl::RecordBatchStream {
 }  // namespace
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
-                                   SessionRegistry* sessions)
-    : jobs_(jobs), queries_(queries), sessions_(sessions), bound_(queries) {
+                                   SessionRegistry* sessions, const RowsBudget* budget)
+    : jobs_(jobs),
+      queries_(queries),
+      sessions_(sessions),
+      bound_(queries),
+      budget_(budget) {
   AddControlActions();
   AddSqlActions();
 }
@@ -102,7 +107,7 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
 arrow::Result<FlightSqlService::Info> FlightSqlService::StartedInfo(
     const Context& context, sql::SqlSession* session, const QueryHandle& query,
     const fl::FlightDescriptor& request) {
-  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(session));
+  ARROW_RETURN_NOT_OK(sessions_->KeepSettings(context, session));
   // Nobody will come for the result.
   if (context.is_cancelled() && !bound_.Cancel(query.id)) queries_->Cancel(query.id);
   sqlp::TicketStatementQuery ticket;
@@ -160,10 +165,15 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
   sqlp::TicketStatementQuery ticket;
   control::ResultTicket own;
   if (UnpackInto(any, &own)) {
+    // A client asks by a ticket of its own, and is told apart from others by it.
+    if (!flight::IdentityOf(context).MayActAsCluster()) {
+      return arrow::Status::Invalid("this ticket is for schedulers of the cluster alone");
+    }
     const auto abandoned = [&] { return context.is_cancelled(); };
     ARROW_ASSIGN_OR_RAISE(
         reader, queries_->OpenOwnJob(own.job_id(), abandoned, /*release=*/false));
   } else if (UnpackInto(any, &ticket)) {
+    ARROW_RETURN_NOT_OK(CheckMayTouch(context, ticket.statement_handle()));
     const auto abandoned = [&context] { return context.is_cancelled(); };
     ARROW_ASSIGN_OR_RAISE(reader, bound_.Open(ticket.statement_handle(), abandoned));
     if (reader == nullptr) {
@@ -242,7 +252,7 @@ void FlightSqlService::AddControlActions() {
   using control::HeartbeatResponse;
   router_.ForClusterOnly({"register_executor", "heartbeat", "stop_executor",
                           "task_status", "own_job_progress", "cancel_own_job",
-                          "release_own_job"});
+                          "release_own_job", "own_job_was_read"});
   router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
       "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
   router_.Add<control::HeartbeatRequest, HeartbeatResponse>(
@@ -256,12 +266,18 @@ void FlightSqlService::AddControlActions() {
       "task_status", [this](const auto& r) { return jobs_->ReportTasks(r); });
   router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
       "job_progress",
-      [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
-        return queries_->Progress(r.job_id());
+      [this](const Context& context,
+             const auto& r) -> arrow::Result<control::JobProgressResponse> {
+        // Another user's job is one that is not there.
+        const auto may = CheckMayTouch(context, r.job_id());
+        return queries_->Progress(may.ok() ? r.job_id() : "");
       });
   AddPeerActions();
   router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
-      "cancel_job", [this](const auto& r) -> arrow::Result<control::CancelJobRequest> {
+      "cancel_job",
+      [this](const Context& context,
+             const auto& r) -> arrow::Result<control::CancelJobRequest> {
+        ARROW_RETURN_NOT_OK(CheckMayTouch(context, r.job_id()));
         queries_->Cancel(r.job_id());
         return r;
       });
@@ -284,6 +300,8 @@ void FlightSqlService::AddPeerActions() {
   router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
       "own_job_progress",
       [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
+        // Whoever asks will come for the result.
+        jobs_->Renew(r.job_id());
         return jobs_->Progress(r.job_id());
       });
   router_.Add<CancelJobRequest, CancelJobRequest>(
@@ -294,6 +312,11 @@ void FlightSqlService::AddPeerActions() {
   router_.Add<CancelJobRequest, CancelJobRequest>(
       "release_own_job", [this](const auto& r) -> arrow::Result<CancelJobRequest> {
         jobs_->Release(r.job_id());
+        return r;
+      });
+  router_.Add<CancelJobRequest, CancelJobRequest>(
+      "own_job_was_read", [this](const auto& r) -> arrow::Result<CancelJobRequest> {
+        jobs_->ReleaseRead(r.job_id());
         return r;
       });
 }
@@ -308,6 +331,7 @@ std::string FlightSqlService::Status() const {
   return nlohmann::json{{"jobs", std::move(jobs)},
                         {"running_tasks", kept.running_tasks},
                         {"waiting", kept.waiting},
+                        {"read", kept.read},
                         {"results", queries_->KeptResults()},
                         {"executors", jobs_->Executors().size()}}
       .dump();
@@ -320,15 +344,17 @@ void FlightSqlService::AddSqlActions() {
                  });
   router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
                  [this](const Context&, std::string_view body) { return Close(body); });
-  router_.AddRaw(
-      "CancelFlightInfo", "Cancels a query.",
-      [this](const Context&, std::string_view body) { return CancelFlightInfo(body); });
-  router_.AddRaw(
-      "CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
-      [this](const Context&, std::string_view body) { return CancelQuery(body); });
+  router_.AddRaw("CancelFlightInfo", "Cancels a query.",
+                 [this](const Context& context, std::string_view body) {
+                   return CancelFlightInfo(context, body);
+                 });
+  router_.AddRaw("CancelQuery", "Cancels a query; CancelFlightInfo's older form.",
+                 [this](const Context& context, std::string_view body) {
+                   return CancelQuery(context, body);
+                 });
   router_.AddRaw("RenewFlightEndpoint", "Keeps a result for longer.",
-                 [this](const Context&, std::string_view body) {
-                   return RenewFlightEndpoint(body);
+                 [this](const Context& context, std::string_view body) {
+                   return RenewFlightEndpoint(context, body);
                  });
   for (const char* name :
        {"BeginTransaction", "EndTransaction", "BeginSavepoint", "EndSavepoint"}) {
@@ -358,31 +384,44 @@ void FlightSqlService::AddSqlActions() {
       });
 }
 
-bool FlightSqlService::CancelInfo(const fl::FlightInfo& info) {
+arrow::Status FlightSqlService::CheckMayTouch(const Context& context,
+                                              const std::string& query_id) {
+  const auto who = flight::IdentityOf(context);
+  const auto user = bound_.UserOf(query_id);
+  if (user && !who.MayTouch(*user)) {
+    return arrow::Status::Invalid(JobService::NoSuchJob(query_id).message());
+  }
+  return queries_->CheckMayTouch(who, query_id);
+}
+
+bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& info) {
   for (const auto& endpoint : info.endpoints()) {
     const auto any = ParseAny(endpoint.ticket.ticket);
     sqlp::TicketStatementQuery ticket;
     if (any.ok() && UnpackInto(*any, &ticket)) {
       const auto& id = ticket.statement_handle();
+      if (!CheckMayTouch(context, id).ok()) return false;
       return bound_.Cancel(id) || queries_->Cancel(id);
     }
   }
   return false;
 }
 
-arrow::Result<std::string> FlightSqlService::CancelQuery(std::string_view body) {
+arrow::Result<std::string> FlightSqlService::CancelQuery(const Context& context,
+                                                         std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, ParseBody<sqlp::ActionCancelQueryRequest>(body));
   ARROW_ASSIGN_OR_RAISE(const auto info, fl::FlightInfo::Deserialize(request.info()));
   sqlp::ActionCancelQueryResult result;
-  result.set_result(CancelInfo(*info)
+  result.set_result(CancelInfo(context, *info)
                         ? sqlp::ActionCancelQueryResult::CANCEL_RESULT_CANCELLED
                         : sqlp::ActionCancelQueryResult::CANCEL_RESULT_NOT_CANCELLABLE);
   return Pack(result);
 }
 
-arrow::Result<std::string> FlightSqlService::CancelFlightInfo(std::string_view body) {
+arrow::Result<std::string> FlightSqlService::CancelFlightInfo(const Context& context,
+                                                              std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::CancelFlightInfoRequest::Deserialize(body));
-  const bool known = request.info != nullptr && CancelInfo(*request.info);
+  const bool known = request.info != nullptr && CancelInfo(context, *request.info);
   return fl::CancelFlightInfoResult(known ? fl::CancelStatus::kCancelled
                                           : fl::CancelStatus::kNotCancellable)
       .SerializeToString();

@@ -22,7 +22,8 @@ namespace ballista::scheduler {
 // Thread-safe, as Flight calls it. Borrows what it serves.
 class FlightSqlService : public arrow::flight::FlightServerBase {
  public:
-  FlightSqlService(JobService* jobs, QueryService* queries, SessionRegistry* sessions);
+  FlightSqlService(JobService* jobs, QueryService* queries, SessionRegistry* sessions,
+                   const RowsBudget* budget);
 
   arrow::Status GetFlightInfo(const arrow::flight::ServerCallContext& context,
                               const arrow::flight::FlightDescriptor& request,
@@ -71,10 +72,14 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   void AddControlActions();
   void AddPeerActions();
   void AddSqlActions();
-  arrow::Result<std::string> CancelFlightInfo(std::string_view body);
-  arrow::Result<std::string> CancelQuery(std::string_view body);
+  arrow::Result<std::string> CancelFlightInfo(const Context& context,
+                                              std::string_view body);
+  arrow::Result<std::string> CancelQuery(const Context& context, std::string_view body);
   // True when there was such a query.
-  bool CancelInfo(const arrow::flight::FlightInfo& info);
+  bool CancelInfo(const Context& context, const arrow::flight::FlightInfo& info);
+  // OK where the caller may read and cancel the query, or there is none. Errors: those of
+  // QueryService.
+  arrow::Status CheckMayTouch(const Context& context, const std::string& query_id);
   std::string Status() const;
 
   // ---- flight_sql_options.cc
@@ -87,7 +92,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
       const Context& context, const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollAgain(
       const Context& context, const std::string& bytes);
-  arrow::Result<std::string> RenewFlightEndpoint(std::string_view body);
+  arrow::Result<std::string> RenewFlightEndpoint(const Context& context,
+                                                 std::string_view body);
 
   // ---- flight_sql_prepared.cc
   arrow::Result<PreparedStatement> FindPrepared(const std::string& handle,
@@ -122,7 +128,7 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   SessionRegistry* const sessions_;
   PreparedStatements prepared_;
   BoundQueries bound_;
-  std::atomic<int64_t> uploading_bytes_{0};
+  const RowsBudget* const budget_;
   flight::ActionRouter router_;
 };
 

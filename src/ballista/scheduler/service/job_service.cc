@@ -21,6 +21,11 @@ constexpr uint32_t kMaxSlots = 1024;  // of one executor, as its options say
 // its result yet.
 constexpr Time kFailureKept = std::chrono::minutes(1);
 constexpr size_t kMaxFailuresKept = 10000;
+// Of jobs whose results were sent, and which are kept for a client that comes back:
+// beyond these bounds the oldest go, but for those of the last second.
+constexpr size_t kMaxReadJobs = 1000;
+constexpr uint64_t kMaxReadBytes = uint64_t{256} << 20;
+constexpr Time kLeastKept = std::chrono::seconds(1);
 constexpr auto kPause = std::chrono::milliseconds(50);
 // For an executor that registers to answer; less than it waits itself.
 constexpr auto kReachTimeout = std::chrono::seconds(8);
@@ -68,6 +73,31 @@ void JobService::NoteSuspension() {
 void JobService::WatchStuckJobs(std::chrono::milliseconds limit) {
   const std::lock_guard lock(mutex_);
   stuck_ = StuckWatch(limit);
+}
+
+void JobService::LimitInlineResults(const RowsBudget* budget) {
+  const std::lock_guard lock(mutex_);
+  inline_budget_ = budget;
+}
+
+void JobService::KeepReadResults(std::chrono::milliseconds time) {
+  {
+    const std::lock_guard lock(mutex_);
+    keep_read_ = std::min<Time>(keep_read_, time);
+  }
+  timer_wake_.notify_one();
+}
+
+std::shared_ptr<const std::string> JobService::HoldInline(const std::string& rows) const {
+  if (inline_budget_ == nullptr) return std::make_shared<const std::string>(rows);
+  auto share = inline_budget_->Open();
+  if (!share.TryTake(static_cast<int64_t>(rows.size()))) return nullptr;
+  struct Held {
+    RowsBudget::Share share;
+    std::string rows;
+  };
+  const auto held = std::make_shared<const Held>(Held{std::move(share), rows});
+  return {held, &held->rows};
 }
 
 void JobService::NameStuckJobs() {
@@ -122,7 +152,8 @@ void JobService::RunTimer() {
     }
     ForgetAwaited();
     RetireDeadLinks();
-    timer_due_ = std::min({core_.NextDeadline(), DropOldOutcomes(), stuck_.NextCheck()});
+    timer_due_ = std::min({DropOldOutcomes(), DropReadJobs(), stuck_.NextCheck()});
+    timer_due_ = std::min(timer_due_, core_.NextDeadline());
     if (!links_.empty())
       timer_due_ = std::min(timer_due_, Now() + RunningClock::kInterval);
     if (timer_due_ == kNever) {
@@ -295,6 +326,23 @@ Time JobService::DropOldOutcomes() {
     failed_.pop_front();
   }
   return failed_.empty() ? kNever : failed_.front().first + kFailureKept;
+}
+
+Time JobService::DropReadJobs() {
+  const Time now = Now();
+  while (!read_.empty()) {
+    const Read& oldest = read_.front();
+    const bool much = read_.size() > kMaxReadJobs || read_bytes_ > kMaxReadBytes;
+    const Time until = oldest.at + (much ? std::min(keep_read_, kLeastKept) : keep_read_);
+    if (now < until) return until;
+    const auto outcome = outcomes_.find(oldest.job_id);
+    const bool is_read = outcome != outcomes_.end() && outcome->second.read == oldest.at;
+    const std::string job_id = oldest.job_id;
+    read_bytes_ -= oldest.bytes;
+    read_.pop_front();
+    if (is_read) ReleaseLocked(job_id);
+  }
+  return kNever;
 }
 
 // ---------------------------------------------------------------------------- executors
@@ -471,8 +519,7 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
       event.metrics = finished.metrics();
       metrics_.Count(finished.metrics());
       if (finished.has_inline_result()) {
-        event.inline_result =
-            std::make_shared<const std::string>(finished.inline_result());
+        event.inline_result = HoldInline(finished.inline_result());
       }
       PostLocked(std::move(event));
     } else {
@@ -528,6 +575,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   const std::string job_id = event.job_id;
   if (time_limit.count() > 0) event.options.deadline = Now() + time_limit;
   outcomes_[job_id].session_id = event.session_id;
+  outcomes_[job_id].user = event.options.user;
   outcomes_[job_id].kept = kept;
   stuck_.Begin(Now());
   metrics_.submitted.Add();
@@ -587,12 +635,11 @@ arrow::Result<std::shared_ptr<const JobFinished>> JobService::Wait(
 arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitLocked(
     std::unique_lock<std::mutex>* lock, const std::string& job_id,
     const std::function<bool()>& abandoned) {
+  ExpectReader(job_id);
   while (true) {
     const auto outcome = outcomes_.find(job_id);
     if (outcome == outcomes_.end()) {
-      return arrow::Status::KeyError(
-          "there is no job ", job_id,
-          ": its result was read already, or it was released; run the query again");
+      return NoSuchJob(job_id);
     }
     if (outcome->second.ended) {
       ARROW_RETURN_NOT_OK(outcome->second.status);
@@ -611,11 +658,54 @@ arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitLocked(
   }
 }
 
+arrow::Status JobService::NoSuchJob(const std::string& job_id) {
+  return arrow::Status::KeyError(
+      "there is no job ", job_id,
+      ": its result was read already, or it was released; run the query again");
+}
+
+std::optional<std::string> JobService::UserOf(const std::string& job_id) const {
+  const std::lock_guard lock(mutex_);
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome == outcomes_.end()) return std::nullopt;
+  return outcome->second.user;
+}
+
 void JobService::Release(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
+  ReleaseLocked(job_id);
+}
+
+void JobService::ReleaseLocked(const std::string& job_id) {
   outcomes_.erase(job_id);
   if (keeper_ != nullptr) keeper_->ForgetJob(job_id);
   PostLocked(JobReleased{job_id});
+}
+
+void JobService::ReleaseRead(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome == outcomes_.end() || !outcome->second.kept || keep_read_ == Time::zero() ||
+      !core_.HasJob(job_id)) {
+    return ReleaseLocked(job_id);
+  }
+  // Nobody is kept from leaving for its sake: it would be computed again.
+  PostLocked(JobResultRead{job_id, kWholeResult, false});
+  keeper_->KeepRead(job_id);
+  NoteRead(job_id);
+}
+
+void JobService::ExpectReader(const std::string& job_id) {
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome != outcomes_.end()) outcome->second.read = kNever;
+}
+
+void JobService::NoteRead(const std::string& job_id) {
+  const Time now = Now();
+  outcomes_.at(job_id).read = now;
+  read_.push_back({now, job_id, core_.OutputBytes(job_id)});
+  read_bytes_ += read_.back().bytes;
+  timer_wake_.notify_one();
 }
 
 bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
@@ -644,7 +734,11 @@ void JobService::CloseSession(const std::string& session_id) {
 
 JobService::Holdings JobService::Kept() const {
   const std::lock_guard lock(mutex_);
-  return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_};
+  const auto read =
+      std::count_if(outcomes_.begin(), outcomes_.end(),
+                    [](const auto& one) { return one.second.read != kNever; });
+  return {core_.Jobs().size(), core_.NumRunningTasks(), waiting_,
+          static_cast<size_t>(read)};
 }
 
 arrow::Result<std::shared_ptr<const JobFinished>> JobService::WaitForParts(
@@ -670,7 +764,9 @@ void JobService::TouchPart(const std::string& job_id, const ResultPart& part) {
 }
 
 void JobService::Renew(const std::string& job_id) {
-  Post(JobResultRead{job_id, std::nullopt});
+  const std::lock_guard lock(mutex_);
+  ExpectReader(job_id);
+  PostLocked(JobResultRead{job_id, std::nullopt});
 }
 
 bool JobService::HasPart(const std::string& job_id, const ResultPart& part) const {

@@ -23,6 +23,7 @@
 #include "ballista/scheduler/core.h"
 #include "ballista/scheduler/service/executor_link.h"
 #include "ballista/scheduler/service/job_metrics.h"
+#include "ballista/scheduler/service/rows_budget.h"
 #include "ballista/scheduler/service/running_clock.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/scheduler/service/stuck_watch.h"
@@ -58,6 +59,12 @@ class JobService {
   // Jobs without progress for so long are named in the log, with what they wait for;
   // zero: none is. Before the first job.
   void WatchStuckJobs(std::chrono::milliseconds limit);
+  // Small results come within the budget; what is beyond stays with the executors. It
+  // must outlive this. Before the first job.
+  void LimitInlineResults(const RowsBudget* budget);
+  // How long a job that outlives the process is kept after its result was sent; zero: not
+  // at all. Less where much is kept. May be called again, with less.
+  void KeepReadResults(std::chrono::milliseconds time);
 
   // Goes on with the jobs of a scheduler that has ended: of one before this, before
   // executors register; or of another, at any time.
@@ -92,6 +99,13 @@ class JobService {
 
   // Drops the job and everything that is kept of it; one still running is cancelled.
   void Release(const std::string& job_id);
+  // Its result was sent to the end: the same, but after KeepReadResults' time. A client
+  // may come for it again until then.
+  void ReleaseRead(const std::string& job_id);
+  // Whose job it is; nothing for one that is not known.
+  std::optional<std::string> UserOf(const std::string& job_id) const;
+  // The error for a job that is not known.
+  static arrow::Status NoSuchJob(const std::string& job_id);
   // True when there was such a job.
   bool Cancel(const std::string& job_id, Cancelled::Reason reason,
               const std::string& message);
@@ -133,6 +147,7 @@ class JobService {
     size_t jobs = 0;
     size_t running_tasks = 0;
     size_t waiting = 0;  // calls of Wait that wait
+    size_t read = 0;     // jobs whose result was sent, and nobody has come for it since
   };
   Holdings Kept() const;
 
@@ -145,6 +160,8 @@ class JobService {
 
   struct Outcome {
     std::string session_id;
+    std::string user;
+    Time read = kNever;  // when its result was sent, if nobody has come for it since
     bool ended = false;
     bool kept = false;  // beyond this process
     arrow::Status status;
@@ -196,6 +213,15 @@ class JobService {
   void RetireDeadLinks();
   // Drops the ends of jobs that nobody asked for in time; when it is to be called next.
   Time DropOldOutcomes();
+  // Drops jobs whose results were read; when it is to be called next.
+  Time DropReadJobs();
+  void ReleaseLocked(const std::string& job_id);
+  // The job, which is there, can be dropped soon.
+  void NoteRead(const std::string& job_id);
+  // Somebody comes for its result.
+  void ExpectReader(const std::string& job_id);
+  // Null where the budget has no room for it.
+  std::shared_ptr<const std::string> HoldInline(const std::string& rows) const;
   // Whether the executor is where it says; one that could not be sent its tasks would
   // fail them all. Errors: Invalid, which its log shows.
   arrow::Status CheckReachable(const control::ExecutorMetadata& executor);
@@ -238,6 +264,15 @@ class JobService {
   std::set<std::string> to_drain_;  // incarnations that have not begun to drain yet
   std::map<std::string, Outcome> outcomes_;          // by job id
   std::deque<std::pair<Time, std::string>> failed_;  // jobs, by when they failed
+  struct Read {
+    Time at;
+    std::string job_id;
+    uint64_t bytes;
+  };
+  std::deque<Read> read_;  // jobs whose results were sent; some are gone, or read again
+  uint64_t read_bytes_ = 0;
+  Time keep_read_ = std::chrono::hours(1);
+  const RowsBudget* inline_budget_ = nullptr;  // null: no bound
   // Executors of the scheduler before this one, that may still come.
   std::set<std::string> awaited_;
   Time awaited_until_ = kNever;

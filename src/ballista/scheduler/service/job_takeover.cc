@@ -36,19 +36,21 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
       if (shared()) link->Send(Adoption(ended, recovered.kept_jobs));
     }
   }
-  for (auto& [job_id, status] : recovered.failed) {
+  for (auto& [job_id, failure] : recovered.failed) {
     Outcome& outcome = outcomes_[job_id];
     outcome.ended = outcome.kept = true;
-    outcome.status = status;
+    outcome.user = failure.user;
+    outcome.status = failure.status;
     outcome.progress.set_job_id(job_id);
     outcome.progress.set_state(control::JobProgressResponse::FAILED);
-    outcome.progress.set_error(status.message());
+    outcome.progress.set_error(failure.status.message());
     failed_.emplace_back(Now(), job_id);
   }
   for (auto& job : recovered.jobs) {
     const std::string job_id = job.job.job_id;
     LOG_INFO("scheduler", "Going on with job {}", job_id);
     outcomes_[job_id].session_id = job.job.session_id;
+    outcomes_[job_id].user = job.job.options.user;
     job.expected_executors = expected;
     const auto left = recovered.time_left.find(job_id);
     if (left != recovered.time_left.end()) {
@@ -57,6 +59,8 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
     moved_.erase(job_id);
     stuck_.Begin(Now());
     PostLocked(std::move(job));
+    // Its client had all of it, or is about to come back.
+    if (recovered.read.contains(job_id)) NoteRead(job_id);
   }
   timer_wake_.notify_one();
   changed_.notify_all();

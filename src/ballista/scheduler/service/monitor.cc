@@ -19,7 +19,8 @@ constexpr size_t kMaxHistoryBytes = size_t{32} << 20;
 constexpr auto kLoadTime = std::chrono::seconds(30);
 
 // Options that name files of secrets.
-const std::set<std::string> kSecret = {"tls-key", "cluster-token-file", "auth-file"};
+const std::set<std::string> kSecret = {"tls-key", "cluster-token-file", "auth-file",
+                                       "etcd-password-file", "etcd-key"};
 
 bool ContainsNoCase(const std::string& text, const std::string& wanted) {
   const auto same = [](char a, char b) {
@@ -31,6 +32,7 @@ bool ContainsNoCase(const std::string& text, const std::string& wanted) {
 }
 
 bool LetsThrough(const http::JobFilter& filter, const profile::JobSummary& job) {
+  if (!filter.who.MayTouch(job.user())) return false;
   if (filter.state != profile::JOB_STATE_UNKNOWN && job.state() != filter.state) {
     return false;
   }
@@ -106,8 +108,12 @@ http::Sources Monitor::Sources() {
     return drained.executor_id();
   };
   sources.jobs = [this](const http::JobFilter& filter) { return List(filter); };
-  sources.profile = [this](const std::string& job_id) { return Find(job_id); };
-  sources.cancel = [this](const std::string& job_id) { return Cancel(job_id); };
+  sources.profile = [this](const auto& who, const std::string& job_id) {
+    return FindFor(who, job_id);
+  };
+  sources.cancel = [this](const auto& who, const std::string& job_id) {
+    return Cancel(who, job_id);
+  };
   sources.config = [this] { return Config(); };
   return sources;
 }
@@ -210,11 +216,21 @@ arrow::Result<Monitor::SharedProfile> Monitor::Find(const std::string& job_id) {
   return shared;
 }
 
-arrow::Status Monitor::Cancel(const std::string& job_id) {
+arrow::Result<Monitor::SharedProfile> Monitor::FindFor(const security::Identity& who,
+                                                       const std::string& job_id) {
+  ARROW_ASSIGN_OR_RAISE(auto found, Find(job_id));
+  if (who.MayTouch(found->job().user())) return found;
+  // As for one that is not there.
+  return arrow::Status::KeyError("there is no job '", profile::Cut(job_id, 100),
+                                 "', or it ended too long ago");
+}
+
+arrow::Status Monitor::Cancel(const security::Identity& who, const std::string& job_id) {
+  const bool others = !queries_->CheckMayTouch(who, job_id).ok();
   const auto state = jobs_->Progress(job_id).state();
   const bool ended = state == control::JobProgressResponse::FAILED ||
                      state == control::JobProgressResponse::CANCELLED;
-  if (ended || !queries_->Cancel(job_id)) {
+  if (others || ended || !queries_->Cancel(job_id)) {
     return arrow::Status::KeyError("there is no job '", profile::Cut(job_id, 100),
                                    "' that runs: it has ended, or never was");
   }

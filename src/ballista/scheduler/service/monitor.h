@@ -48,7 +48,9 @@ class Monitor {
   profile::ClusterOverview Overview() const;
   profile::JobList List(const http::JobFilter& filter) const;
   arrow::Result<SharedProfile> Find(const std::string& job_id);
-  arrow::Status Cancel(const std::string& job_id);
+  arrow::Result<SharedProfile> FindFor(const security::Identity& who,
+                                       const std::string& job_id);
+  arrow::Status Cancel(const security::Identity& who, const std::string& job_id);
   profile::Readiness Ready() const;
   profile::ConfigList Config() const;
   std::string Metrics() const;

@@ -2,6 +2,7 @@
 
 #include <arrow/array/builder_binary.h>
 #include <arrow/scalar.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -64,14 +65,38 @@ void DropStagedFiles(const plan::Plan& plan, const std::string& job_id) {
 }  // namespace
 
 QueryService::QueryService(JobService* jobs, flight::ClientPool* clients,
-                           std::chrono::milliseconds result_timeout, StateKeeper* keeper,
+                           std::chrono::milliseconds result_timeout,
+                           const RowsBudget* budget, StateKeeper* keeper,
                            KeptCatalog* catalog, trace::Exporter* exporter)
     : jobs_(jobs),
       clients_(clients),
       result_timeout_(result_timeout),
+      budget_(budget),
       keeper_(keeper),
       catalog_(catalog),
       exporter_(exporter) {}
+
+arrow::Status QueryService::CheckMayTouch(const security::Identity& who,
+                                          const std::string& query_id) {
+  // Who may touch what is anybody's, touches this.
+  if (who.MayActAsCluster() || who.administrator || who.name.empty()) {
+    return arrow::Status::OK();
+  }
+  std::optional<std::string> user;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_.find(query_id);
+    if (known != known_.end()) user = known->second.user;
+  }
+  if (!user) user = jobs_->UserOf(query_id);
+  if (!user && keeper_ != nullptr && keeper_->shared()) {
+    ARROW_ASSIGN_OR_RAISE(const auto found, keeper_->FindJob(query_id));
+    if (found.known) user = found.user;
+  }
+  if (!user || who.MayTouch(*user)) return arrow::Status::OK();
+  // Nothing tells it from one that is not there.
+  return arrow::Status::Invalid(JobService::NoSuchJob(query_id).message());
+}
 
 arrow::Result<sql::Statement> QueryService::Compile(
     sql::SqlSession* session, const std::string& sql,
@@ -166,6 +191,7 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
   }
   JobOptions options;
   options.statement = profile::Cut(sql, kMaxText);
+  options.user = session->user();
   ARROW_ASSIGN_OR_RAISE(const int64_t attempts,
                         IntegerOption(session, "ballista.max_task_attempts"));
   options.max_task_attempts = static_cast<uint32_t>(std::max<int64_t>(attempts, 1));
@@ -202,13 +228,15 @@ arrow::Result<QueryHandle> QueryService::KeepRows(sql::SqlSession* session,
   handle.is_query = is_query;
   const std::lock_guard lock(mutex_);
   DropOldRowsLocked();
+  auto share = budget_->Open();
+  ARROW_RETURN_NOT_OK(share.Take(arrow::util::TotalBufferSize(*rows), "a result"));
   if (known_.size() >= kMaxKnown) {
     return ResourcesExhaustedStatus(
         fmt::format("{} results are waiting to be read; read or cancel some", kMaxKnown),
         ResourcesExhausted::QUEUE, kMaxKnown);
   }
-  known_[handle.id] =
-      Known{session->id(), std::move(rows), std::chrono::steady_clock::now()};
+  known_[handle.id] = Known{session->id(), session->user(), std::move(rows),
+                            std::move(share), std::chrono::steady_clock::now()};
   return handle;
 }
 
@@ -231,25 +259,27 @@ std::string QueryService::TakeText(const std::string& job_id) {
 
 arrow::Result<QueryHandle> QueryService::Execute(
     sql::SqlSession* session, const std::string& sql,
-    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned,
+    bool whole) {
   // Before it is asked whether the scheduler stops: whoever stops it sees one or the
   // other.
   ++executing_;
-  auto handle = ExecuteCounted(session, sql, parameters, abandoned);
+  auto handle = ExecuteCounted(session, sql, parameters, abandoned, whole);
   --executing_;
   return handle;
 }
 
 arrow::Result<QueryHandle> QueryService::ExecuteCounted(
     sql::SqlSession* session, const std::string& sql,
-    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
+    const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned,
+    bool whole) {
   if (stopping_) {
     return CancelledStatus(
         "this scheduler is stopping and takes no more queries: send the query again once "
         "it has started again, or to another scheduler",
         Cancelled::SHUTDOWN);
   }
-  auto handle = Begin(session, sql, parameters, abandoned);
+  auto handle = Begin(session, sql, parameters, abandoned, whole);
   if (!handle.ok()) return sql::PlaceError(handle.status(), sql);
   if (handle->rows < 0) KeepText(handle->id, sql);
   return handle;
@@ -258,7 +288,8 @@ arrow::Result<QueryHandle> QueryService::ExecuteCounted(
 arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
                                                const std::string& sql,
                                                const std::vector<plan::Value>& parameters,
-                                               const std::function<bool()>& abandoned) {
+                                               const std::function<bool()>& abandoned,
+                                               bool whole) {
   ARROW_ASSIGN_OR_RAISE(auto statement, Compile(session, sql, parameters));
   switch (statement.kind) {
     case sql::Statement::Kind::kRows:
@@ -286,7 +317,7 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   handle.schema = statement.schema;
   handle.is_query = statement.is_query;
   ARROW_ASSIGN_OR_RAISE(handle.id,
-                        Start(session, statement.plan, sql, false, /*kept=*/true));
+                        Start(session, statement.plan, sql, false, /*kept=*/whole));
   return handle;
 }
 
@@ -328,8 +359,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenOwnJo
   ARROW_RETURN_NOT_OK(WaitForJob(job_id, abandoned));
   auto source = std::make_unique<JobResult>(jobs_, job_id, abandoned);
   return OpenResultReader(std::move(source), clients_, kResultStall,
-                          [this, job_id, release] {
-                            if (release) Release(job_id);
+                          [this, job_id, release](bool whole) {
+                            if (release) Release(job_id, whole);
                           });
 }
 
@@ -344,11 +375,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenJob(
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResult(
     const std::string& query_id, const std::function<bool()>& abandoned) {
   std::shared_ptr<arrow::Table> rows;
+  RowsBudget::Share share;
   {
     const std::lock_guard lock(mutex_);
     const auto known = known_.find(query_id);
     if (known != known_.end()) {
       rows = std::move(known->second.rows);
+      share = std::move(known->second.share);
       known_.erase(known);
     }
   }
@@ -358,7 +391,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResul
     if (!reader.ok()) return sql::PlaceError(reader.status(), text);
     return reader;
   }
-  return std::make_shared<arrow::TableBatchReader>(std::move(rows));
+  return ReadHeld(std::move(rows), std::move(share));
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
@@ -368,7 +401,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
                         Start(session, statement.plan, sql, false));
   const auto run = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
-    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
+    auto share = budget_->Open();
+    ARROW_ASSIGN_OR_RAISE(auto rows,
+                          ReadWithin(reader.get(), &share, "what is to be inserted"));
     return statement.consume(rows);
   };
   auto shown = run();
@@ -395,9 +430,14 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
   }
   const auto profile = jobs_->Profile(job_id);
   if (statement.consume) {
-    ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
-    ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
-    const auto consumed = statement.consume(rows).status();
+    auto share = budget_->Open();
+    const auto consume = [&]() -> arrow::Status {
+      ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
+      ARROW_ASSIGN_OR_RAISE(auto rows,
+                            ReadWithin(reader.get(), &share, "what is to be inserted"));
+      return statement.consume(rows).status();
+    };
+    const auto consumed = consume();
     DropStagedFiles(statement.plan, job_id);
     ARROW_RETURN_NOT_OK(consumed);
   }
@@ -413,8 +453,16 @@ arrow::Result<int64_t> QueryService::ExecuteUpdate(
     const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned) {
   ARROW_ASSIGN_OR_RAISE(const auto handle, Execute(session, sql, parameters, abandoned));
   ARROW_ASSIGN_OR_RAISE(auto reader, OpenResult(handle.id, abandoned));
+  if (handle.is_query) {
+    // Nobody sees its rows.
+    for (bool more = true; more;) {
+      ARROW_ASSIGN_OR_RAISE(const auto batch, reader->Next());
+      more = batch != nullptr;
+    }
+    return -1;
+  }
   ARROW_ASSIGN_OR_RAISE(auto rows, reader->ToTable());
-  if (handle.is_query || rows->num_columns() != 1 || rows->num_rows() != 1) return -1;
+  if (rows->num_columns() != 1 || rows->num_rows() != 1) return -1;
   ARROW_ASSIGN_OR_RAISE(auto count, rows->column(0)->GetScalar(0));
   if (count->type->id() != arrow::Type::INT64 || !count->is_valid) return -1;
   return static_cast<const arrow::Int64Scalar&>(*count).value;

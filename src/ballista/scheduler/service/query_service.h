@@ -22,6 +22,8 @@
 #include "ballista/planner/distributed_planner.h"
 #include "ballista/scheduler/service/job_service.h"
 #include "ballista/scheduler/service/kept_catalog.h"
+#include "ballista/scheduler/service/rows_budget.h"
+#include "ballista/security/authenticator.h"
 #include "ballista/sql/session.h"
 #include "ballista/trace/exporter.h"
 
@@ -37,18 +39,28 @@ struct QueryHandle {
 // Thread-safe.
 class QueryService {
  public:
-  // Rows that are not fetched within `result_timeout` are dropped. With a keeper and a
-  // catalog (null: nothing is kept) queries of other schedulers are answered, too.
-  // `exporter` (null: none) gets spans; each query then takes its place in a trace.
+  // Rows that are not fetched within `result_timeout` are dropped; what this holds of
+  // rows is within the budget. With a keeper and a catalog (null: nothing is kept)
+  // queries of other schedulers are answered, too. `exporter` (null: none) gets spans;
+  // each query then takes its place in a trace.
   QueryService(JobService* jobs, flight::ClientPool* clients,
-               std::chrono::milliseconds result_timeout, StateKeeper* keeper = nullptr,
-               KeptCatalog* catalog = nullptr, trace::Exporter* exporter = nullptr);
+               std::chrono::milliseconds result_timeout, const RowsBudget* budget,
+               StateKeeper* keeper = nullptr, KeptCatalog* catalog = nullptr,
+               trace::Exporter* exporter = nullptr);
+
+  // OK where the caller may read and cancel the query, or there is no such query. Errors:
+  // that of an unknown query, for one that is another user's; IOError where that cannot
+  // be found out now.
+  arrow::Status CheckMayTouch(const security::Identity& who, const std::string& query_id);
 
   // Compiles and starts a statement. Queries go on in the background; DDL and changes of
   // local tables have taken effect when this returns. `abandoned`: the client has gone.
+  // `whole`: the client's handle stands for this alone, and is good with the next
+  // scheduler, too.
   arrow::Result<QueryHandle> Execute(sql::SqlSession* session, const std::string& sql,
                                      const std::vector<plan::Value>& parameters,
-                                     const std::function<bool()>& abandoned);
+                                     const std::function<bool()>& abandoned,
+                                     bool whole = true);
 
   arrow::Result<sql::SqlSession::Description> Describe(
       sql::SqlSession* session, const std::string& sql,
@@ -93,20 +105,23 @@ class QueryService {
  private:
   struct Known {
     std::string session_id;
+    std::string user;
     std::shared_ptr<arrow::Table> rows;
+    RowsBudget::Share share;
     std::chrono::steady_clock::time_point made;
   };
 
   arrow::Result<QueryHandle> Begin(sql::SqlSession* session, const std::string& sql,
                                    const std::vector<plan::Value>& parameters,
-                                   const std::function<bool()>& abandoned);
+                                   const std::function<bool()>& abandoned, bool whole);
   // The statement's text, for the errors of its job.
   void KeepText(const std::string& job_id, const std::string& sql);
   std::string TakeText(const std::string& job_id);
   arrow::Result<QueryHandle> ExecuteCounted(sql::SqlSession* session,
                                             const std::string& sql,
                                             const std::vector<plan::Value>& parameters,
-                                            const std::function<bool()>& abandoned);
+                                            const std::function<bool()>& abandoned,
+                                            bool whole);
   arrow::Result<job::JobGraph> Plan(sql::SqlSession* session, const plan::Plan& plan);
   void DropOldRowsLocked();
   arrow::Result<QueryHandle> KeepRows(sql::SqlSession* session,
@@ -142,7 +157,8 @@ class QueryService {
   // The scheduler that has the job; none where there is none, or it is this one.
   std::optional<record::Scheduler> OwnerOf(const std::string& job_id);
   bool CancelElsewhere(const std::string& job_id);
-  void Release(const std::string& job_id);
+  // `whole`: its rows were sent to the end.
+  void Release(const std::string& job_id, bool whole);
 
   arrow::Result<sql::Statement> Compile(sql::SqlSession* session, const std::string& sql,
                                         const std::vector<plan::Value>& parameters);
@@ -150,6 +166,7 @@ class QueryService {
   JobService* const jobs_;
   flight::ClientPool* const clients_;
   const std::chrono::milliseconds result_timeout_;
+  const RowsBudget* const budget_;
   StateKeeper* const keeper_;
   KeptCatalog* const catalog_;
   trace::Exporter* const exporter_;

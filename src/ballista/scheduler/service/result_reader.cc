@@ -24,7 +24,7 @@ constexpr int kMaxLosses = 20;
 class ResultReader : public arrow::RecordBatchReader {
  public:
   ResultReader(std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-               std::chrono::milliseconds limit, std::function<void()> done)
+               std::chrono::milliseconds limit, std::function<void(bool)> done)
       : source_(std::move(source)),
         clients_(clients),
         limit_(limit),
@@ -32,14 +32,14 @@ class ResultReader : public arrow::RecordBatchReader {
 
   ~ResultReader() override {
     ClosePart();
-    done_();
+    done_(at_end_);
   }
 
   // Opens the first part, which tells the schema.
   arrow::Status Start() {
     auto status = OpenNext();
     // Another scheduler has it, or nobody: whoever asks that one wants it to be there.
-    if (status.IsKeyError()) done_ = [] {};
+    if (status.IsKeyError()) done_ = [](bool) {};
     ARROW_RETURN_NOT_OK(status);
     if (part_ == nullptr) return InternalStatus("a result without any part");
     return arrow::Status::OK();
@@ -73,6 +73,7 @@ class ResultReader : public arrow::RecordBatchReader {
       *batch = std::move(*next);
       return arrow::Status::OK();
     }
+    at_end_ = true;
     return arrow::Status::OK();
   }
 
@@ -222,8 +223,9 @@ class ResultReader : public arrow::RecordBatchReader {
   const std::unique_ptr<ResultSource> source_;
   flight::ClientPool* const clients_;
   const std::chrono::milliseconds limit_;
-  std::function<void()> done_;
+  std::function<void(bool)> done_;
   std::shared_ptr<const JobFinished> result_;
+  bool at_end_ = false;               // there is nothing more to be given
   bool dropped_ = false;              // by its scheduler, which knows nothing more of it
   uint32_t next_task_ = 0;            // of the result stage; those before it were read
   const ResultPart* part_ = nullptr;  // of result_; null: at the end
@@ -240,7 +242,7 @@ class ResultReader : public arrow::RecordBatchReader {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void()> done) {
+    std::chrono::milliseconds limit, std::function<void(bool)> done) {
   auto reader =
       std::make_shared<ResultReader>(std::move(source), clients, limit, std::move(done));
   ARROW_RETURN_NOT_OK(reader->Start());

@@ -49,6 +49,6 @@ class ResultSource {
 // of which the client has rows; what the job has ended with.
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void()> done);
+    std::chrono::milliseconds limit, std::function<void(bool whole)> done);
 
 }  // namespace ballista::scheduler

@@ -27,6 +27,7 @@ namespace ballista::scheduler {
 namespace {
 
 constexpr size_t kMaxSessions = 10000;
+constexpr auto kDrainedReadResults = std::chrono::milliseconds(500);
 constexpr auto kSessionIdleLimit = std::chrono::hours(1);
 
 arrow::Result<security::ProcessSecurity> LoadSecurity(
@@ -50,13 +51,14 @@ struct SchedulerProcess::Parts {
         clients({security.tls, security.cluster_token}),
         keeper(std::move(opened)),
         history(std::move(kept)),
+        rows(static_cast<int64_t>(config.result_memory_limit)),
         jobs(MakeOptions(config), &replanner, &clients, config.heartbeat_interval,
              keeper.get()),
         catalog(keeper == nullptr
                     ? nullptr
                     : std::make_unique<KeptCatalog>(sql.get(), keeper.get())),
-        queries(&jobs, &clients, config.result_timeout, keeper.get(), catalog.get(),
-                exporter.get()),
+        queries(&jobs, &clients, config.result_timeout, &rows, keeper.get(),
+                catalog.get(), exporter.get()),
         sessions(
             sql.get(), kMaxSessions, kSessionIdleLimit,
             [this](const std::string& id) {
@@ -64,8 +66,10 @@ struct SchedulerProcess::Parts {
               service.CloseSession(id);
             },
             keeper.get()),
-        service(&jobs, &queries, &sessions),
+        service(&jobs, &queries, &sessions, &rows),
         monitor(config, &jobs, &queries, history.get(), exporter.get()) {
+    jobs.LimitInlineResults(&rows);
+    jobs.KeepReadResults(std::min(config.result_reread_timeout, config.result_timeout));
     if (!WantsProfiles(config)) return;
     jobs.OnJobEnded([this](JobEnded ended) {
       Trace(ended);
@@ -130,6 +134,7 @@ struct SchedulerProcess::Parts {
   AdaptiveReplanner replanner;
   std::unique_ptr<StateKeeper> keeper;  // null: nothing is kept
   std::unique_ptr<history::History> history;
+  const RowsBudget rows;
   JobService jobs;
   std::unique_ptr<KeptCatalog> catalog;
   QueryService queries;
@@ -193,6 +198,8 @@ int SchedulerProcess::port() const {
 void SchedulerProcess::Drain(std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   parts_->queries.StopTaking();
+  // Those who have their rows by then do not come again.
+  parts_->jobs.KeepReadResults(kDrainedReadResults);
   const auto left = [this] {
     // In this order: one that becomes a job or a result meanwhile is counted.
     const size_t executing = parts_->queries.Executing();

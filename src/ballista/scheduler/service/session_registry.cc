@@ -1,6 +1,9 @@
 #include "ballista/scheduler/service/session_registry.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -36,6 +39,30 @@ std::string CookieValue(std::string_view header) {
   return "";
 }
 
+struct Cookie {
+  std::string id;
+  uint64_t version = 0;
+};
+
+// "ID", or "ID.7".
+Cookie ParseCookie(std::string_view header) {
+  Cookie cookie{CookieValue(header)};
+  const size_t dot = cookie.id.find('.');
+  if (dot == std::string::npos) return cookie;
+  const char* end = cookie.id.data() + cookie.id.size();
+  (void)std::from_chars(cookie.id.data() + dot + 1, end, cookie.version);
+  cookie.id.resize(dot);
+  return cookie;
+}
+
+std::vector<sql::ChangedSetting> SettingsOf(const record::Session& record) {
+  std::vector<sql::ChangedSetting> settings;
+  for (const auto& one : record.settings()) {
+    settings.push_back({one.name(), one.value(), one.variable()});
+  }
+  return settings;
+}
+
 }  // namespace
 
 SessionRegistry::SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
@@ -48,8 +75,8 @@ SessionRegistry::SessionRegistry(sql::SqlEngine* engine, size_t max_sessions,
       on_close_(std::move(on_close)),
       keeper_(keeper) {}
 
-std::string SessionRegistry::FindId(
-    const arrow::flight::ServerCallContext& context) const {
+std::string SessionRegistry::FindId(const arrow::flight::ServerCallContext& context,
+                                    uint64_t* version) const {
   const auto owner = flight::IdentityOf(context).name;
   const auto is_owners = [&](const std::string& id) {
     const auto found = sessions_.find(id);
@@ -57,8 +84,10 @@ std::string SessionRegistry::FindId(
   };
   const auto range = context.incoming_headers().equal_range("cookie");
   for (auto it = range.first; it != range.second; ++it) {
-    std::string id = CookieValue(it->second);
-    if (is_owners(id)) return id;
+    Cookie cookie = ParseCookie(it->second);
+    if (!is_owners(cookie.id)) continue;
+    *version = cookie.version;
+    return std::move(cookie.id);
   }
   const auto peer = by_peer_.find(context.peer());
   return peer == by_peer_.end() || !is_owners(peer->second) ? "" : peer->second;
@@ -68,15 +97,22 @@ arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
     const arrow::flight::ServerCallContext& context) {
   const auto now = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
-  std::string id = FindId(context);
+  uint64_t version = 0;
+  std::string id = FindId(context, &version);
   if (!id.empty()) {
     auto& entry = sessions_[id];
     entry.used = now;
     // A client that sends cookies is found by them alone: its port may be another
     // client's tomorrow.
     if (context.incoming_headers().count("cookie") > 0) by_peer_.erase(entry.peer);
-    if (entry.kept && now - entry.kept_at > kUsedEvery) Put(id, &entry);
-    return entry.session;
+    const bool changed_elsewhere = keeper_ != nullptr && version > entry.version;
+    if (!changed_elsewhere && entry.kept && now - entry.kept_at > kUsedEvery) {
+      Put(id, &entry);
+    }
+    auto session = entry.session;
+    lock.unlock();
+    if (changed_elsewhere) ARROW_RETURN_NOT_OK(Refresh(id, session.get()));
+    return session;
   }
   if (keeper_ != nullptr) {
     lock.unlock();
@@ -86,6 +122,7 @@ arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
   EvictLocked(now);
   id = NewId();
   ARROW_ASSIGN_OR_RAISE(auto session, engine_->OpenSession(id));
+  session->set_user(flight::IdentityOf(context).name);
   sessions_[id] = Entry{session, context.peer(), flight::IdentityOf(context).name, now};
   by_peer_[context.peer()] = id;
   context.AddHeader("set-cookie", std::string(kCookie) + "=" + id);
@@ -94,7 +131,8 @@ arrow::Result<std::shared_ptr<sql::SqlSession>> SessionRegistry::ForCall(
 
 bool SessionRegistry::Close(const arrow::flight::ServerCallContext& context) {
   const std::lock_guard lock(mutex_);
-  const std::string id = FindId(context);
+  uint64_t version = 0;
+  const std::string id = FindId(context, &version);
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return false;
   by_peer_.erase(it->second.peer);
@@ -108,6 +146,7 @@ void SessionRegistry::Put(const std::string& id, Entry* entry) {
   record::Session record;
   record.set_user(entry->owner);
   record.set_used_unix_s(UnixMs() / 1000);
+  record.set_version(entry->version);
   for (const auto& one : entry->session->ChangedSettings()) {
     auto* setting = record.add_settings();
     setting->set_name(one.name);
@@ -119,7 +158,8 @@ void SessionRegistry::Put(const std::string& id, Entry* entry) {
   entry->kept_at = std::chrono::steady_clock::now();
 }
 
-arrow::Status SessionRegistry::KeepSettings(sql::SqlSession* session) {
+arrow::Status SessionRegistry::KeepSettings(
+    const arrow::flight::ServerCallContext& context, sql::SqlSession* session) {
   if (keeper_ == nullptr) return arrow::Status::OK();
   {
     const std::lock_guard lock(mutex_);
@@ -130,9 +170,50 @@ arrow::Status SessionRegistry::KeepSettings(sql::SqlSession* session) {
     const uint64_t version = session->settings_version();
     if (found->second.kept_version == version) return arrow::Status::OK();
     found->second.kept_version = version;
+    ++found->second.version;
     Put(found->first, &found->second);
+    if (keeper_->shared()) {
+      context.AddHeader("set-cookie", fmt::format("{}={}.{}", kCookie, found->first,
+                                                  found->second.version));
+    }
   }
   return keeper_->Flush();
+}
+
+arrow::Status SessionRegistry::Refresh(const std::string& id, sql::SqlSession* session) {
+  const auto kept = keeper_->backend()->Get(kSessions + id, state::In(kReadTimeout));
+  if (!kept.ok()) {
+    return arrow::Status::IOError(
+        "this session's settings were changed at another scheduler and cannot be read "
+        "now; try again: ",
+        kept.status().message());
+  }
+  record::Session record;
+  if (!kept->has_value() || !plan::ParseMessage((*kept)->value, &record).ok()) {
+    return arrow::Status::OK();  // closed meanwhile, or the version is made up
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end() || found->second.owner != record.user() ||
+        found->second.version >= record.version()) {
+      return arrow::Status::OK();
+    }
+  }
+  // Twice, where two calls come at once, does no harm.
+  const auto restored = session->RestoreSettings(SettingsOf(record));
+  if (!restored.ok()) {
+    LOG_WARN("scheduler", "a setting of a session from another scheduler is lost: {}",
+             restored.message());
+  }
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return arrow::Status::OK();
+  found->second.version = std::max(found->second.version, record.version());
+  found->second.kept_version = session->settings_version();
+  found->second.kept = true;
+  found->second.kept_at = std::chrono::steady_clock::now();
+  return arrow::Status::OK();
 }
 
 std::shared_ptr<sql::SqlSession> SessionRegistry::Restore(
@@ -140,7 +221,7 @@ std::shared_ptr<sql::SqlSession> SessionRegistry::Restore(
   const auto owner = flight::IdentityOf(context).name;
   const auto range = context.incoming_headers().equal_range("cookie");
   for (auto it = range.first; it != range.second; ++it) {
-    const std::string id = CookieValue(it->second);
+    const std::string id = ParseCookie(it->second).id;
     if (!IsPlainName(id)) continue;
     const auto kept = keeper_->backend()->Get(kSessions + id, state::In(kReadTimeout));
     record::Session record;
@@ -150,11 +231,8 @@ std::shared_ptr<sql::SqlSession> SessionRegistry::Restore(
     }
     auto session = engine_->OpenSession(id);
     if (!session.ok()) return nullptr;
-    std::vector<sql::ChangedSetting> settings;
-    for (const auto& one : record.settings()) {
-      settings.push_back({one.name(), one.value(), one.variable()});
-    }
-    const auto restored = (*session)->RestoreSettings(settings);
+    (*session)->set_user(owner);
+    const auto restored = (*session)->RestoreSettings(SettingsOf(record));
     if (!restored.ok()) {
       LOG_WARN("scheduler", "a setting of a session that is gone on with is lost: {}",
                restored.message());
@@ -163,7 +241,8 @@ std::shared_ptr<sql::SqlSession> SessionRegistry::Restore(
     const std::lock_guard lock(mutex_);
     EvictLocked(now);
     Entry entry{
-        *session, context.peer(), owner, now, (*session)->settings_version(), true, now};
+        *session,         context.peer(), owner, now, (*session)->settings_version(),
+        record.version(), true,           now};
     return sessions_.try_emplace(id, std::move(entry)).first->second.session;
   }
   return nullptr;

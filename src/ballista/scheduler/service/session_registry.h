@@ -1,5 +1,9 @@
 // The sessions of the scheduler's clients, by cookie, or by connection for clients
 // without cookies.
+//
+// Where several schedulers share a store, the cookie also has the version of the
+// session's settings. A scheduler that knows an older one reads them again: what a client
+// has set at one of them holds at the next one that it calls.
 #pragma once
 
 #include <arrow/flight/server.h>
@@ -36,7 +40,9 @@ class SessionRegistry {
       const arrow::flight::ServerCallContext& context);
 
   // Has the session's settings kept, where they have changed; they are durable on return.
-  arrow::Status KeepSettings(sql::SqlSession* session);
+  // Tells the call's client their version.
+  arrow::Status KeepSettings(const arrow::flight::ServerCallContext& context,
+                             sql::SqlSession* session);
 
   // Another scheduler may have changed what is kept of sessions: they are read again.
   void ForgetKept();
@@ -54,6 +60,7 @@ class SessionRegistry {
     std::string owner;  // the user, where clients log in
     std::chrono::steady_clock::time_point used;
     uint64_t kept_version = 0;  // of its settings
+    uint64_t version = 0;       // of its settings, for all schedulers
     bool kept = false;          // there is a record of it
     std::chrono::steady_clock::time_point kept_at;
   };
@@ -63,7 +70,12 @@ class SessionRegistry {
   std::shared_ptr<sql::SqlSession> Restore(
       const arrow::flight::ServerCallContext& context);
   void Put(const std::string& id, Entry* entry);
-  std::string FindId(const arrow::flight::ServerCallContext& context) const;
+  // Takes the settings that another scheduler has kept for the session. Errors: IOError,
+  // where they cannot be read.
+  arrow::Status Refresh(const std::string& id, sql::SqlSession* session);
+  // `version`: of its settings, as far as the client knows.
+  std::string FindId(const arrow::flight::ServerCallContext& context,
+                     uint64_t* version) const;
   void EvictLocked(std::chrono::steady_clock::time_point now);
 
   sql::SqlEngine* const engine_;

@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kJoinTimeout = seconds(15);
 constexpr auto kFlushTimeout = seconds(10);
+constexpr milliseconds kBackPoll{20};
 constexpr auto kLookUpTimeout = seconds(5);
 constexpr milliseconds kLeaseTtl{5000};
 constexpr size_t kPiece = 256 << 10;
@@ -215,6 +216,9 @@ void StateKeeper::PutGraph(const std::string& job_id, const job::JobGraph& graph
 
 arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
                                    milliseconds time_limit) {
+  // One that has just woken up is back in a moment, under another id.
+  const auto deadline = Clock::now() + kFlushTimeout;
+  while (!MayAct() && Clock::now() < deadline) std::this_thread::sleep_for(kBackPoll);
   if (!MayAct()) {
     return state::MakeStateError(
         state::StateError::kUnavailable,
@@ -232,6 +236,7 @@ arrow::Status StateKeeper::KeepJob(const JobSubmitted& submitted,
   job.set_min_task_bytes(submitted.options.min_task_bytes);
   job.set_skew_factor(submitted.options.skew_factor);
   job.set_statement(submitted.options.statement);
+  job.set_user(submitted.options.user);
   if (const Speculation& from = submitted.options.speculation; from.enabled) {
     record::Speculation* to = job.mutable_speculation();
     to->set_quantile(from.quantile);
@@ -265,15 +270,23 @@ void StateKeeper::KeepFormation(const std::string& job_id,
 
 void StateKeeper::KeepFailure(const std::string& job_id, const arrow::Status& status) {
   const std::lock_guard lock(mutex_);
-  if (jobs_.erase(job_id) == 0) return;
+  const auto job = jobs_.find(job_id);
+  if (job == jobs_.end()) return;
   record::Failure failure;
   failure.set_owner(id_);
+  failure.set_user(job->second.user());
+  jobs_.erase(job);
   failure.set_status(EncodeStatus(status));
   // First that, so that there is one or the other at any moment.
   writer_->Put(JobKey(job_id, kJobFailed), failure.SerializeAsString());
   for (const char* rest : {"graph/", "stage/", "job"}) {
     writer_->ErasePrefix(JobKey(job_id, rest));
   }
+}
+
+void StateKeeper::KeepRead(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  if (jobs_.contains(job_id)) writer_->Put(JobKey(job_id, kJobRead), "1");
 }
 
 void StateKeeper::ForgetJob(const std::string& job_id) {
@@ -319,12 +332,14 @@ arrow::Result<StateKeeper::Whereabouts> StateKeeper::FindJob(const std::string& 
     record::Failure failure;
     ARROW_RETURN_NOT_OK(plan::ParseMessage(failed->value, &failure));
     found.known = true;
+    found.user = failure.user();
     found.failure = DecodeStatus(failure.status());
     return WithOwner(std::move(found), failure.owner(), deadline);
   }
   record::Job job;
   ARROW_RETURN_NOT_OK(plan::ParseMessage(header->value, &job));
   found.known = true;
+  found.user = job.user();
   return WithOwner(std::move(found), job.owner(), deadline);
 }
 

@@ -40,9 +40,14 @@ class StateKeeper {
     std::vector<JobRecovered> jobs;
     std::vector<std::string> executors;  // that it had
     // Jobs that had failed and whose client has not been told yet, by id.
-    std::map<std::string, arrow::Status> failed;
+    struct Failed {
+      arrow::Status status;
+      std::string user;
+    };
+    std::map<std::string, Failed> failed;
     std::map<std::string, std::chrono::milliseconds> time_left;  // of jobs with a limit
     std::map<std::string, uint64_t> tokens;                      // of the jobs
+    std::set<std::string> read;  // of the jobs: their results were sent to the end
     // Schedulers that have ended, and all jobs that go on, here or elsewhere.
     std::vector<std::string> ended_schedulers;
     std::vector<std::string> kept_jobs;
@@ -81,13 +86,15 @@ class StateKeeper {
   void KeepExecutor(const control::ExecutorMetadata& executor);
   void ForgetExecutor(const std::string& executor_id);
 
-  // `time_limit`: zero for none. ResourcesExhausted: the backend has not taken in what it
-  // was given for too long.
+  // `time_limit`: zero for none. Waits for a lease that has ended to be there again.
+  // ResourcesExhausted: the backend has not taken in what it was given for too long.
   arrow::Status KeepJob(const JobSubmitted& job, std::chrono::milliseconds time_limit);
   void KeepGraph(const std::string& job_id, const job::JobGraph& graph);
   void KeepFormation(const std::string& job_id, const record::StageFormation& formation);
   // The job has failed, and its client is still to be told.
   void KeepFailure(const std::string& job_id, const arrow::Status& status);
+  // Its result was sent to the end; the job is to be forgotten soon.
+  void KeepRead(const std::string& job_id);
   void ForgetJob(const std::string& job_id);
 
   // Waits until everything so far is durable, for as long as a client is made to wait.
@@ -97,6 +104,7 @@ class StateKeeper {
   struct Whereabouts {
     bool known = false;  // the job is kept by some scheduler
     bool here = false;
+    std::string user;                        // whose it is
     std::optional<record::Scheduler> owner;  // where that runs
     arrow::Status failure;                   // of a job that has failed
   };

@@ -20,6 +20,7 @@ inline const std::string kAlone = "alone";
 // Of one job.
 inline const std::string kJobHeader = "job";
 inline const std::string kJobFailed = "failed";
+inline const std::string kJobRead = "read";
 
 inline std::string JobKey(const std::string& job_id, const std::string& what) {
   return kJobs + job_id + "/" + what;

@@ -70,7 +70,7 @@ arrow::Status StateKeeper::LoadFailure(const std::string& job_id, const Entries&
   failure.set_owner(id());
   take.puts.push_back({entry.key, failure.SerializeAsString()});
   ARROW_ASSIGN_OR_RAISE(const auto committed, CommitIf(std::move(take)));
-  if (committed.committed) recovered->failed[job_id] = status;
+  if (committed.committed) recovered->failed[job_id] = {status, failure.user()};
   return arrow::Status::OK();
 }
 
@@ -101,6 +101,7 @@ arrow::Status StateKeeper::LoadJob(const std::string& job_id, const Entries& ent
   one.job.options.min_task_bytes = job.min_task_bytes();
   one.job.options.skew_factor = job.skew_factor();
   one.job.options.statement = job.statement();
+  one.job.options.user = job.user();
   if (job.has_speculation()) {
     const record::Speculation& from = job.speculation();
     one.job.options.speculation = {true, from.quantile(), from.multiplier(),
@@ -116,6 +117,7 @@ arrow::Status StateKeeper::LoadJob(const std::string& job_id, const Entries& ent
     recovered->time_left[job_id] = milliseconds(std::max<int64_t>(left, 1));
   }
   recovered->tokens[job_id] = job.starts();
+  if (entries.contains(kJobRead)) recovered->read.insert(job_id);
   recovered->jobs.push_back(std::move(one));
   return arrow::Status::OK();
 }
@@ -198,9 +200,12 @@ arrow::Status StateKeeper::TakeOver(state::Deadline deadline, Recovered* recover
       return status;  // it is tried again
     }
     LOG_ERROR("scheduler", "job {} cannot be gone on with: {}", job_id, status.message());
-    recovered->failed[job_id] =
+    record::Job job;
+    if (header != entries.end()) (void)job.ParseFromString(header->second.value);
+    recovered->failed[job_id] = {
         InternalStatus("the query cannot be gone on with after its scheduler ended: " +
-                       status.message() + "; run it again");
+                       status.message() + "; run it again"),
+        job.user()};
   }
   finish();
   if (shared()) {

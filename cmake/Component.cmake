@@ -1,3 +1,6 @@
+# What the fuzz targets call: these folders' code counts what was reached, which the fuzzer steers by.
+set(BALLISTA_FUZZED base config flight plan security shuffle)
+
 # ballista_component(NAME [PCH header...] [SOURCES ...] [LINK ...] [TESTS ...])
 #
 # One folder, one static library `ballista_NAME` (folder path with `_` for `/`), and one test program
@@ -12,6 +15,12 @@ function(ballista_component name)
     add_library(ballista_${name} STATIC ${sources})
     target_include_directories(ballista_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(ballista_${name} PUBLIC ${arg_LINK})
+    if(BALLISTA_FUZZ AND name IN_LIST BALLISTA_FUZZED)
+      target_compile_options(ballista_${name} PRIVATE -fsanitize=fuzzer-no-link)
+    endif()
+    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
+      target_compile_options(ballista_${name} PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
+    endif()
     if(arg_PCH AND BALLISTA_PRECOMPILED_HEADERS)
       target_precompile_headers(ballista_${name} PRIVATE ${arg_PCH})
       target_compile_options(ballista_${name} PRIVATE -fpch-preprocess)
@@ -24,7 +33,21 @@ function(ballista_component name)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ballista_${name} ${arg_TEST_LINK} GTest::gtest_main GTest::gmock)
+    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
+      target_compile_options(${name}_test PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
+    elseif(BALLISTA_SANITIZE)
+      # What EXPECT_EQ and its like become takes long to optimize (which the precompiled header needs).
+      target_compile_options(${name}_test PRIVATE -O0)
+    endif()
     add_test(NAME ${name} COMMAND ${name}_test)
+    # What scripts/sanitize builds and runs.
+    set(labels unit)
+    add_dependencies(unit_tests ${name}_test)
+    if(NOT duckdb IN_LIST arg_LINK AND NOT ballista_sql IN_LIST arg_LINK)
+      list(APPEND labels without_duckdb)
+      add_dependencies(unit_tests_without_duckdb ${name}_test)
+    endif()
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}")
     set_tests_properties(${name} PROPERTIES TIMEOUT 300
       ENVIRONMENT "BALLISTA_SOURCE_DIR=${CMAKE_SOURCE_DIR};BALLISTA_BUILD_DIR=${CMAKE_BINARY_DIR}")
   endif()

@@ -1,6 +1,19 @@
 # What the fuzz targets call: these folders' code counts what was reached, which the fuzzer steers by.
 set(BALLISTA_FUZZED base config flight plan security shuffle)
 
+# Whether anything here starts threads or is written to be called by several.
+function(ballista_folder_has_threads result)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  set(${result} FALSE PARENT_SCOPE)
+  foreach(file IN LISTS files)
+    file(STRINGS ${file} lines LIMIT_COUNT 1 REGEX "std::(thread|jthread|atomic|mutex|shared_mutex|condition_variable)")
+    if(lines)
+      set(${result} TRUE PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
 # ballista_component(NAME [PCH header...] [SOURCES ...] [LINK ...] [TESTS ...])
 #
 # One folder, one static library `ballista_NAME` (folder path with `_` for `/`), and one test program
@@ -43,9 +56,10 @@ function(ballista_component name)
     # What scripts/sanitize builds and runs.
     set(labels unit)
     add_dependencies(unit_tests ${name}_test)
-    if(NOT duckdb IN_LIST arg_LINK AND NOT ballista_sql IN_LIST arg_LINK)
-      list(APPEND labels without_duckdb)
-      add_dependencies(unit_tests_without_duckdb ${name}_test)
+    ballista_folder_has_threads(threads)
+    if(threads AND NOT duckdb IN_LIST arg_LINK AND NOT ballista_sql IN_LIST arg_LINK)
+      list(APPEND labels threads)
+      add_dependencies(unit_tests_of_threads ${name}_test)
     endif()
     set_tests_properties(${name} PROPERTIES LABELS "${labels}")
     set_tests_properties(${name} PROPERTIES TIMEOUT 300

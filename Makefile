@@ -2,9 +2,9 @@
 # make test     sets up, builds, runs all tests
 # make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
 # make lint     checks format, dependencies between folders and static analysis
-# make asan     builds with AddressSanitizer and UBSan, runs the unit tests
-# make tsan     builds with ThreadSanitizer what stands without DuckDB, runs its unit tests
-# make fuzz     fuzzes what reads bytes from outside (clang)
+# make asan     builds with AddressSanitizer and UBSan, runs the unit tests and the SQL corpus on a cluster
+# make tsan     builds with ThreadSanitizer what has threads and stands without DuckDB, runs its unit tests
+# make fuzz     fuzzes what reads bytes from outside, in the tree of `make asan`
 # make bench    measures against single-process DuckDB, side by side
 # make install  installs the release below PREFIX (/usr/local), with DESTDIR before it
 # make package  makes the Debian package, build/package/ballista_VERSION_amd64.deb

@@ -39,8 +39,11 @@ void ReadPiece(unsigned choice, std::string_view bytes) {
                                                   arrow::Compression::ZSTD};
   const char* folder = std::getenv("FUZZ_FOLDER");
   const auto path = std::string(folder == nullptr ? "/tmp" : folder) + "/ipc_fuzz.data";
-  auto file =
-      OutputFile::Create(path, SchemaOf(choice), kCodecs[choice / 4 % 3]).ValueOrDie();
+  auto share =
+      std::make_shared<DiskShare>(std::make_shared<DiskLedger>(), "job", /*job_quota=*/0);
+  auto file = OutputFile::Create(path, SchemaOf(choice), kCodecs[choice / 4 % 3],
+                                 std::move(share))
+                  .ValueOrDie();
   std::ofstream(path, std::ios::binary | std::ios::in)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   const auto batch = file->Read({0, static_cast<int64_t>(bytes.size())});

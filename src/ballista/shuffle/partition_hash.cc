@@ -13,8 +13,9 @@
 #include "ballista/base/status.h"
 
 // Builds of the hot loop for wider vectors, chosen when the program is loaded.
-// Sanitizers run before the loader has resolved them.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Sanitizers run before the loader has resolved them; clang builds only for those.
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define BALLISTA_VECTOR_CLONES \
   __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
 #else

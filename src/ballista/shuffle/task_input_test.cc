@@ -525,7 +525,7 @@ class PeerProcess {
     EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, arguments,
                             variables.data()),
               0);
-    for (int i = 0; i < 600 && !std::filesystem::exists(file); ++i) {
+    for (int i = 0; i < 2400 && !std::filesystem::exists(file); ++i) {
       std::this_thread::sleep_for(milliseconds(50));
     }
     std::ifstream(file) >> port_;

@@ -99,8 +99,10 @@ void Simulation::BeginPart(SimulatedJob* job) {
   std::vector<std::vector<Row>> partitions(1);
   if (part.inline_result != nullptr) {
     partitions[0].resize(part.inline_result->size() / sizeof(Row));
-    std::memcpy(partitions[0].data(), part.inline_result->data(),
-                part.inline_result->size());
+    if (!partitions[0].empty()) {  // memcpy() takes no null, not even of nothing
+      std::memcpy(partitions[0].data(), part.inline_result->data(),
+                  part.inline_result->size());
+    }
   } else {
     const auto* rows = RowsOf(*job, part);
     if (rows == nullptr) return PartNotThere(job);

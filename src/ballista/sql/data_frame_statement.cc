@@ -67,6 +67,8 @@ ExprPtr OptionValue(const plan::NamedValue& option) {
 // Each relation becomes one SELECT whose columns are c0, c1, ...
 class Builder {
  public:
+  explicit Builder(const security::PathGuard* guard) : guard_(guard) {}
+
   // -1 columns: as many as the source has.
   struct Built {
     duckdb::unique_ptr<duckdb::QueryNode> node;
@@ -107,16 +109,22 @@ class Builder {
     return source.has_read() ? source.read().columns() : source.table().columns();
   }
 
-  static TablePtr SourceTable(const Relation& source) {
+  TablePtr SourceTable(const Relation& source) {
     return source.has_read() ? ReadFiles(source.read()) : NamedTable(source.table());
   }
 
-  static TablePtr ReadFiles(const dataframe::Read& read) {
+  // SQL's readers take no folders, so each is put as globs over its files.
+  TablePtr ReadFiles(const dataframe::Read& read) {
     duckdb::vector<duckdb::Value> paths;
     for (const auto& path : read.paths()) {
       std::error_code error;
-      if (path.find("://") == std::string::npos &&
-          std::filesystem::is_directory(path, error)) {
+      const bool plain = path.find("://") == std::string::npos &&
+                         path.find_first_of("*?[") == std::string::npos;
+      if (plain && guard_ != nullptr) {
+        const auto allowed = guard_->Check(path);
+        if (!allowed.ok()) throw frame::Refused(allowed);
+      }
+      if (plain && std::filesystem::is_directory(path, error)) {
         auto globs = FolderGlobs(path, read.format());
         if (!globs.ok()) throw frame::Refused(globs.status());
         for (auto& glob : *globs) paths.emplace_back(std::move(glob));
@@ -384,6 +392,8 @@ class Builder {
     }
     return {std::move(node), columns};
   }
+
+  const security::PathGuard* const guard_;
 };
 
 // The columns under their names.
@@ -432,10 +442,10 @@ duckdb::unique_ptr<duckdb::SQLStatement> MakeCopy(
 }  // namespace
 
 arrow::Result<duckdb::unique_ptr<duckdb::SQLStatement>> MakeStatement(
-    const dataframe::CommandDataFrame& frame) {
+    const dataframe::CommandDataFrame& frame, const security::PathGuard* guard) {
   using dataframe::CommandDataFrame;
   try {
-    auto query = NameRoot(Builder().Build(frame.root()), frame.names());
+    auto query = NameRoot(Builder(guard).Build(frame.root()), frame.names());
     duckdb::unique_ptr<duckdb::SQLStatement> statement;
     if (frame.has_write()) {
       statement = MakeCopy(std::move(query), frame.write());

@@ -10,8 +10,8 @@ namespace ballista::sql {
 
 arrow::Result<Session::Parsed> Session::ParseFrame(
     const dataframe::CommandDataFrame& frame) {
-  ARROW_ASSIGN_OR_RAISE(auto statement, MakeStatement(frame));
-  ARROW_RETURN_NOT_OK(ExpandFolders(statement.get()));
+  ARROW_ASSIGN_OR_RAISE(auto statement, MakeStatement(frame, engine_->guard.get()));
+  ARROW_RETURN_NOT_OK(ExpandFolders(statement.get(), engine_->guard.get()));
   return statement;
 }
 

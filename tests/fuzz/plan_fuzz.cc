@@ -1,5 +1,6 @@
-// Plans, fragments, job graphs and data frames from outside: whatever the bytes are, parsing and
-// validation end in an answer, and what is valid can be walked, printed and given types.
+// Plans, fragments, job graphs and data frames from outside: whatever the bytes are,
+// parsing and validation end in an answer, and what is valid can be walked, printed and
+// given types.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -142,7 +142,7 @@ class DataDirs(unittest.TestCase):
             command = field(1, "type.googleapis.com/ballista.dataframe.CommandDataFrame") + field(2, body)
             descriptor = flight.FlightDescriptor.for_command(command)
             for call in (client.get_schema, client.get_flight_info):
-                yield lambda: call(descriptor, flight.FlightCallOptions(timeout=30))
+                yield lambda call=call: call(descriptor, flight.FlightCallOptions(timeout=30))
 
         def refuse(source, write=b""):
             for call in describe(source, write):

@@ -22,20 +22,31 @@ std::string ColumnName(int position) {
   return "c" + std::to_string(position);
 }
 
-// What stands in a FROM: a source by itself, whose columns have their own names, or a
-// relation below, whose columns are c0, c1, ...
+// What stands in a FROM, with the WHERE that belongs to it: sources and joins of them as
+// they are, so that the optimizer orders the joins (it does not look through a
+// sub-query), or another relation as a sub-query, whose columns are c0, c1, ...
 struct Input {
+  struct Name {
+    std::string table;
+    std::string column;
+  };
+
   TablePtr table;
-  std::string alias;
-  std::vector<std::string> names;
+  std::vector<Name> names;
+  duckdb::vector<ExprPtr> where;
 
   ExprPtr Column(size_t position) const {
-    return make_uniq<duckdb::ColumnRefExpression>(names.at(position), alias);
+    const auto& name = names.at(position);
+    return make_uniq<duckdb::ColumnRefExpression>(name.column, name.table);
   }
   Columns columns() const {
     return [this](uint32_t position) { return Column(position); };
   }
 };
+
+void Move(duckdb::vector<ExprPtr> from, duckdb::vector<ExprPtr>* to) {
+  for (auto& part : from) to->push_back(std::move(part));
+}
 
 // Those of a join's both sides.
 Columns ColumnsOfBoth(const Input& left, const Input& right) {
@@ -43,6 +54,13 @@ Columns ColumnsOfBoth(const Input& left, const Input& right) {
     const size_t first = left.names.size();
     return position < first ? left.Column(position) : right.Column(position - first);
   };
+}
+
+bool PassesColumns(const Relation& relation) {
+  if (!relation.has_project()) return false;
+  const auto& expressions = relation.project().expressions();
+  return std::all_of(expressions.begin(), expressions.end(),
+                     [](const plan::Expression& each) { return each.has_column(); });
 }
 
 duckdb::unique_ptr<duckdb::SelectStatement> AsStatement(
@@ -64,7 +82,8 @@ ExprPtr OptionValue(const plan::NamedValue& option) {
   return make_uniq<duckdb::ConstantExpression>(frame::ToValue(option.value()));
 }
 
-// Each relation becomes one SELECT whose columns are c0, c1, ...
+// Filters and joins of sources become one FROM and WHERE; every other relation one SELECT
+// whose columns are c0, c1, ...
 class Builder {
  public:
   explicit Builder(const security::PathGuard* guard) : guard_(guard) {}
@@ -79,15 +98,13 @@ class Builder {
     switch (relation.kind_case()) {
       case Relation::kRead:
       case Relation::kTable:
-        return Source(relation);
       case Relation::kFilter:
-        return Filter(relation);
+      case Relation::kJoin:
+        return All(relation);
       case Relation::kProject:
         return Project(relation);
       case Relation::kAggregate:
         return Aggregate(relation);
-      case Relation::kJoin:
-        return Join(relation);
       case Relation::kSort:
         return Sort(relation);
       case Relation::kLimit:
@@ -158,10 +175,9 @@ class Builder {
     return table;
   }
 
-  Built Source(const Relation& relation) {
-    auto input = Refer(relation, "t");
-    auto select = make_uniq<duckdb::SelectNode>();
-    select->from_table = std::move(input.table);
+  Built All(const Relation& relation) {
+    auto input = Refer(relation);
+    auto select = From(&input);
     if (input.names.empty()) {
       select->select_list.push_back(make_uniq<duckdb::StarExpression>());
       return {std::move(select), -1};
@@ -178,21 +194,54 @@ class Builder {
     return {std::move(select), columns};
   }
 
-  Input Refer(const Relation& relation, const std::string& alias) {
-    Input input;
-    input.alias = alias;
-    if (relation.has_read() || relation.has_table()) {
-      input.table = SourceTable(relation);
-      input.table->alias = alias;
-      const auto& columns = ColumnsOf(relation);
-      input.names.assign(columns.begin(), columns.end());
+  std::string NextAlias() { return "t" + std::to_string(next_alias_++); }
+
+  Input Refer(const Relation& relation) {
+    if (relation.has_read() || relation.has_table()) return ReferSource(relation);
+    if (relation.has_join()) return ReferJoin(relation);
+    if (relation.has_filter()) {
+      auto input = Refer(relation.inputs(0));
+      for (const auto& predicate : relation.filter().predicates()) {
+        input.where.push_back(frame::MakeExpression(predicate, input.columns()));
+      }
       return input;
     }
-    auto built = Build(relation);
-    for (int i = 0; i < built.columns; ++i) input.names.push_back(ColumnName(i));
+    if (PassesColumns(relation)) {
+      auto input = Refer(relation.inputs(0));
+      std::vector<Input::Name> names;
+      for (const auto& column : relation.project().expressions()) {
+        names.push_back(input.names.at(column.column()));
+      }
+      input.names = std::move(names);
+      return input;
+    }
+    return SubQuery(Build(relation));
+  }
+
+  Input SubQuery(Built built) {
+    Input input;
+    const auto alias = NextAlias();
+    for (int i = 0; i < built.columns; ++i) input.names.push_back({alias, ColumnName(i)});
     input.table =
         make_uniq<duckdb::SubqueryRef>(AsStatement(std::move(built.node)), alias);
     return input;
+  }
+
+  Input ReferSource(const Relation& relation) {
+    Input input;
+    const auto alias = NextAlias();
+    input.table = SourceTable(relation);
+    input.table->alias = alias;
+    for (const auto& name : ColumnsOf(relation)) input.names.push_back({alias, name});
+    return input;
+  }
+
+  // `input` keeps the names of its columns.
+  static SelectPtr From(Input* input) {
+    auto select = make_uniq<duckdb::SelectNode>();
+    select->from_table = std::move(input->table);
+    select->where_clause = And(std::move(input->where));
+    return select;
   }
 
   static void PassAll(const Input& input, duckdb::SelectNode* select) {
@@ -203,10 +252,8 @@ class Builder {
 
   // Over the relation's one input, which `input` becomes.
   SelectPtr FromInput(const Relation& relation, Input* input) {
-    *input = Refer(relation.inputs(0), "t");
-    auto select = make_uniq<duckdb::SelectNode>();
-    select->from_table = std::move(input->table);
-    return select;
+    *input = Refer(relation.inputs(0));
+    return From(input);
   }
 
   // The same with all of its columns.
@@ -214,17 +261,6 @@ class Builder {
     auto select = FromInput(relation, input);
     PassAll(*input, select.get());
     return select;
-  }
-
-  Built Filter(const Relation& relation) {
-    Input input;
-    auto select = PassInput(relation, &input);
-    duckdb::vector<ExprPtr> parts;
-    for (const auto& predicate : relation.filter().predicates()) {
-      parts.push_back(frame::MakeExpression(predicate, input.columns()));
-    }
-    select->where_clause = And(std::move(parts));
-    return Named(std::move(select));
   }
 
   Built Project(const Relation& relation) {
@@ -257,38 +293,55 @@ class Builder {
     return built;
   }
 
-  Built Join(const Relation& relation) {
+  // What a side of an outer join is filtered by may not come after the join, if the join
+  // gives NULLs in place of that side's rows; nor before, if it gives all rows of it.
+  Input ReferJoin(const Relation& relation) {
     const auto& join = relation.join();
-    auto left = Refer(relation.inputs(0), "l");
-    auto right = Refer(relation.inputs(1), "r");
+    const bool full = join.type() == plan::Join::FULL;
+    auto left = Side(relation.inputs(0), full);
+    auto right = Side(relation.inputs(1), full);
     const auto both = ColumnsOfBoth(left, right);
-    auto table = make_uniq<duckdb::JoinRef>(duckdb::JoinRefType::REGULAR);
-    table->left = std::move(left.table);
-    table->right = std::move(right.table);
-    table->type = JoinTypeOf(join.type());
-    duckdb::vector<ExprPtr> parts;
+    duckdb::vector<ExprPtr> on;
     for (const auto& condition : join.conditions()) {
-      parts.push_back(make_uniq<duckdb::ComparisonExpression>(
+      on.push_back(make_uniq<duckdb::ComparisonExpression>(
           frame::ComparisonType(condition.op()),
           frame::MakeExpression(condition.left(), left.columns()),
           frame::MakeExpression(condition.right(), right.columns())));
     }
     if (join.has_predicate()) {
-      parts.push_back(frame::MakeExpression(join.predicate(), both));
+      on.push_back(frame::MakeExpression(join.predicate(), both));
     }
-    table->condition = And(std::move(parts));
-    if (!table->condition && join.type() == plan::Join::INNER) {
-      table->ref_type = duckdb::JoinRefType::CROSS;
-    } else if (!table->condition) {
+    Input result;
+    const bool inner = join.type() == plan::Join::INNER;
+    const bool keeps_right = join.type() == plan::Join::RIGHT;
+    Move(std::move(left.where), keeps_right ? &on : &result.where);
+    Move(std::move(right.where), inner || keeps_right ? &result.where : &on);
+    for (const uint32_t column : join.output()) {
+      const size_t first = left.names.size();
+      result.names.push_back(column < first ? left.names[column]
+                                            : right.names.at(column - first));
+    }
+    auto table = make_uniq<duckdb::JoinRef>(
+        on.empty() && inner ? duckdb::JoinRefType::CROSS : duckdb::JoinRefType::REGULAR);
+    table->left = std::move(left.table);
+    table->right = std::move(right.table);
+    table->type = JoinTypeOf(join.type());
+    table->condition = And(std::move(on));
+    if (!table->condition && !inner) {
       table->condition =
           make_uniq<duckdb::ConstantExpression>(duckdb::Value::BOOLEAN(true));
     }
-    auto select = make_uniq<duckdb::SelectNode>();
-    select->from_table = std::move(table);
-    for (const uint32_t column : join.output()) {
-      select->select_list.push_back(both(column));
-    }
-    return Named(std::move(select));
+    result.table = std::move(table);
+    return result;
+  }
+
+  // `alone`: filtered by itself.
+  Input Side(const Relation& relation, bool alone) {
+    auto side = Refer(relation);
+    if (!alone || side.where.empty()) return side;
+    auto select = From(&side);
+    PassAll(side, select.get());
+    return SubQuery(Named(std::move(select)));
   }
 
   static duckdb::JoinType JoinTypeOf(plan::Join::Type type) {
@@ -394,6 +447,7 @@ class Builder {
   }
 
   const security::PathGuard* const guard_;
+  int next_alias_ = 0;
 };
 
 // The columns under their names.

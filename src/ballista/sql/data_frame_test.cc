@@ -224,6 +224,30 @@ TEST_F(DataFrame, Joins) {
                    "' r WHERE l.a < r.c");
 }
 
+// Projections and filters between joins do not keep the optimizer from ordering them.
+TEST_F(DataFrame, JoinsInAChainAreOrderedTogether) {
+  const std::string few =
+      "inputs { " + T() +
+      " } filter { predicates { comparison { op: EQUAL } args { column: 1 } "
+      "args { literal { type { id: INTEGER } int: 1 } } } }";
+  const std::string lower =
+      "inputs { " + U() + " } inputs { " + T() +
+      " } join { type: INNER conditions { op: EQUAL left { column: 0 "
+      "} right { column: 0 } } output: [0, 1, 4] }";
+  const std::string passed =
+      "inputs { " + lower +
+      " } project { expressions { column: 1 } expressions { column: 0 } }";
+  const auto frame =
+      Frame("inputs { " + passed + " } inputs { " + few +
+                " } join { type: INNER conditions { op: EQUAL left { column: "
+                "1 } right { column: 0 } } output: [0, 1, 4] }",
+            Names({"c", "a", "s"}));
+  const auto t = "'" + Path("t.parquet") + "'";
+  ExpectPlanOf(frame, "SELECT u.c, u.a, f.s FROM '" + Path("u.parquet") + "' u JOIN " +
+                          t + " t ON u.a = t.a JOIN " + t +
+                          " f ON u.a = f.a WHERE f.b = 1");
+}
+
 TEST_F(DataFrame, SortsLimitsAndDistinct) {
   const auto from = " FROM '" + Path("u.parquet") + "'";
   ExpectPlanOf(

@@ -135,6 +135,33 @@ Status Joins(Context& context) {
                                         : "SELECT k, c_nationkey, o_orderkey FROM ") +
                       sql + (left_only ? "ON c.k = o.k" : "USING (k)")));
   }
+  // Filtered on both sides, and joined once more.
+  const auto few = customer.Filter(Col("c_nationkey") < 12);
+  const auto nations = session.Table("nation")
+                           .Filter(Col("n_nationkey") > 3)
+                           .Select({Col("n_nationkey").As("n"), "n_name"});
+  for (const auto& [type, word] : types) {
+    auto sql = sides;
+    sql.replace(sql.find("{}"), 2, word);
+    sql.replace(sql.find("customer"), 8, "customer WHERE c_nationkey < 12");
+    const bool left_only = type == JoinType::kSemi || type == JoinType::kAnti;
+    const std::string joined =
+        std::string(left_only ? "(SELECT c.k, c_nationkey FROM "
+                              : "(SELECT k, c_nationkey, o_orderkey FROM ") +
+        sql + (left_only ? "ON c.k = o.k)" : "USING (k))");
+    for (const auto& [above, word_above] : types) {
+      const bool left_above = above == JoinType::kSemi || above == JoinType::kAnti;
+      ARROW_RETURN_NOT_OK(
+          SameAsSql(context,
+                    few.Join(orders, {"k"}, type)
+                        .JoinOn(nations, Col("c_nationkey") == Col("n"), above),
+                    std::string("SELECT j.*") + (left_above ? "" : ", n, n_name") +
+                        " FROM " + joined + " j " + word_above +
+                        " JOIN (SELECT n_nationkey AS n, n_name FROM nation WHERE "
+                        "n_nationkey > 3) m "
+                        "ON j.c_nationkey = n"));
+    }
+  }
   ARROW_RETURN_NOT_OK(SameAsSql(
       context,
       customer

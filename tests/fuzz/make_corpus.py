@@ -21,7 +21,8 @@ def encode(message, text):
 
 def proto_of(message):
     package = message.split(".")[1]
-    return ROOT / "proto/ballista" / {"plan": "plan.proto", "job": "job.proto", "control": "control.proto"}[package]
+    return ROOT / "proto/ballista" / {"plan": "plan.proto", "job": "job.proto", "control": "control.proto",
+                                       "dataframe": "dataframe.proto"}[package]
 
 
 def write(target, name, data):

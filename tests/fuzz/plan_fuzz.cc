@@ -1,9 +1,11 @@
-// Plans, fragments and job graphs from outside: whatever the bytes are, parsing and
-// validation end in an answer, and what is valid can be walked, printed and given types.
+// Plans, fragments, job graphs and data frames from outside: whatever the bytes are,
+// parsing and validation end in an answer, and what is valid can be walked, printed and
+// given types.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "ballista/plan/data_frame.h"
 #include "ballista/plan/plan.h"
 
 namespace ballista {
@@ -35,6 +37,11 @@ void TryAll(std::string_view bytes) {
   job::JobGraph graph;
   if (plan::ParseMessage(bytes, &graph).ok() && plan::ValidateGraph(graph).ok()) {
     (void)plan::ToString(graph);
+  }
+  dataframe::CommandDataFrame frame;
+  if (plan::ParseMessage(bytes, &frame).ok()) {
+    (void)plan::Validate(frame);
+    (void)plan::Summary(frame);
   }
 }
 

@@ -8,11 +8,14 @@ import unittest
 
 import adbc_driver_manager
 import pyarrow as pa
+import pyarrow.flight as flight
 import pyarrow.parquet as pq
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "cluster"))
+for folder in ("cluster", "clients"):
+    sys.path.insert(0, str(ROOT / "tests" / folder))
 from cluster import Cluster  # noqa: E402
+from messages import field  # noqa: E402
 
 SECRET = "the-secret-of-the-other-folder"
 # A query that the translator gives up on: it runs whole, as text, on an executor.
@@ -125,6 +128,51 @@ class DataDirs(unittest.TestCase):
             self.refuse(f"SELECT * FROM {function}('{self.data}/one.csv')", words=self.PERMISSION)
         self.refuse("SELECT * FROM 'https://localhost:1/x.csv'")
         self.refuse("SELECT * FROM 's3://bucket/x.parquet'")
+
+    def test_folders_as_tables(self):
+        for path in (str(self.other), f"{self.data}/link", f"{self.data}/../other", "/etc", f"{self.root}/nowhere"):
+            self.refuse(f"SELECT * FROM '{path}'", words=self.PERMISSION)
+
+    def test_data_frames(self):
+        """The same by the message that client libraries send in place of SQL."""
+        client = flight.connect(f"grpc://localhost:{self.cluster.port}")
+
+        def describe(source, write=b""):
+            body = field(1, 1) + field(2, source) + write
+            command = field(1, "type.googleapis.com/ballista.dataframe.CommandDataFrame") + field(2, body)
+            descriptor = flight.FlightDescriptor.for_command(command)
+            for call in (client.get_schema, client.get_flight_info):
+                yield lambda call=call: call(descriptor, flight.FlightCallOptions(timeout=30))
+
+        def refuse(source, write=b""):
+            for call in describe(source, write):
+                with self.assertRaises((pa.ArrowException, flight.FlightError)) as error:
+                    call()
+                self.assertRegex(str(error.exception), self.PERMISSION)
+                self.assertNotIn(SECRET, str(error.exception))
+            self.assertEqual(self.outside(), self.before)
+
+        def read(kind, *paths):
+            return field(10, field(1, kind) + b"".join(field(2, path) for path in paths))
+
+        for kind in ("csv", "json", "parquet"):
+            for path in self.outside_paths(f"t.{kind}"):
+                refuse(read(kind, path))
+            for path in (str(self.other), f"{self.data}/link", f"{self.other}/*", "/etc", f"{self.root}/nowhere"):
+                refuse(read(kind, path))
+            refuse(read(kind, f"{self.data}/t.{kind}", f"{self.other}/t.{kind}"))
+            get_schema, get_info = describe(read(kind, f"{self.data}/t.{kind}"))
+            get_schema()
+            rows = client.do_get(get_info().endpoints[0].ticket).read_all()
+            self.assertEqual(rows.num_rows, 1000 if kind == "parquet" else 1)
+            refuse(field(11, field(1, f"{self.other}/t.{kind}")))
+        inside = field(10, field(1, "csv") + field(2, f"{self.data}/t.csv") + field(4, "a"))
+        for path in self.outside_paths("new.csv"):
+            write = field(3, "a") + field(5, field(1, path) + field(2, "csv"))
+            with self.assertRaises((pa.ArrowException, flight.FlightError)) as error:
+                [*describe(inside, write)][1]()
+            self.assertRegex(str(error.exception), self.PERMISSION)
+            self.assertEqual(self.outside(), self.before)
 
     def test_listing(self):
         for pattern in (

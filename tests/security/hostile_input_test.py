@@ -97,6 +97,28 @@ def rpc(method, claimed, body):
     return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 0, 1, message)
 
 
+def frame_of(command, name):
+    """A data frame in place of a statement: DISTINCT of a source under a filter, and the name of its one column."""
+    source = field(10, field(1, "csv") + field(2, "/etc/passwd") + field(4, "a"))
+    literal_5 = field(3, field(1, field(1, 6)) + field(3, 10))
+    less = field(7, field(1, 3)) + field(20, field(2, 0)) + field(20, literal_5)
+    root = field(1, field(1, source) + field(12, field(1, less))) + field(18, b"")
+    body = field(1, 1) + field(2, root) + field(3, "a")
+    return field(1, f"type.googleapis.com/{name}") + field(2, command(body))
+
+
+def data_frame(command=lambda body: body):
+    return frame_of(command, "ballista.dataframe.CommandDataFrame")
+
+
+def nested_frame(depth):
+    """DISTINCT of DISTINCT of ..."""
+    relation = field(11, field(1, "t") + field(2, "a"))
+    for _ in range(depth):
+        relation = field(1, relation) + field(18, b"")
+    return data_frame(lambda _: field(1, 1) + field(2, relation) + field(3, "a"))
+
+
 VALID = {
     "register_executor": executor(),
     "heartbeat": field(1, WIRE_VERSION) + field(2, "e") + field(3, "i"),
@@ -218,7 +240,11 @@ class HostileInput(unittest.TestCase):
             client = flight.connect(f"grpc://127.0.0.1:{port}")
             for one in (*tickets, *self.variants(ticket("j")), *self.variants(tickets[-1])):
                 self.attempt(lambda: client.do_get(flight.Ticket(one), options).read_all())
-            for command in self.variants(any_of("CommandStatementQuery", field(1, "SELECT 1"))):
+            frames = [data_frame(), data_frame(lambda body: body[:-1]), nested_frame(199), nested_frame(5000)]
+            for command in (
+                *self.variants(any_of("CommandStatementQuery", field(1, "SELECT 1"))), *frames,
+                *self.variants(data_frame(), count=40), *(data_frame(lambda _: one) for one in self.variants(b"x" * 40)),
+            ):  # fmt: skip
                 descriptor = flight.FlightDescriptor.for_command(command)
                 self.attempt(lambda: client.get_flight_info(descriptor, options))
                 self.attempt(lambda: client.get_schema(descriptor, options))

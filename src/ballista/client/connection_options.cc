@@ -186,7 +186,7 @@ class Resolver {
       return Refuse("user",
                     "the password is missing: --password-file or BALLISTA_PASSWORD");
     }
-    return "Basic " + Base64(user + ":" + password);
+    return BasicAuthorization(user, password);
   }
 
   const ConnectionOptions& given_;
@@ -237,6 +237,10 @@ void DeclareConnectionOptions(CLI::App* app, ConnectionOptions* options,
   app->add_option("--token-file", options->token_file,
                   "File with a token to log in by; or BALLISTA_TOKEN is one")
       ->type_name("FILE");
+}
+
+std::string BasicAuthorization(const std::string& user, const std::string& password) {
+  return "Basic " + Base64(user + ":" + password);
 }
 
 arrow::Result<ClientOptions> ResolveConnection(const ConnectionOptions& options,

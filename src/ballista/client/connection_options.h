@@ -47,6 +47,9 @@ arrow::Result<ClientOptions> ResolveConnection(const ConnectionOptions& options,
                                                const Profile& profile,
                                                std::vector<std::string>* warnings);
 
+// The authorization header of a log-in by password.
+std::string BasicAuthorization(const std::string& user, const std::string& password);
+
 // The line that is typed on the terminal, not shown; from standard input where that is no
 // terminal. Error: IOError.
 arrow::Result<std::string> ReadPassword(const std::string& prompt);

@@ -42,10 +42,14 @@ constexpr std::chrono::seconds kStopDeadline{5};
 constexpr std::chrono::seconds kFailOver{30};
 constexpr std::chrono::milliseconds kRetryDelay{200};
 
-flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
+std::string PackedCommand(const google::protobuf::Message& command) {
   google::protobuf::Any any;
   any.PackFrom(command);
-  return flight::FlightDescriptor::Command(any.SerializeAsString());
+  return any.SerializeAsString();
+}
+
+flight::FlightDescriptor PackCommand(const google::protobuf::Message& command) {
+  return flight::FlightDescriptor::Command(PackedCommand(command));
 }
 
 // Sent twice, it does no harm.
@@ -228,10 +232,12 @@ class FlightSqlClient::Impl {
 // Shared by a Query and its reading thread, which may outlive it for a moment.
 class Query::State : public std::enable_shared_from_this<Query::State> {
  public:
-  State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string sql,
-        std::string traceparent)
+  // `again`: the command may be sent twice.
+  State(std::shared_ptr<FlightSqlClient::Impl> connections, std::string command,
+        bool again, std::string traceparent)
       : connections_(std::move(connections)),
-        sql_(std::move(sql)),
+        command_(std::move(command)),
+        again_(again),
         traceparent_(std::move(traceparent)) {}
 
   // The reading thread.
@@ -265,6 +271,18 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
     queued_bytes_ -= BatchBytes(*batch);
     changed_.notify_all();
     return batch;
+  }
+
+  arrow::Status Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !batches_.empty() || done_ || cancelled_; });
+    if (cancelled_) return Cancelled();
+    return batches_.empty() ? status_ : arrow::Status::OK();
+  }
+
+  bool ended() const {
+    std::lock_guard lock(mutex_);
+    return done_ || cancelled_;
   }
 
   void Cancel() {
@@ -356,10 +374,8 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
 
   arrow::Status TryInfo(const std::shared_ptr<flight::FlightClient>& client,
                         bool* elsewhere) {
-    flight_sql::CommandStatementQuery command;
-    command.set_query(sql_);
     // Otherwise it is sent to a server that answers, and only once.
-    const bool again = ChangesNothing(sql_);
+    const bool again = again_;
     if (connections_->has_several() && !again && !connections_->IsAlive(client.get())) {
       *elsewhere = true;
       return arrow::Status::IOError("the scheduler does not answer");
@@ -370,7 +386,8 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
       if (cancelled_) return Cancelled();
       flight::FlightCallOptions call;
       if (!traceparent_.empty()) call.headers.emplace_back("traceparent", traceparent_);
-      client->GetFlightInfoAsync(call, PackCommand(command), listener);
+      client->GetFlightInfoAsync(call, flight::FlightDescriptor::Command(command_),
+                                 listener);
       listener_ = listener;
     }
     AliveWatch watch(
@@ -489,7 +506,8 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
   }
 
   const std::shared_ptr<FlightSqlClient::Impl> connections_;
-  const std::string sql_;
+  const std::string command_;
+  const bool again_;
   const std::string traceparent_;
 
   mutable std::mutex mutex_;
@@ -522,6 +540,12 @@ arrow::Result<std::shared_ptr<arrow::Schema>> Query::Schema() {
 }
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Query::Next() {
   return state_->Next();
+}
+arrow::Status Query::Wait() {
+  return state_->Wait();
+}
+bool Query::ended() const {
+  return state_->ended();
 }
 void Query::Cancel() {
   state_->Cancel();
@@ -571,9 +595,27 @@ arrow::Result<std::unique_ptr<FlightSqlClient>> FlightSqlClient::Connect(
 }
 
 std::unique_ptr<Query> FlightSqlClient::Start(std::string sql, std::string traceparent) {
-  auto state =
-      std::make_shared<Query::State>(impl_, std::move(sql), std::move(traceparent));
+  const bool again = ChangesNothing(sql);
+  flight_sql::CommandStatementQuery command;
+  command.set_query(std::move(sql));
+  return StartCommand(PackedCommand(command), again, std::move(traceparent));
+}
+
+std::unique_ptr<Query> FlightSqlClient::StartCommand(std::string command,
+                                                     bool changes_nothing,
+                                                     std::string traceparent) {
+  auto state = std::make_shared<Query::State>(impl_, std::move(command), changes_nothing,
+                                              std::move(traceparent));
   return std::unique_ptr<Query>(new Query(std::move(state)));
+}
+
+arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlClient::DescribeCommand(
+    const std::string& command) {
+  const auto client = impl_->scheduler();
+  auto result = client->GetSchema({}, flight::FlightDescriptor::Command(command));
+  if (!result.ok()) return FromServerError(result.status());
+  arrow::ipc::DictionaryMemo memo;
+  return (*result)->GetSchema(&memo);
 }
 
 arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {

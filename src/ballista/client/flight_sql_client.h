@@ -52,6 +52,15 @@ class FlightSqlClient {
   // `traceparent`: the header that names the span that it belongs to; empty: none.
   std::unique_ptr<Query> Start(std::string sql, std::string traceparent = "");
 
+  // The same for a command of a Flight descriptor (an Any, packed). `changes_nothing`: it
+  // may be sent a second time, to another server.
+  std::unique_ptr<Query> StartCommand(std::string command, bool changes_nothing,
+                                      std::string traceparent = "");
+
+  // The columns that the command would give; nothing runs.
+  arrow::Result<std::shared_ptr<arrow::Schema>> DescribeCommand(
+      const std::string& command);
+
   // Runs a statement that changes something: the number of rows changed, -1 where the
   // server does not say.
   arrow::Result<int64_t> Update(const std::string& sql);
@@ -81,6 +90,13 @@ class Query {
 
   // The next batch, nullptr at the end. After `Cancel`: a Cancelled error.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next();
+
+  // Waits until a batch can be read at once, or the statement has ended.
+  arrow::Status Wait();
+
+  // Whether the statement has ended, with or without error, and its rows have been read
+  // from the server.
+  bool ended() const;
 
   // Ends the statement at the server and unblocks the reader at once. Does not wait.
   void Cancel();

@@ -4,6 +4,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/plan/data_frame.h"
 #include "ballista/plan/plan.h"
 
 namespace ballista::plan {
@@ -18,7 +19,9 @@ arrow::Status Bad(const std::string& what) {
 class Validator {
  public:
   // `num_inputs` < 0: a logical plan, which has no exchange reads.
-  explicit Validator(int num_inputs) : num_inputs_(num_inputs) {}
+  // `typed`: each expression has its type.
+  explicit Validator(int num_inputs, bool typed = true)
+      : num_inputs_(num_inputs), typed_(typed) {}
 
   arrow::Status CheckNode(const Node& node, int depth) {
     if (depth > kMaxDepth) return Bad("it is nested too deeply");
@@ -47,6 +50,10 @@ class Validator {
       status = CheckJoin(node, depth);
     }
     return status;
+  }
+
+  arrow::Status CheckExpression(const Expression& expression, int64_t columns) {
+    return CheckExpression(expression, columns, 0, {});
   }
 
  private:
@@ -294,7 +301,9 @@ class Validator {
   arrow::Status CheckExpression(const Expression& expression, int64_t columns, int depth,
                                 std::set<uint32_t> lambda_parameters) {
     if (depth > kMaxDepth) return Bad("an expression is nested too deeply");
-    ARROW_RETURN_NOT_OK(CheckType(expression.type(), 0));
+    if (typed_ || expression.type().id() != Type::INVALID) {
+      ARROW_RETURN_NOT_OK(CheckType(expression.type(), 0));
+    }
     int args = -1;
     switch (expression.kind_case()) {
       case Expression::KIND_NOT_SET:
@@ -398,6 +407,7 @@ class Validator {
   }
 
   const int num_inputs_;
+  const bool typed_;
   std::set<uint32_t> shared_;
 };
 
@@ -423,6 +433,10 @@ arrow::Status Validate(const Plan& plan) {
 
 arrow::Status ValidateFragment(const Node& root, int num_inputs) {
   return Validator(num_inputs).CheckNode(root, 0);
+}
+
+arrow::Status ValidateUntyped(const Expression& expression, int64_t columns) {
+  return Validator(-1, /*typed=*/false).CheckExpression(expression, columns);
 }
 
 namespace {

@@ -107,12 +107,16 @@ void ForEachQuery(duckdb::SQLStatement* statement,
   }
 }
 
-arrow::Status ExpandFolder(duckdb::BaseTableRef* ref) {
+arrow::Status ExpandFolder(duckdb::BaseTableRef* ref, const security::PathGuard* guard) {
   const auto path = ref->table_name;
   if (!ref->catalog_name.empty() || !ref->schema_name.empty() ||
       path.find('/') == std::string::npos || path.find("://") != std::string::npos ||
       path.find_first_of("*?[") != std::string::npos) {
     return arrow::Status::OK();
+  }
+  // A table may have such a name, too; one of a root it is not.
+  if (guard != nullptr && !guard->Allows(path)) {
+    return path[0] == '/' ? guard->Check(path) : arrow::Status::OK();
   }
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) return arrow::Status::OK();
@@ -139,11 +143,12 @@ arrow::Result<std::vector<std::string>> FolderGlobs(const std::string& folder,
   return globs;
 }
 
-arrow::Status ExpandFolders(duckdb::SQLStatement* statement) {
+arrow::Status ExpandFolders(duckdb::SQLStatement* statement,
+                            const security::PathGuard* guard) {
   arrow::Status result;
   ParsedVisitor visitor;
   visitor.on_table = [&](duckdb::BaseTableRef& ref) {
-    if (result.ok()) result = ExpandFolder(&ref);
+    if (result.ok()) result = ExpandFolder(&ref, guard);
   };
   ForEachQuery(statement, [&](duckdb::QueryNode& node) { visitor.Visit(node); });
   return result;

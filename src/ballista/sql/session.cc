@@ -207,7 +207,7 @@ arrow::Result<std::vector<Session::Parsed>> Session::Parse(const std::string& sq
     try {
       auto statements = connection_.ExtractStatements(sql);
       for (auto& statement : statements) {
-        ARROW_RETURN_NOT_OK(ExpandFolders(statement.get()));
+        ARROW_RETURN_NOT_OK(ExpandFolders(statement.get(), engine_->guard.get()));
         result.push_back(std::move(statement));
       }
     } catch (const std::exception&) {

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "ballista/dataframe.pb.h"
 #include "ballista/plan.pb.h"
 #include "ballista/security/path_guard.h"
 
@@ -94,6 +95,12 @@ class SqlSession {
   };
   virtual arrow::Result<Description> Describe(
       const std::string& sql, const std::vector<plan::Value>& parameters = {}) = 0;
+
+  // The same two for a client's data frame, which is validated here.
+  virtual arrow::Result<Statement> CompileFrame(
+      const dataframe::CommandDataFrame& frame) = 0;
+  virtual arrow::Result<Description> DescribeFrame(
+      const dataframe::CommandDataFrame& frame) = 0;
 
   // Each row of the table as the values of a statement's parameters, of the types that
   // the columns have. Everything is in memory. Errors: UserError for a type that there is

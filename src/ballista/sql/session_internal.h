@@ -33,6 +33,10 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
                                    const std::vector<plan::Value>& parameters) override;
   arrow::Result<Description> Describe(
       const std::string& sql, const std::vector<plan::Value>& parameters) override;
+  arrow::Result<Statement> CompileFrame(
+      const dataframe::CommandDataFrame& frame) override;
+  arrow::Result<Description> DescribeFrame(
+      const dataframe::CommandDataFrame& frame) override;
   arrow::Result<std::vector<std::vector<plan::Value>>> ReadParameters(
       const std::shared_ptr<arrow::Table>& rows) override;
   arrow::Status Ingest(const IngestTarget& target,
@@ -94,6 +98,9 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
                          const ParameterValues& given);
   arrow::Result<Description> DescribeParsed(Parsed statement,
                                             const std::vector<plan::Value>& values);
+
+  // ---- session_data_frame.cc
+  arrow::Result<Parsed> ParseFrame(const dataframe::CommandDataFrame& frame);
 
   // ---- session_changes.cc: statements that change the catalog or a local table
   arrow::Result<Statement> CompileExternalTable(const ExternalTable& table);

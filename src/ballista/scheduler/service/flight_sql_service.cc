@@ -47,6 +47,13 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
+// Nested deeper than protobuf would unpack by itself.
+arrow::Result<dataframe::CommandDataFrame> ParseFrame(const Any& any) {
+  dataframe::CommandDataFrame frame;
+  ARROW_RETURN_NOT_OK(plan::ParseMessage(any.value(), &frame));
+  return frame;
+}
+
 }  // namespace
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
@@ -84,6 +91,10 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
     ARROW_RETURN_NOT_OK(RefuseTransaction(query));
     return QueryInfo(context, query.query(), {}, request);
   }
+  if (any.Is<dataframe::CommandDataFrame>()) {
+    ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
+    return FrameInfo(context, frame, request);
+  }
   sqlp::CommandPreparedStatementQuery prepared;
   if (UnpackInto(any, &prepared)) {
     return PreparedInfo(context, prepared.prepared_statement_handle(), request);
@@ -101,6 +112,16 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
   ARROW_ASSIGN_OR_RAISE(const auto query,
                         queries_->Execute(session.get(), sql, parameters,
                                           [&] { return context.is_cancelled(); }));
+  return StartedInfo(context, session.get(), query, request);
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::FrameInfo(
+    const Context& context, const dataframe::CommandDataFrame& frame,
+    const fl::FlightDescriptor& request) {
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  ARROW_ASSIGN_OR_RAISE(const auto query, queries_->Execute(session.get(), frame, [&] {
+    return context.is_cancelled();
+  }));
   return StartedInfo(context, session.get(), query, request);
 }
 
@@ -134,6 +155,12 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
   sqlp::CommandPreparedStatementQuery prepared;
   if (UnpackInto(any, &prepared)) {
     return PreparedSchema(context, prepared.prepared_statement_handle());
+  }
+  if (any.Is<dataframe::CommandDataFrame>()) {
+    ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
+    ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+    ARROW_ASSIGN_OR_RAISE(auto description, queries_->Describe(session.get(), frame));
+    return description.schema;
   }
   sqlp::CommandStatementQuery query;
   if (!UnpackInto(any, &query)) {

@@ -59,6 +59,9 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<Info> QueryInfo(const Context& context, const std::string& sql,
                                 const std::vector<plan::Value>& parameters,
                                 const arrow::flight::FlightDescriptor& request);
+  arrow::Result<Info> FrameInfo(const Context& context,
+                                const dataframe::CommandDataFrame& frame,
+                                const arrow::flight::FlightDescriptor& request);
   arrow::Result<Info> StartedInfo(const Context& context, sql::SqlSession* session,
                                   const QueryHandle& query,
                                   const arrow::flight::FlightDescriptor& request);

@@ -41,27 +41,38 @@ bool KeptCatalog::MayBeElsewhere(const arrow::Status& status) const {
          detail->user().kind() == UserError::CATALOG;
 }
 
+template <typename Attempt>
+auto KeptCatalog::WithRefresh(Attempt&& attempt) -> decltype(attempt()) {
+  auto result = attempt();
+  if (result.ok() || !MayBeElsewhere(result.status())) return result;
+  const auto changed = Refresh();
+  if (!changed.ok() || !*changed) return result;
+  return attempt();
+}
+
 arrow::Result<sql::Statement> KeptCatalog::Compile(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters) {
   if (sql::SqlEngine::MayChangeCatalog(sql)) {
     return CompileChange(session, sql, parameters);
   }
-  auto statement = session->Compile(sql, parameters);
-  if (statement.ok() || !MayBeElsewhere(statement.status())) return statement;
-  const auto changed = Refresh();
-  if (!changed.ok() || !*changed) return statement;
-  return session->Compile(sql, parameters);
+  return WithRefresh([&] { return session->Compile(sql, parameters); });
+}
+
+arrow::Result<sql::Statement> KeptCatalog::Compile(
+    sql::SqlSession* session, const dataframe::CommandDataFrame& frame) {
+  return WithRefresh([&] { return session->CompileFrame(frame); });
+}
+
+arrow::Result<sql::SqlSession::Description> KeptCatalog::Describe(
+    sql::SqlSession* session, const dataframe::CommandDataFrame& frame) {
+  return WithRefresh([&] { return session->DescribeFrame(frame); });
 }
 
 arrow::Result<sql::SqlSession::Description> KeptCatalog::Describe(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters) {
-  auto description = session->Describe(sql, parameters);
-  if (description.ok() || !MayBeElsewhere(description.status())) return description;
-  const auto changed = Refresh();
-  if (!changed.ok() || !*changed) return description;
-  return session->Describe(sql, parameters);
+  return WithRefresh([&] { return session->Describe(sql, parameters); });
 }
 
 arrow::Result<sql::Statement> KeptCatalog::CompileChange(

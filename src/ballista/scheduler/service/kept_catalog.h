@@ -38,10 +38,19 @@ class KeptCatalog {
       sql::SqlSession* session, const std::string& sql,
       const std::vector<plan::Value>& parameters);
 
+  // The same for a client's data frame.
+  arrow::Result<sql::Statement> Compile(sql::SqlSession* session,
+                                        const dataframe::CommandDataFrame& frame);
+  arrow::Result<sql::SqlSession::Description> Describe(
+      sql::SqlSession* session, const dataframe::CommandDataFrame& frame);
+
   // Takes what others have changed and has not come here yet. False: nothing was new.
   arrow::Result<bool> Refresh();
 
  private:
+  // Once more where the catalog turns out to be an old one.
+  template <typename Attempt>
+  auto WithRefresh(Attempt&& attempt) -> decltype(attempt());
   bool MayBeElsewhere(const arrow::Status& status) const;
   struct Kept {
     std::string bytes;

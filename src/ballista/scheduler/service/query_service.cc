@@ -12,6 +12,7 @@
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/plan/data_frame.h"
 #include "ballista/plan/plan.h"
 #include "ballista/planner/adaptive_planner.h"
 #include "ballista/profile/complete.h"
@@ -269,34 +270,63 @@ arrow::Result<QueryHandle> QueryService::Execute(
   return handle;
 }
 
+arrow::Status QueryService::RefuseWhenStopping() const {
+  if (!stopping_) return arrow::Status::OK();
+  return CancelledStatus(
+      "this scheduler is stopping and takes no more queries: send the query again once "
+      "it has started again, or to another scheduler",
+      Cancelled::SHUTDOWN);
+}
+
 arrow::Result<QueryHandle> QueryService::ExecuteCounted(
     sql::SqlSession* session, const std::string& sql,
     const std::vector<plan::Value>& parameters, const std::function<bool()>& abandoned,
     bool whole) {
-  if (stopping_) {
-    return CancelledStatus(
-        "this scheduler is stopping and takes no more queries: send the query again once "
-        "it has started again, or to another scheduler",
-        Cancelled::SHUTDOWN);
-  }
-  auto handle = Begin(session, sql, parameters, abandoned, whole);
+  ARROW_RETURN_NOT_OK(RefuseWhenStopping());
+  const auto begin = [&]() -> arrow::Result<QueryHandle> {
+    ARROW_ASSIGN_OR_RAISE(auto statement, Compile(session, sql, parameters));
+    return Begin(session, std::move(statement), sql, abandoned, whole);
+  };
+  auto handle = begin();
   if (!handle.ok()) return sql::PlaceError(handle.status(), sql);
   if (handle->rows < 0) KeepText(handle->id, sql);
   return handle;
 }
 
+arrow::Result<QueryHandle> QueryService::Execute(sql::SqlSession* session,
+                                                 const dataframe::CommandDataFrame& frame,
+                                                 const std::function<bool()>& abandoned) {
+  ++executing_;
+  const auto begin = [&]() -> arrow::Result<QueryHandle> {
+    ARROW_RETURN_NOT_OK(RefuseWhenStopping());
+    ARROW_ASSIGN_OR_RAISE(auto statement, catalog_ == nullptr
+                                              ? session->CompileFrame(frame)
+                                              : catalog_->Compile(session, frame));
+    return Begin(session, std::move(statement), plan::Summary(frame), abandoned,
+                 /*whole=*/true);
+  };
+  auto handle = begin();
+  --executing_;
+  return handle;
+}
+
+arrow::Result<sql::SqlSession::Description> QueryService::Describe(
+    sql::SqlSession* session, const dataframe::CommandDataFrame& frame) {
+  return catalog_ == nullptr ? session->DescribeFrame(frame)
+                             : catalog_->Describe(session, frame);
+}
+
 arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
-                                               const std::string& sql,
-                                               const std::vector<plan::Value>& parameters,
+                                               sql::Statement statement,
+                                               const std::string& text,
                                                const std::function<bool()>& abandoned,
                                                bool whole) {
-  ARROW_ASSIGN_OR_RAISE(auto statement, Compile(session, sql, parameters));
   switch (statement.kind) {
     case sql::Statement::Kind::kRows:
       return KeepRows(session, std::move(statement.rows), statement.is_query);
     case sql::Statement::Kind::kInsertRows: {
       ARROW_ASSIGN_OR_RAISE(auto shown,
-                            RunAndConsume(session, statement, sql, abandoned));
+                            RunAndConsume(session, statement, text, abandoned));
       return KeepRows(session, std::move(shown), statement.is_query);
     }
     case sql::Statement::Kind::kExplain: {
@@ -305,7 +335,7 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
     }
     case sql::Statement::Kind::kExplainAnalyze: {
       ARROW_ASSIGN_OR_RAISE(auto rows,
-                            ExplainAnalyze(session, statement, sql, abandoned));
+                            ExplainAnalyze(session, statement, text, abandoned));
       return KeepRows(session, std::move(rows), true);
     }
     case sql::Statement::Kind::kQuery:
@@ -317,7 +347,7 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   handle.schema = statement.schema;
   handle.is_query = statement.is_query;
   ARROW_ASSIGN_OR_RAISE(handle.id,
-                        Start(session, statement.plan, sql, false, /*kept=*/whole));
+                        Start(session, statement.plan, text, false, /*kept=*/whole));
   return handle;
 }
 

@@ -66,6 +66,13 @@ class QueryService {
       sql::SqlSession* session, const std::string& sql,
       const std::vector<plan::Value>& parameters = {});
 
+  // The same for a client's data frame, whose errors have no position.
+  arrow::Result<QueryHandle> Execute(sql::SqlSession* session,
+                                     const dataframe::CommandDataFrame& frame,
+                                     const std::function<bool()>& abandoned);
+  arrow::Result<sql::SqlSession::Description> Describe(
+      sql::SqlSession* session, const dataframe::CommandDataFrame& frame);
+
   // The rows of a query: waits for its job. The reader owns what is kept of the query and
   // drops it at its end. Errors: the job's own; Invalid for an id that is not known (any
   // more).
@@ -111,9 +118,11 @@ class QueryService {
     std::chrono::steady_clock::time_point made;
   };
 
-  arrow::Result<QueryHandle> Begin(sql::SqlSession* session, const std::string& sql,
-                                   const std::vector<plan::Value>& parameters,
+  // `text`: of the statement, for people. `whole`: as Execute has it.
+  arrow::Result<QueryHandle> Begin(sql::SqlSession* session, sql::Statement statement,
+                                   const std::string& text,
                                    const std::function<bool()>& abandoned, bool whole);
+  arrow::Status RefuseWhenStopping() const;
   // The statement's text, for the errors of its job.
   void KeepText(const std::string& job_id, const std::string& sql);
   std::string TakeText(const std::string& job_id);

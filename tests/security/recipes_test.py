@@ -26,6 +26,7 @@ done
 class Recipes(unittest.TestCase):
     def test_recipes(self):
         page = (ROOT / "docs" / "security.md").read_text()
+        # etcd's (```shell) are another test's: tests/cluster/etcd_access_test.py.
         blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
         self.assertEqual(len(blocks), 4)
         script = "set -e\n" + "".join(blocks)

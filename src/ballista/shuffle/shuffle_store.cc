@@ -317,6 +317,7 @@ void ShuffleStore::RemoveOutput(const job::TaskId& id) {
     if (found == job->second.end() || !found->second->committed()) return;
     output = std::move(found->second);
     job->second.erase(found);
+    if (job->second.empty()) jobs_.erase(job);
   }
   output->Remove();
 }

@@ -214,6 +214,10 @@ TEST_P(EveryConfig, RemovesOneOutputAlone) {
   control::OutputRange left;
   left.set_last_partition(4);
   EXPECT_TRUE(store->Read("a", {left}).ok());
+  // Of a job without outputs nothing is left, which nobody would remove.
+  EXPECT_EQ(store->Jobs(), std::vector<std::string>{"a"});
+  store->RemoveOutput(MakeTaskId("a", 0, 0));
+  EXPECT_TRUE(store->Jobs().empty());
 }
 
 TEST_P(EveryConfig, ReadersOutliveTheirJob) {

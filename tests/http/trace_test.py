@@ -197,14 +197,13 @@ class Traces(unittest.TestCase):
                 run(started, self.query)
         with Collector(delay=60) as slow:
             with traced_cluster(slow, executors=1) as started:
-                begin = time.monotonic()
                 for _ in range(3):
                     run(started, self.query)
-                for one in (started.scheduler, *started.executors):
+                # It answers after a minute.
+                self.assertEqual(slow.requests, [], "somebody waited for the collector")
+                for one in (*started.executors, started.scheduler):
                     one.child.terminate()
-                for one in (started.scheduler, *started.executors):
-                    self.assertEqual(one.child.wait(30), 0)
-                self.assertLess(time.monotonic() - begin, 45, "somebody waited for the collector")
+                    self.assertEqual(one.child.wait(60), 0)
 
 
 if __name__ == "__main__":

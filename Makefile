@@ -1,6 +1,7 @@
 # make          builds a release into build/
 # make test     sets up, builds, runs all tests
-# make demo     sets up, builds, starts a cluster and runs a few TPC-H queries on it
+# make programs builds the programs alone, without tests and benchmarks
+# make demo     sets up, builds them, starts a cluster and runs a few TPC-H queries on it
 # make lint     checks format, dependencies between folders and static analysis
 # make asan     builds with AddressSanitizer and UBSan, runs the unit tests and the SQL corpus on a cluster
 # make tsan     builds with ThreadSanitizer what has threads and stands without DuckDB, runs its unit tests
@@ -13,7 +14,7 @@ CMAKE_FLAGS ?=
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-.PHONY: all setup build test demo lint bench asan tsan fuzz format clean docs install package
+.PHONY: all setup build programs test demo lint bench asan tsan fuzz format clean docs install package
 
 all: build
 
@@ -31,7 +32,10 @@ build: setup $(BUILD)/build.ninja
 test: build
 	@BUILD=$(BUILD) bash scripts/run-tests
 
-demo: build
+programs: setup $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) scheduler executor ballista tpch
+
+demo: programs
 	@BUILD=$(BUILD) bash scripts/demo
 
 lint: setup $(BUILD)/build.ninja

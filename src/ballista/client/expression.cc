@@ -351,20 +351,6 @@ arrow::Status NoConstant(const arrow::Scalar& value) {
                                 value.type->ToString());
 }
 
-plan::Type::Id TimestampType(const arrow::TimestampType& type) {
-  if (!type.timezone().empty()) return plan::Type::TIMESTAMP_TZ;
-  switch (type.unit()) {
-    case arrow::TimeUnit::SECOND:
-      return plan::Type::TIMESTAMP_S;
-    case arrow::TimeUnit::MILLI:
-      return plan::Type::TIMESTAMP_MS;
-    case arrow::TimeUnit::MICRO:
-      return plan::Type::TIMESTAMP;
-    default:
-      return plan::Type::TIMESTAMP_NS;
-  }
-}
-
 template <typename ScalarType>
 auto ValueIn(const arrow::Scalar& value) {
   return static_cast<const ScalarType&>(value).value;
@@ -425,7 +411,7 @@ Expr Lit(const arrow::Scalar& value) {
       if (!timestamp.timezone().empty() && timestamp.unit() != arrow::TimeUnit::MICRO) {
         return Failed(NoConstant(value));
       }
-      return IntLiteral(TimestampType(timestamp), ValueIn<arrow::TimestampScalar>(value));
+      return IntLiteral(type->id(), ValueIn<arrow::TimestampScalar>(value));
     }
     default:
       return Failed(NoConstant(value));

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "ballista/base/status.h"
+#include "ballista/duckdb_terms/terms.h"
 #include "ballista/sql/data_frame_expressions_internal.h"
 #include "ballista/sql/value_conversion.h"
 
@@ -18,29 +19,6 @@ duckdb::Value ToValue(const plan::Value& value) {
   auto converted = FromPlanValue(value);
   if (!converted.ok()) throw Refused(converted.status());
   return *std::move(converted);
-}
-
-ExpressionType ComparisonType(plan::Comparison::Op op) {
-  switch (op) {
-    case plan::Comparison::EQUAL:
-      return ExpressionType::COMPARE_EQUAL;
-    case plan::Comparison::NOT_EQUAL:
-      return ExpressionType::COMPARE_NOTEQUAL;
-    case plan::Comparison::LESS:
-      return ExpressionType::COMPARE_LESSTHAN;
-    case plan::Comparison::LESS_EQUAL:
-      return ExpressionType::COMPARE_LESSTHANOREQUALTO;
-    case plan::Comparison::GREATER:
-      return ExpressionType::COMPARE_GREATERTHAN;
-    case plan::Comparison::GREATER_EQUAL:
-      return ExpressionType::COMPARE_GREATERTHANOREQUALTO;
-    case plan::Comparison::DISTINCT_FROM:
-      return ExpressionType::COMPARE_DISTINCT_FROM;
-    case plan::Comparison::NOT_DISTINCT_FROM:
-      return ExpressionType::COMPARE_NOT_DISTINCT_FROM;
-    default:
-      throw Thrown("a comparison without operator");
-  }
 }
 
 namespace {
@@ -100,27 +78,6 @@ ExprPtr Case(const plan::Expression& expression, const Columns& columns) {
   return result;
 }
 
-ExpressionType OperatorType(plan::Operator::Op op) {
-  switch (op) {
-    case plan::Operator::NOT:
-      return ExpressionType::OPERATOR_NOT;
-    case plan::Operator::IS_NULL:
-      return ExpressionType::OPERATOR_IS_NULL;
-    case plan::Operator::IS_NOT_NULL:
-      return ExpressionType::OPERATOR_IS_NOT_NULL;
-    case plan::Operator::IN:
-      return ExpressionType::COMPARE_IN;
-    case plan::Operator::NOT_IN:
-      return ExpressionType::COMPARE_NOT_IN;
-    case plan::Operator::COALESCE:
-      return ExpressionType::OPERATOR_COALESCE;
-    case plan::Operator::TRY:
-      return ExpressionType::OPERATOR_TRY;
-    default:
-      throw Thrown("an unknown operator");
-  }
-}
-
 ExprPtr Call(const plan::Expression& expression, const Columns& columns) {
   const auto& call = expression.call();
   auto arguments = Arguments(expression, columns);
@@ -153,50 +110,6 @@ ExprPtr Aggregate(const plan::Expression& expression, const Columns& columns) {
   return function;
 }
 
-duckdb::WindowBoundary Boundary(plan::WindowCall::Bound bound) {
-  using duckdb::WindowBoundary;
-  switch (bound) {
-    case plan::WindowCall::UNBOUNDED_PRECEDING:
-      return WindowBoundary::UNBOUNDED_PRECEDING;
-    case plan::WindowCall::UNBOUNDED_FOLLOWING:
-      return WindowBoundary::UNBOUNDED_FOLLOWING;
-    case plan::WindowCall::CURRENT_ROW_RANGE:
-      return WindowBoundary::CURRENT_ROW_RANGE;
-    case plan::WindowCall::CURRENT_ROW_ROWS:
-      return WindowBoundary::CURRENT_ROW_ROWS;
-    case plan::WindowCall::CURRENT_ROW_GROUPS:
-      return WindowBoundary::CURRENT_ROW_GROUPS;
-    case plan::WindowCall::PRECEDING_ROWS:
-      return WindowBoundary::EXPR_PRECEDING_ROWS;
-    case plan::WindowCall::FOLLOWING_ROWS:
-      return WindowBoundary::EXPR_FOLLOWING_ROWS;
-    case plan::WindowCall::PRECEDING_RANGE:
-      return WindowBoundary::EXPR_PRECEDING_RANGE;
-    case plan::WindowCall::FOLLOWING_RANGE:
-      return WindowBoundary::EXPR_FOLLOWING_RANGE;
-    case plan::WindowCall::PRECEDING_GROUPS:
-      return WindowBoundary::EXPR_PRECEDING_GROUPS;
-    case plan::WindowCall::FOLLOWING_GROUPS:
-      return WindowBoundary::EXPR_FOLLOWING_GROUPS;
-    default:
-      throw Thrown("a window without frame");
-  }
-}
-
-duckdb::WindowExcludeMode ExcludeMode(plan::WindowCall::Exclude exclude) {
-  using duckdb::WindowExcludeMode;
-  switch (exclude) {
-    case plan::WindowCall::CURRENT_ROW:
-      return WindowExcludeMode::CURRENT_ROW;
-    case plan::WindowCall::GROUP:
-      return WindowExcludeMode::GROUP;
-    case plan::WindowCall::TIES:
-      return WindowExcludeMode::TIES;
-    default:
-      return WindowExcludeMode::NO_OTHER;
-  }
-}
-
 ExprPtr Window(const plan::Expression& expression, const Columns& columns) {
   const auto& call = expression.window();
   const auto optional = [&](bool present, const plan::Expression& part) {
@@ -215,9 +128,9 @@ ExprPtr Window(const plan::Expression& expression, const Columns& columns) {
   window->filter_expr = optional(call.has_filter(), call.filter());
   window->distinct = call.distinct();
   window->ignore_nulls = call.ignore_nulls();
-  window->start = Boundary(call.start());
-  window->end = Boundary(call.end());
-  window->exclude_clause = ExcludeMode(call.exclude());
+  window->start = Known(duckdb_terms::Boundary(call.start()), "a window without frame");
+  window->end = Known(duckdb_terms::Boundary(call.end()), "a window without frame");
+  window->exclude_clause = duckdb_terms::ExcludeMode(call.exclude());
   window->start_expr = optional(call.has_start_offset(), call.start_offset());
   window->end_expr = optional(call.has_end_offset(), call.end_offset());
   window->offset_expr = optional(call.has_offset(), call.offset());
@@ -243,7 +156,8 @@ ExprPtr MakeExpression(const plan::Expression& expression, const Columns& column
       return Case(expression, columns);
     case plan::Expression::kComparison:
       return make_uniq<duckdb::ComparisonExpression>(
-          ComparisonType(expression.comparison().op()),
+          Known(duckdb_terms::ComparisonType(expression.comparison().op()),
+                "a comparison without operator"),
           MakeExpression(expression.args(0), columns),
           MakeExpression(expression.args(1), columns));
     case plan::Expression::kConjunction:
@@ -253,7 +167,9 @@ ExprPtr MakeExpression(const plan::Expression& expression, const Columns& column
           Arguments(expression, columns));
     case plan::Expression::kOperator:
       return make_uniq<duckdb::OperatorExpression>(
-          OperatorType(expression.operator_().op()), Arguments(expression, columns));
+          Known(duckdb_terms::OperatorType(expression.operator_().op()),
+                "an unknown operator"),
+          Arguments(expression, columns));
     case plan::Expression::kBetween: {
       auto arguments = Arguments(expression, columns);
       return make_uniq<duckdb::BetweenExpression>(

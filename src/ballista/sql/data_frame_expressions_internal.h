@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "ballista/plan.pb.h"
@@ -26,9 +27,15 @@ class Refused : public std::exception {
 // UserError (BINDER).
 Refused Thrown(const std::string& what);
 
+// Throws Thrown(`unknown`) for nothing.
+template <typename T>
+T Known(std::optional<T> term, const char* unknown) {
+  if (!term) throw Thrown(unknown);
+  return *term;
+}
+
 // All of them throw Refused.
 duckdb::Value ToValue(const plan::Value& value);
-duckdb::ExpressionType ComparisonType(plan::Comparison::Op op);
 ExprPtr MakeExpression(const plan::Expression& expression, const Columns& columns);
 duckdb::vector<duckdb::OrderByNode> MakeSortKeys(
     const google::protobuf::RepeatedPtrField<plan::SortKey>& keys,

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "ballista/base/status.h"
+#include "ballista/duckdb_terms/terms.h"
 #include "ballista/sql/data_frame_expressions_internal.h"
 #include "ballista/sql/folder_files.h"
 
@@ -304,7 +305,8 @@ class Builder {
     duckdb::vector<ExprPtr> on;
     for (const auto& condition : join.conditions()) {
       on.push_back(make_uniq<duckdb::ComparisonExpression>(
-          frame::ComparisonType(condition.op()),
+          frame::Known(duckdb_terms::ComparisonType(condition.op()),
+                       "a comparison without operator"),
           frame::MakeExpression(condition.left(), left.columns()),
           frame::MakeExpression(condition.right(), right.columns())));
     }
@@ -325,7 +327,8 @@ class Builder {
         on.empty() && inner ? duckdb::JoinRefType::CROSS : duckdb::JoinRefType::REGULAR);
     table->left = std::move(left.table);
     table->right = std::move(right.table);
-    table->type = JoinTypeOf(join.type());
+    table->type =
+        frame::Known(duckdb_terms::JoinType(join.type()), "a join without type");
     table->condition = And(std::move(on));
     if (!table->condition && !inner) {
       table->condition =
@@ -342,23 +345,6 @@ class Builder {
     auto select = From(&side);
     PassAll(side, select.get());
     return SubQuery(Named(std::move(select)));
-  }
-
-  static duckdb::JoinType JoinTypeOf(plan::Join::Type type) {
-    switch (type) {
-      case plan::Join::LEFT:
-        return duckdb::JoinType::LEFT;
-      case plan::Join::RIGHT:
-        return duckdb::JoinType::RIGHT;
-      case plan::Join::FULL:
-        return duckdb::JoinType::OUTER;
-      case plan::Join::SEMI:
-        return duckdb::JoinType::SEMI;
-      case plan::Join::ANTI:
-        return duckdb::JoinType::ANTI;
-      default:
-        return duckdb::JoinType::INNER;
-    }
   }
 
   template <typename Keys>

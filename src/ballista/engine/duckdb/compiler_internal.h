@@ -32,6 +32,12 @@ class CompileError : public std::runtime_error {
 }
 
 template <typename T>
+T Known(std::optional<T> term, const char* unknown) {
+  if (!term) Fail(unknown);
+  return *term;
+}
+
+template <typename T>
 T OrThrow(arrow::Result<T> result) {
   if (!result.ok()) throw CompileError(result.status());
   return std::move(result).ValueUnsafe();

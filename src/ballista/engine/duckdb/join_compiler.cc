@@ -1,6 +1,7 @@
 // Joins. Inner joins take their conditions as they are. For every other kind a condition
 // whose side is an expression, not a column, would be pushed into a child or be refused
 // by DuckDB's binder, so these are projected to columns first.
+#include "ballista/duckdb_terms/terms.h"
 #include "ballista/engine/duckdb/compiler_internal.h"
 
 namespace ballista::engine::compile {
@@ -79,29 +80,6 @@ plan::Node WithColumnKeys(const plan::Node& node) {
   return result;
 }
 
-duckdb::JoinType JoinTypeOf(plan::Join::Type type) {
-  switch (type) {
-    case plan::Join::INNER:
-      return duckdb::JoinType::INNER;
-    case plan::Join::LEFT:
-      return duckdb::JoinType::LEFT;
-    case plan::Join::RIGHT:
-      return duckdb::JoinType::RIGHT;
-    case plan::Join::FULL:
-      return duckdb::JoinType::OUTER;
-    case plan::Join::SEMI:
-      return duckdb::JoinType::SEMI;
-    case plan::Join::ANTI:
-      return duckdb::JoinType::ANTI;
-    case plan::Join::MARK:
-      return duckdb::JoinType::MARK;
-    case plan::Join::SINGLE:
-      return duckdb::JoinType::SINGLE;
-    default:
-      Fail("a join without type");
-  }
-}
-
 ExprPtr Condition(const plan::JoinCondition& condition) {
   return make_uniq<duckdb::ComparisonExpression>(
       ComparisonType(condition.op()), CompileExpression(condition.left(), ColumnsOf("l")),
@@ -127,7 +105,7 @@ TablePtr NodeCompiler::JoinTables(const plan::Node& node, ExprPtr condition) {
   auto table = make_uniq<duckdb::JoinRef>(kind);
   table->left = Reference(node.inputs(0), "l");
   table->right = Reference(node.inputs(1), "r");
-  table->type = JoinTypeOf(join.type());
+  table->type = Known(duckdb_terms::JoinType(join.type()), "a join without type");
   table->condition = std::move(condition);
   return table;
 }

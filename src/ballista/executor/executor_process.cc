@@ -188,7 +188,8 @@ arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>>
 ExecutorProcess::Parts::OpenInputs(const job::StageDefinition& stage,
                                    const job::TaskDefinition& task) {
   shuffle::FetchContext fetch = this->fetch;
-  const auto trace = exporter == nullptr ? std::nullopt : JobTraceOf(stage);
+  const auto trace =
+      exporter == nullptr ? std::nullopt : trace::FindJobTrace(stage.settings());
   if (trace) {
     fetch.on_fetched = [exporter = exporter, trace = *trace,
                         id = task.id()](const shuffle::FetchReport& report) {

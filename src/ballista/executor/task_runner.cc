@@ -254,7 +254,7 @@ void TaskRunner::Count(const job::TaskMetrics& done) {
 
 void TaskRunner::Trace(const Task& task, int64_t begin_nanos,
                        const arrow::Result<control::TaskFinished>& finished) const {
-  const auto trace = JobTraceOf(*task.stage);
+  const auto trace = trace::FindJobTrace(task.stage->settings());
   if (!trace) return;
   options_.exporter->Add(TaskSpan(*trace, task.definition.id(), begin_nanos,
                                   finished.status(),

@@ -10,21 +10,7 @@ std::string TaskSpanId(const trace::JobTrace& trace, const job::TaskId& id) {
                            trace::TaskPart(id.stage_id(), id.task_index(), id.attempt()));
 }
 
-int64_t Nanos(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch())
-      .count();
-}
-
 }  // namespace
-
-std::optional<trace::JobTrace> JobTraceOf(const job::StageDefinition& stage) {
-  for (const auto& setting : stage.settings()) {
-    if (setting.name() == trace::kJobTraceSetting) {
-      return trace::ParseSetting(setting.value());
-    }
-  }
-  return std::nullopt;
-}
 
 otlp::Span TaskSpan(const trace::JobTrace& trace, const job::TaskId& id,
                     int64_t begin_nanos, const arrow::Status& status,
@@ -55,9 +41,10 @@ otlp::Span TaskSpan(const trace::JobTrace& trace, const job::TaskId& id,
 
 otlp::Span FetchSpan(const trace::JobTrace& trace, const job::TaskId& id,
                      const shuffle::FetchReport& report) {
-  auto span = trace::MakeSpan(trace.query, trace::NewSpanId(), TaskSpanId(trace, id),
-                              "fetch stage " + std::to_string(report.stage_id),
-                              Nanos(report.begin), Nanos(report.end));
+  auto span =
+      trace::MakeSpan(trace.query, trace::NewSpanId(), TaskSpanId(trace, id),
+                      "fetch stage " + std::to_string(report.stage_id),
+                      trace::UnixNanos(report.begin), trace::UnixNanos(report.end));
   span.set_kind(otlp::Span::CLIENT);
   trace::SetAttribute("ballista.stage", int64_t{report.stage_id}, &span);
   trace::SetAttribute("ballista.executor_id", report.executor_id, &span);

@@ -4,16 +4,12 @@
 #include <arrow/status.h>
 
 #include <cstdint>
-#include <optional>
 
 #include "ballista/job.pb.h"
 #include "ballista/shuffle/task_input.h"
 #include "ballista/trace/span.h"
 
 namespace ballista::executor {
-
-// Of the job that the stage belongs to; nothing where its trace is not recorded.
-std::optional<trace::JobTrace> JobTraceOf(const job::StageDefinition& stage);
 
 // `metrics`: of one that finished, else null.
 otlp::Span TaskSpan(const trace::JobTrace& trace, const job::TaskId& id,

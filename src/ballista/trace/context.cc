@@ -93,9 +93,8 @@ std::optional<Header> ParseHeader(std::string_view text) {
 
 }  // namespace
 
-int64_t UnixNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
+int64_t UnixNanos(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch())
       .count();
 }
 
@@ -155,6 +154,14 @@ std::optional<JobTrace> ParseSetting(std::string_view text) {
     return std::nullopt;
   }
   return trace;
+}
+
+std::optional<JobTrace> FindJobTrace(
+    const google::protobuf::RepeatedPtrField<plan::Setting>& settings) {
+  for (const auto& setting : settings) {
+    if (setting.name() == kJobTraceSetting) return ParseSetting(setting.value());
+  }
+  return std::nullopt;
 }
 
 CallScope::CallScope(std::string_view traceparent) {

@@ -5,10 +5,13 @@
 // to the executors (JobTrace). Values are immutable; functions are thread-safe.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "ballista/plan.pb.h"
 
 namespace ballista::trace {
 
@@ -18,7 +21,8 @@ struct TraceContext {
 };
 
 // Nanoseconds of Unix time.
-int64_t UnixNanos();
+int64_t UnixNanos(
+    std::chrono::system_clock::time_point time = std::chrono::system_clock::now());
 
 // Random bytes, never all zero.
 std::string NewTraceId();
@@ -44,6 +48,9 @@ inline constexpr const char* kJobTraceSetting = "ballista.trace";
 std::string ToSetting(const JobTrace& trace);
 // Nothing where it is malformed.
 std::optional<JobTrace> ParseSetting(std::string_view text);
+// Of a job's graph or of one of its stages; nothing where its trace is not recorded.
+std::optional<JobTrace> FindJobTrace(
+    const google::protobuf::RepeatedPtrField<plan::Setting>& settings);
 
 // While it lives, what its thread begins is called for by the span of a header. They do
 // not nest.

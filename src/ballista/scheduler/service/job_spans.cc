@@ -115,13 +115,4 @@ otlp::Span PlanSpan(const trace::JobTrace& trace, int64_t end_nanos) {
                          trace.begin_nanos, end_nanos);
 }
 
-std::optional<trace::JobTrace> JobTraceOf(const job::JobGraph& graph) {
-  for (const auto& setting : graph.settings()) {
-    if (setting.name() == trace::kJobTraceSetting) {
-      return trace::ParseSetting(setting.value());
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace ballista::scheduler

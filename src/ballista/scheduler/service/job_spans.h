@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
-#include "ballista/job.pb.h"
 #include "ballista/profile.pb.h"
 #include "ballista/trace/span.h"
 
@@ -18,8 +16,5 @@ std::vector<otlp::Span> JobSpans(const profile::QueryProfile& profile,
 
 // From the client's call until the query was given to the core.
 otlp::Span PlanSpan(const trace::JobTrace& trace, int64_t end_nanos);
-
-// Of the job that the graph is of; nothing where its trace is not recorded.
-std::optional<trace::JobTrace> JobTraceOf(const job::JobGraph& graph);
 
 }  // namespace ballista::scheduler

@@ -82,7 +82,7 @@ struct SchedulerProcess::Parts {
 
   void Trace(const JobEnded& ended) {
     if (exporter == nullptr) return;
-    const auto trace = JobTraceOf(ended.graph);
+    const auto trace = trace::FindJobTrace(ended.graph.settings());
     if (!trace) return;
     for (auto& span : JobSpans(ended.profile, *trace, trace::UnixNanos())) {
       exporter->Add(std::move(span));

@@ -390,6 +390,14 @@ plan::Node PlanTranslator::TranslateValues(duckdb::LogicalExpressionGet& op) {
 }
 
 plan::Node PlanTranslator::TranslateSetOperation(duckdb::LogicalSetOperation& op) {
+  // The optimizer takes inputs away that it knows to be empty, until one is left.
+  if (op.type == LogicalOperatorType::LOGICAL_UNION && op.children.size() == 1) {
+    auto input = TranslateNode(*op.children[0]);
+    if (op.setop_all) return input;
+    auto node = Over(std::move(input));
+    node.mutable_distinct();
+    return node;
+  }
   plan::Node node;
   SetTypes(op.types, &node);
   auto* operation = node.mutable_set_operation();

@@ -1,7 +1,7 @@
-# make          builds a release into build/
+# make          sets up, builds a release of the programs into build/bin
 # make test     sets up, builds, runs all tests
-# make programs builds the programs alone, without tests and benchmarks
-# make demo     sets up, builds them, starts a cluster and runs a few TPC-H queries on it
+# make build    builds the programs, tests and benchmarks
+# make demo     sets up, builds the programs, starts a cluster and runs a few TPC-H queries on it
 # make lint     checks format, dependencies between folders and static analysis
 # make asan     builds with AddressSanitizer and UBSan, runs the unit tests and the SQL corpus on a cluster
 # make tsan     builds with ThreadSanitizer what has threads and stands without DuckDB, runs its unit tests
@@ -16,7 +16,7 @@ PREFIX ?= /usr/local
 
 .PHONY: all setup build programs test demo lint bench asan tsan fuzz format clean docs install package
 
-all: build
+all: programs
 
 setup:
 	@bash scripts/setup

@@ -148,9 +148,10 @@ class Metadata(Wire):
         rows = self.read(self.info("CommandGetSqlInfo"))
         names = rows.column("info_name").to_pylist()
         self.assertEqual(names, sorted(names))
-        # All of the specification but the Substrait versions of a server that takes no Substrait.
-        self.assertEqual(set(names), {*range(6), *range(8, 12), 100, 101, *range(500, 577)})
+        # All of the specification.
+        self.assertEqual(set(names), {*range(12), 100, 101, *range(500, 577)})
         values = dict(zip(names, rows.column("value").to_pylist()))
+        self.assertEqual((values[5], values[6], values[7]), (True, "0.20.0", "0.85.0"))
         self.assertEqual((values[0], values[8], values[504], values[563]), ("Ballista", 0, '"', False))
         self.assertIn("strftime", values[512])
         asked = self.read(self.info("CommandGetSqlInfo", field(1, 504) + field(1, 0) + field(1, 99999)))

@@ -18,6 +18,7 @@
 #include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/substrait/translate.h"
 #include "ballista/trace/context.h"
 
 namespace ballista::scheduler {
@@ -47,8 +48,19 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
-// Nested deeper than protobuf would unpack by itself.
+bool IsFrame(const Any& any) {
+  return any.Is<dataframe::CommandDataFrame>() ||
+         any.Is<sqlp::CommandStatementSubstraitPlan>();
+}
+
+// What IsFrame: a data frame, or a Substrait plan as one.
 arrow::Result<dataframe::CommandDataFrame> ParseFrame(const Any& any) {
+  sqlp::CommandStatementSubstraitPlan command;
+  if (UnpackInto(any, &command)) {
+    ARROW_RETURN_NOT_OK(RefuseTransaction(command));
+    return substrait::Translate(command.plan().plan());
+  }
+  // Nested deeper than protobuf would unpack by itself.
   dataframe::CommandDataFrame frame;
   ARROW_RETURN_NOT_OK(plan::ParseMessage(any.value(), &frame));
   return frame;
@@ -91,7 +103,7 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
     ARROW_RETURN_NOT_OK(RefuseTransaction(query));
     return QueryInfo(context, query.query(), {}, request);
   }
-  if (any.Is<dataframe::CommandDataFrame>()) {
+  if (IsFrame(any)) {
     ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
     return FrameInfo(context, frame, request);
   }
@@ -156,7 +168,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
   if (UnpackInto(any, &prepared)) {
     return PreparedSchema(context, prepared.prepared_statement_handle());
   }
-  if (any.Is<dataframe::CommandDataFrame>()) {
+  if (IsFrame(any)) {
     ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
     ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
     ARROW_ASSIGN_OR_RAISE(auto description, queries_->Describe(session.get(), frame));
@@ -368,6 +380,10 @@ void FlightSqlService::AddSqlActions() {
   router_.AddRaw("CreatePreparedStatement", "Prepares a statement.",
                  [this](const Context& context, std::string_view body) {
                    return Prepare(context, body);
+                 });
+  router_.AddRaw("CreatePreparedSubstraitPlan", "Prepares a Substrait plan.",
+                 [this](const Context& context, std::string_view body) {
+                   return PrepareSubstrait(context, body);
                  });
   router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
                  [this](const Context&, std::string_view body) { return Close(body); });

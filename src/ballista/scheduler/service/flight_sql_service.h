@@ -103,6 +103,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
                                                 sql::SqlSession* session);
   arrow::Result<std::string> Close(std::string_view body);
   arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
+  arrow::Result<std::string> PrepareSubstrait(const Context& context,
+                                              std::string_view body);
   arrow::Result<Info> PreparedInfo(const Context& context, const std::string& handle,
                                    const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::shared_ptr<arrow::Schema>> PreparedSchema(const Context& context,

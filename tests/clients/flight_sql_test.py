@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 import unittest
 
@@ -110,6 +111,25 @@ class Running(Wire):
         self.assertLess(polls, 200)  # each waits for news, or for half a second
         total = sum(range(20000)) ** 2
         self.assertEqual([int(v) for v in self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist()], [total])
+
+    def test_polling_for_what_is_written(self):
+        # COPY has run when it is begun, which a poll does not wait for.
+        long = "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i)"
+        with tempfile.TemporaryDirectory() as folder:
+            copy = f"COPY ({long}) TO '{folder}/long' (FORMAT parquet)"
+            first = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, copy))).serialize()
+            info, descriptor, _ = self.poll(first)
+            self.assertIsNotNone(descriptor)
+            self.assertEqual(fl.FlightInfo.deserialize(info).endpoints, [])
+            self.assertEqual(one(self.action("CancelFlightInfo", field(1, info)), 1), 1)
+            self.cluster.time_until_clean()
+            self.assertEqual(list(pathlib.Path(folder).rglob("*.parquet")), [])
+
+            copy = f"COPY (SELECT i FROM range(1000) t(i)) TO '{folder}/short' (FORMAT parquet)"
+            descriptor = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, copy))).serialize()
+            while descriptor is not None:
+                info, descriptor, _ = self.poll(descriptor)
+            self.assertEqual(self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist(), [1000])
 
     def test_polling_for_what_is_at_hand(self):
         descriptor = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, "SELECT 1 AS a")))

@@ -4,6 +4,7 @@
 #include <google/protobuf/any.pb.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -30,6 +31,8 @@ using google::protobuf::Any;
 
 // Of one message of a result: stock clients take up to 4 MiB and more.
 constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
+// How long a statement goes on for which nobody polls any more.
+constexpr auto kPollPatience = std::chrono::seconds(60);
 
 // The rows of a reader; its errors go out typed.
 class ResultStream : public fl::RecordBatchStream {
@@ -74,7 +77,8 @@ FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
       queries_(queries),
       sessions_(sessions),
       bound_(queries),
-      budget_(budget) {
+      budget_(budget),
+      pending_(kPollPatience) {
   AddControlActions();
   AddSqlActions();
 }
@@ -272,6 +276,7 @@ arrow::Result<std::string> FlightSqlService::DispatchPut(
 void FlightSqlService::CloseSession(const std::string& session_id) {
   prepared_.CloseSession(session_id);
   bound_.CloseSession(session_id);
+  pending_.CloseSession(session_id);
 }
 
 // ------------------------------------------------------------------------------- actions
@@ -317,8 +322,16 @@ void FlightSqlService::AddControlActions() {
       [this](const Context& context,
              const auto& r) -> arrow::Result<control::CancelJobRequest> {
         ARROW_RETURN_NOT_OK(CheckMayTouch(context, r.job_id()));
-        queries_->Cancel(r.job_id());
+        if (!pending_.Cancel(r.job_id())) queries_->Cancel(r.job_id());
         return r;
+      });
+  router_.AddRaw(
+      "cancel_statements",
+      "Ends what calls of this session wait for: COPY, INSERT and the like.",
+      [this](const Context& context, std::string_view) -> arrow::Result<std::string> {
+        ARROW_ASSIGN_OR_RAISE(const auto session, sessions_->ForCall(context));
+        queries_->CancelAwaited(session->id());
+        return "";
       });
   router_.Add<control::ListExecutorsRequest, control::ListExecutorsResponse>(
       "list_executors",
@@ -430,7 +443,8 @@ void FlightSqlService::AddSqlActions() {
 arrow::Status FlightSqlService::CheckMayTouch(const Context& context,
                                               const std::string& query_id) {
   const auto who = flight::IdentityOf(context);
-  const auto user = bound_.UserOf(query_id);
+  auto user = bound_.UserOf(query_id);
+  if (!user) user = pending_.UserOf(query_id);
   if (user && !who.MayTouch(*user)) {
     return arrow::Status::Invalid(JobService::NoSuchJob(query_id).message());
   }
@@ -447,7 +461,10 @@ bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& 
       return bound_.Cancel(id) || queries_->Cancel(id);
     }
   }
-  return false;
+  // One that is polled for has no ticket yet.
+  const std::string id(info.app_metadata());
+  if (id.empty() || !CheckMayTouch(context, id).ok()) return false;
+  return pending_.Cancel(id) || queries_->Cancel(id);
 }
 
 arrow::Result<std::string> FlightSqlService::CancelQuery(const Context& context,

@@ -42,6 +42,7 @@ lint: setup $(BUILD)/build.ninja
 	@bash scripts/lint
 	@# What is generated is made first; nothing else is built.
 	@ninja -C $(BUILD) cmake_object_order_depends_target_ballista_proto \
+	  cmake_object_order_depends_target_ballista_substrait_proto \
 	  generated/ballista/config/executor_config.h generated/ballista/config/scheduler_config.h >/dev/null
 	@python3 scripts/clang_tidy.py --build $(BUILD)
 

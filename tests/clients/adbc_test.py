@@ -5,6 +5,7 @@ import decimal
 import pathlib
 import re
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -63,6 +64,22 @@ class Fetching(OnCluster):
     def test_incremental_execution_polls(self):
         self.cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
         self.assertEqual(self.rows("SELECT count(*) FROM range(1000000)"), [(1000000,)])
+
+    def test_incremental_execution_of_what_writes(self):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            adbc_driver_manager.AdbcStatement(self.con.adbc_connection) as statement,
+        ):
+            statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+            statement.set_sql_query(f"COPY (FROM range(1000)) TO '{folder}/t' (FORMAT parquet)")
+            stream, _ = statement.execute_query()
+            rows = pa.RecordBatchReader.from_stream(stream).read_all()
+            self.assertEqual(rows.column(0).to_pylist(), [1000])
+
+    def test_parameters_without_a_type(self):
+        for value in (5, "text", 2.5, None, True, datetime.date(2024, 2, 29)):
+            with self.subTest(value):
+                self.assertEqual(self.rows("SELECT ?", (value,)), [(value,)])
 
     def test_partitions(self):
         partitions, schema = self.cursor.adbc_execute_partitions("SELECT i FROM range(1000) t(i)")

@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 import unittest
 
@@ -111,6 +112,25 @@ class Running(Wire):
         total = sum(range(20000)) ** 2
         self.assertEqual([int(v) for v in self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist()], [total])
 
+    def test_polling_for_what_is_written(self):
+        # COPY has run when it is begun, which a poll does not wait for.
+        long = "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i)"
+        with tempfile.TemporaryDirectory() as folder:
+            copy = f"COPY ({long}) TO '{folder}/long' (FORMAT parquet)"
+            first = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, copy))).serialize()
+            info, descriptor, _ = self.poll(first)
+            self.assertIsNotNone(descriptor)
+            self.assertEqual(fl.FlightInfo.deserialize(info).endpoints, [])
+            self.assertEqual(one(self.action("CancelFlightInfo", field(1, info)), 1), 1)
+            self.cluster.time_until_clean()
+            self.assertEqual(list(pathlib.Path(folder).rglob("*.parquet")), [])
+
+            copy = f"COPY (SELECT i FROM range(1000) t(i)) TO '{folder}/short' (FORMAT parquet)"
+            descriptor = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, copy))).serialize()
+            while descriptor is not None:
+                info, descriptor, _ = self.poll(descriptor)
+            self.assertEqual(self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist(), [1000])
+
     def test_polling_for_what_is_at_hand(self):
         descriptor = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, "SELECT 1 AS a")))
         info, descriptor, progress = self.poll(descriptor.serialize())
@@ -148,9 +168,10 @@ class Metadata(Wire):
         rows = self.read(self.info("CommandGetSqlInfo"))
         names = rows.column("info_name").to_pylist()
         self.assertEqual(names, sorted(names))
-        # All of the specification but the Substrait versions of a server that takes no Substrait.
-        self.assertEqual(set(names), {*range(6), *range(8, 12), 100, 101, *range(500, 577)})
+        # All of the specification.
+        self.assertEqual(set(names), {*range(12), 100, 101, *range(500, 577)})
         values = dict(zip(names, rows.column("value").to_pylist()))
+        self.assertEqual((values[5], values[6], values[7]), (True, "0.20.0", "0.85.0"))
         self.assertEqual((values[0], values[8], values[504], values[563]), ("Ballista", 0, '"', False))
         self.assertIn("strftime", values[512])
         asked = self.read(self.info("CommandGetSqlInfo", field(1, 504) + field(1, 0) + field(1, 99999)))

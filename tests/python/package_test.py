@@ -272,7 +272,16 @@ class Cancelling(Base):
         self.wait_until_idle()
 
     def test_keyboard_interrupt(self):
-        script = f"import ballista\ncon = ballista.connect({self.cluster.address!r})\ncon.sql({LONG!r}).to_arrow()\n"
+        self.check_interrupt(f"con.sql({LONG!r}).to_arrow()")
+
+    def test_keyboard_interrupt_while_files_are_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = f"COPY ({LONG}) TO '{folder}/out' (FORMAT parquet)"
+            self.check_interrupt(f"con.sql({copy!r})")
+            self.assertEqual([path for path in pathlib.Path(folder).rglob("*.parquet")], [])
+
+    def check_interrupt(self, call):
+        script = f"import ballista\ncon = ballista.connect({self.cluster.address!r})\n{call}\n"
         process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.kill)
         self.wait_until_running()

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from types import TracebackType
@@ -80,6 +81,7 @@ class Connection:
             info = call.wait(watch)
         except KeyboardInterrupt:
             call.when_done(self._cancel_info)
+            self._cancel_statement(call)
             raise
         except Exception as error:
             raise from_flight(error, sql) from None
@@ -183,6 +185,15 @@ class Connection:
         except BallistaError:
             pass  # over already, or the server is gone
 
+    def _cancel_statement(self, call: Background[flight.FlightInfo]) -> None:
+        """Ends a statement that has run when its call returns (COPY, INSERT), as soon as it has begun."""
+        deadline = time.monotonic() + self._timeout
+        while not call.has_ended(_TICK_SECONDS) and time.monotonic() < deadline:
+            try:
+                self._act("cancel_statements", b"")
+            except BallistaError:
+                return
+
     def _act(self, action: str, body: bytes) -> bytes:
         try:
             results = list(self._client.do_action((action, body), self._short()))
@@ -227,6 +238,10 @@ class Background(Generic[T]):
         if self._error is not None:
             raise self._error
         return cast(T, self._value)
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether it has, within this time."""
+        return self._done.wait(seconds)
 
     def when_done(self, after: Callable[[T], None]) -> None:
         """Calls `after` with the value, now or when it is there; not where the call fails."""

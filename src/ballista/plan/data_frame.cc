@@ -135,7 +135,7 @@ arrow::Status CheckWindowCall(const Expression& expression, int columns) {
   return arrow::Status::OK();
 }
 
-arrow::Result<int> CheckJoin(const Join& join, int left, int right) {
+arrow::Result<int> CheckJoin(const Join& join, int left, int right, int outer) {
   switch (join.type()) {
     case Join::INNER:
     case Join::LEFT:
@@ -160,7 +160,7 @@ arrow::Result<int> CheckJoin(const Join& join, int left, int right) {
     ARROW_RETURN_NOT_OK(CheckScalar(condition.right(), right));
   }
   if (join.has_predicate()) {
-    ARROW_RETURN_NOT_OK(CheckScalar(join.predicate(), left + right));
+    ARROW_RETURN_NOT_OK(CheckScalar(join.predicate(), left + right + outer));
   }
   const bool left_only = join.type() == Join::SEMI || join.type() == Join::ANTI;
   const auto limit = static_cast<uint32_t>(left_only ? left : left + right);
@@ -171,7 +171,7 @@ arrow::Result<int> CheckJoin(const Join& join, int left, int right) {
   return join.output_size();
 }
 
-arrow::Result<int> CheckAggregate(const Aggregate& aggregate, int columns) {
+arrow::Result<int> CheckAggregate(const Aggregate& aggregate, int columns, int seen) {
   if (aggregate.grouping_sets_size() > 0 || aggregate.grouping_calls_size() > 0 ||
       aggregate.partial()) {
     return Bad("grouping sets and partial aggregates have no form in a data frame");
@@ -185,7 +185,7 @@ arrow::Result<int> CheckAggregate(const Aggregate& aggregate, int columns) {
       return Bad("an aggregate's expression is no aggregate call");
     }
     if (call.aggregate().name().empty()) return Bad("an aggregate without a name");
-    ARROW_RETURN_NOT_OK(CheckCall(call, columns));
+    ARROW_RETURN_NOT_OK(CheckCall(call, seen));
   }
   const int outputs = aggregate.groups_size() + aggregate.aggregates_size();
   if (outputs == 0) return Bad("an aggregate without groups and aggregates");
@@ -259,24 +259,26 @@ arrow::Result<int> CheckSetOperation(const SetOperation& operation,
   return inputs[0];
 }
 
-arrow::Result<int> CheckOneInput(const Relation& relation, int columns) {
+// `seen`: columns that its expressions may refer to; its own, the outer ones and the
+// values of its sub-queries.
+arrow::Result<int> CheckOneInput(const Relation& relation, int columns, int seen) {
   switch (relation.kind_case()) {
     case Relation::kFilter:
       if (relation.filter().predicates().empty()) return Bad("a filter of nothing");
       for (const auto& predicate : relation.filter().predicates()) {
-        ARROW_RETURN_NOT_OK(CheckScalar(predicate, columns));
+        ARROW_RETURN_NOT_OK(CheckScalar(predicate, seen));
       }
       return columns;
     case Relation::kProject:
       if (relation.project().expressions().empty()) return Bad("an empty projection");
       for (const auto& expression : relation.project().expressions()) {
-        ARROW_RETURN_NOT_OK(CheckScalar(expression, columns));
+        ARROW_RETURN_NOT_OK(CheckScalar(expression, seen));
       }
       return relation.project().expressions_size();
     case Relation::kAggregate:
-      return CheckAggregate(relation.aggregate(), columns);
+      return CheckAggregate(relation.aggregate(), columns, seen);
     case Relation::kSort:
-      ARROW_RETURN_NOT_OK(CheckKeys(relation.sort().keys(), columns));
+      ARROW_RETURN_NOT_OK(CheckKeys(relation.sort().keys(), seen));
       return columns;
     case Relation::kLimit:
       return CheckLimit(relation.limit(), columns);
@@ -294,7 +296,64 @@ arrow::Result<int> CheckOneInput(const Relation& relation, int columns) {
   }
 }
 
-arrow::Result<int> CheckRelation(const Relation& relation, int depth) {
+arrow::Result<int> CheckValues(const Values& values) {
+  if (values.rows().empty()) return Bad("values without a row");
+  const int columns = values.rows(0).cells_size();
+  if (columns == 0) return Bad("values without a column");
+  for (const auto& row : values.rows()) {
+    if (row.cells_size() != columns) return Bad("values with rows of different lengths");
+    for (const auto& cell : row.cells()) ARROW_RETURN_NOT_OK(CheckScalar(cell, 0));
+  }
+  return columns;
+}
+
+arrow::Result<int> CheckRelation(const Relation& relation, int depth, int outer);
+
+// `seen`: what its owner's expressions see, without sub-queries.
+arrow::Status CheckSubquery(const dataframe::Subquery& subquery, int depth, int seen) {
+  ARROW_ASSIGN_OR_RAISE(const int columns,
+                        CheckRelation(subquery.relation(), depth, seen));
+  for (const auto& needle : subquery.needles()) {
+    ARROW_RETURN_NOT_OK(CheckScalar(needle, seen));
+  }
+  switch (subquery.kind()) {
+    case dataframe::Subquery::SCALAR:
+      if (columns == 1) break;
+      return Bad("a sub-query for a value that has " + std::to_string(columns) +
+                 " columns");
+    case dataframe::Subquery::EXISTS:
+      break;
+    case dataframe::Subquery::ANY:
+      if (subquery.needles_size() != columns) {
+        return Bad(std::to_string(subquery.needles_size()) +
+                   " values are compared with the rows of a sub-query of " +
+                   std::to_string(columns) + " columns");
+      }
+      if (subquery.op() == Comparison::INVALID ||
+          !Comparison::Op_IsValid(subquery.op())) {
+        return Bad("a sub-query without comparison");
+      }
+      return arrow::Status::OK();
+    default:
+      return Bad("a sub-query of unknown kind");
+  }
+  if (!subquery.needles().empty()) return Bad("a sub-query that compares nothing");
+  return arrow::Status::OK();
+}
+
+arrow::Status CheckSubqueries(const Relation& relation, int depth, int seen) {
+  if (relation.subqueries().empty()) return arrow::Status::OK();
+  if (!relation.has_filter() && !relation.has_project()) {
+    return Bad("a sub-query outside of a filter or a projection");
+  }
+  for (const auto& subquery : relation.subqueries()) {
+    ARROW_RETURN_NOT_OK(CheckSubquery(subquery, depth + 1, seen));
+  }
+  return arrow::Status::OK();
+}
+
+// `outer`: columns of the row that a sub-query around it belongs to.
+arrow::Result<int> CheckRelation(const Relation& relation, int depth, int outer) {
   if (depth > kMaxRelationDepth) {
     return Bad("more than " + std::to_string(kMaxRelationDepth) +
                " steps on top of each other; do several in one, or write what comes out "
@@ -302,9 +361,12 @@ arrow::Result<int> CheckRelation(const Relation& relation, int depth) {
   }
   std::vector<int> inputs;
   for (const auto& input : relation.inputs()) {
-    ARROW_ASSIGN_OR_RAISE(const int columns, CheckRelation(input, depth + 1));
+    ARROW_ASSIGN_OR_RAISE(const int columns, CheckRelation(input, depth + 1, outer));
     if (columns < 0) return Bad("a source below another relation names its columns");
     inputs.push_back(columns);
+  }
+  if (inputs.size() != 1 && !relation.subqueries().empty()) {
+    return Bad("a sub-query outside of a filter or a projection");
   }
   const auto demand = [&](size_t low, size_t high) {
     if (inputs.size() >= low && inputs.size() <= high) return arrow::Status::OK();
@@ -322,7 +384,8 @@ arrow::Result<int> CheckRelation(const Relation& relation, int depth) {
     }
     case Relation::kJoin: {
       ARROW_RETURN_NOT_OK(demand(2, 2));
-      ARROW_ASSIGN_OR_RAISE(columns, CheckJoin(relation.join(), inputs[0], inputs[1]));
+      ARROW_ASSIGN_OR_RAISE(columns,
+                            CheckJoin(relation.join(), inputs[0], inputs[1], outer));
       break;
     }
     case Relation::kSetOperation: {
@@ -330,9 +393,17 @@ arrow::Result<int> CheckRelation(const Relation& relation, int depth) {
       ARROW_ASSIGN_OR_RAISE(columns, CheckSetOperation(relation.set_operation(), inputs));
       break;
     }
+    case Relation::kValues: {
+      ARROW_RETURN_NOT_OK(demand(0, 0));
+      ARROW_ASSIGN_OR_RAISE(columns, CheckValues(relation.values()));
+      break;
+    }
     default: {
       ARROW_RETURN_NOT_OK(demand(1, 1));
-      ARROW_ASSIGN_OR_RAISE(columns, CheckOneInput(relation, inputs[0]));
+      const int seen = inputs[0] + outer;
+      ARROW_RETURN_NOT_OK(CheckSubqueries(relation, depth, seen));
+      ARROW_ASSIGN_OR_RAISE(
+          columns, CheckOneInput(relation, inputs[0], seen + relation.subqueries_size()));
       break;
     }
   }
@@ -353,6 +424,9 @@ void Describe(const Relation& relation, std::string* text) {
       return list(relation.read().paths(), " ");
     case Relation::kTable:
       return list(relation.table().name(), ".");
+    case Relation::kValues:
+      *text += "values";
+      return;
     case Relation::KIND_NOT_SET:
       return;
     default:
@@ -371,7 +445,7 @@ void Describe(const Relation& relation, std::string* text) {
 }  // namespace
 
 arrow::Result<int> RelationColumns(const Relation& relation) {
-  return CheckRelation(relation, 1);
+  return CheckRelation(relation, 1, 0);
 }
 
 arrow::Status Validate(const CommandDataFrame& frame) {

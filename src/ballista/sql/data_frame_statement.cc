@@ -1,5 +1,7 @@
 #include "ballista/sql/data_frame_statement.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "ballista/base/status.h"
@@ -20,7 +22,7 @@ using SelectPtr = duckdb::unique_ptr<duckdb::SelectNode>;
 using TablePtr = duckdb::unique_ptr<duckdb::TableRef>;
 
 std::string ColumnName(int position) {
-  return "c" + std::to_string(position);
+  return fmt::format("c{}", position);
 }
 
 // What stands in a FROM, with the WHERE that belongs to it: sources and joins of them as
@@ -35,13 +37,11 @@ struct Input {
   TablePtr table;
   std::vector<Name> names;
   duckdb::vector<ExprPtr> where;
+  bool has_subqueries = false;  // within `where`
 
   ExprPtr Column(size_t position) const {
     const auto& name = names.at(position);
     return make_uniq<duckdb::ColumnRefExpression>(name.column, name.table);
-  }
-  Columns columns() const {
-    return [this](uint32_t position) { return Column(position); };
   }
 };
 
@@ -49,20 +49,34 @@ void Move(duckdb::vector<ExprPtr> from, duckdb::vector<ExprPtr>* to) {
   for (auto& part : from) to->push_back(std::move(part));
 }
 
-// Those of a join's both sides.
-Columns ColumnsOfBoth(const Input& left, const Input& right) {
+Columns ColumnsOfSide(const Input& side) {
+  return [&side](uint32_t position) { return side.Column(position); };
+}
+
+// Of the rows around a sub-query, the innermost first.
+using Outer = std::vector<std::shared_ptr<const duckdb::ParsedExpression>>;
+
+// Those of a join's both sides, and the outer ones.
+Columns ColumnsOfJoin(const Input& left, const Input& right, const Outer& outer) {
   return [&](uint32_t position) {
     const size_t first = left.names.size();
+    const size_t both = first + right.names.size();
+    if (position >= both) return outer.at(position - both)->Copy();
     return position < first ? left.Column(position) : right.Column(position - first);
   };
 }
 
-bool PassesColumns(const Relation& relation) {
-  if (!relation.has_project()) return false;
-  const auto& expressions = relation.project().expressions();
+// Of its input alone, which has so many.
+bool PassesColumns(const Relation& project, size_t columns) {
+  const auto& expressions = project.project().expressions();
   return std::all_of(expressions.begin(), expressions.end(),
-                     [](const plan::Expression& each) { return each.has_column(); });
+                     [&](const plan::Expression& each) {
+                       return each.has_column() && each.column() < columns;
+                     });
 }
+
+// Sub-queries may be referred to again and again, and each time is built anew.
+constexpr int kMaxBuiltRelations = 10'000;
 
 duckdb::unique_ptr<duckdb::SelectStatement> AsStatement(
     duckdb::unique_ptr<duckdb::QueryNode> node) {
@@ -99,6 +113,7 @@ class Builder {
     switch (relation.kind_case()) {
       case Relation::kRead:
       case Relation::kTable:
+      case Relation::kValues:
       case Relation::kFilter:
       case Relation::kJoin:
         return All(relation);
@@ -195,28 +210,91 @@ class Builder {
     return {std::move(select), columns};
   }
 
-  std::string NextAlias() { return "t" + std::to_string(next_alias_++); }
+  std::string NextAlias() { return fmt::format("t{}", next_alias_++); }
 
   Input Refer(const Relation& relation) {
+    if (++built_ > kMaxBuiltRelations) {
+      throw Thrown("more than " + std::to_string(kMaxBuiltRelations) +
+                   " relations, each sub-query counted where it is used");
+    }
     if (relation.has_read() || relation.has_table()) return ReferSource(relation);
+    if (relation.has_values()) return ReferValues(relation.values());
     if (relation.has_join()) return ReferJoin(relation);
-    if (relation.has_filter()) {
-      auto input = Refer(relation.inputs(0));
-      for (const auto& predicate : relation.filter().predicates()) {
-        input.where.push_back(frame::MakeExpression(predicate, input.columns()));
-      }
-      return input;
-    }
-    if (PassesColumns(relation)) {
-      auto input = Refer(relation.inputs(0));
-      std::vector<Input::Name> names;
-      for (const auto& column : relation.project().expressions()) {
-        names.push_back(input.names.at(column.column()));
-      }
-      input.names = std::move(names);
-      return input;
-    }
+    if (relation.has_filter()) return ReferFilter(relation);
+    if (relation.has_project()) return ReferProject(relation);
     return SubQuery(Build(relation));
+  }
+
+  Input ReferFilter(const Relation& relation) {
+    auto input = Refer(relation.inputs(0));
+    for (const auto& predicate : relation.filter().predicates()) {
+      input.where.push_back(frame::MakeExpression(predicate, Seen(relation, input)));
+    }
+    input.has_subqueries |= !relation.subqueries().empty();
+    return input;
+  }
+
+  Input ReferProject(const Relation& relation) {
+    auto input = Refer(relation.inputs(0));
+    if (!PassesColumns(relation, input.names.size())) {
+      return SubQuery(ProjectOver(relation, &input));
+    }
+    std::vector<Input::Name> names;
+    for (const auto& column : relation.project().expressions()) {
+      names.push_back(input.names.at(column.column()));
+    }
+    input.names = std::move(names);
+    return input;
+  }
+
+  // What expressions of the relation refer to. Borrows both.
+  Columns Seen(const Relation& relation, const Input& input) {
+    return [this, &relation, &input, outer = outer_](uint32_t position) -> ExprPtr {
+      const size_t own = input.names.size();
+      if (position < own) return input.Column(position);
+      if (position - own < outer.size()) return outer[position - own]->Copy();
+      const auto subquery = static_cast<int>(position - own - outer.size());
+      return MakeSubquery(relation.subqueries(subquery), input);
+    };
+  }
+
+  ExprPtr MakeSubquery(const dataframe::Subquery& subquery, const Input& input) {
+    using dataframe::Subquery;
+    const Columns columns = SeenBelow(input);
+    auto made = make_uniq<duckdb::SubqueryExpression>();
+    made->subquery_type =
+        subquery.kind() == Subquery::EXISTS ? duckdb::SubqueryType::EXISTS
+        : subquery.kind() == Subquery::ANY  ? duckdb::SubqueryType::ANY
+                                            : duckdb::SubqueryType::SCALAR;
+    if (subquery.kind() == Subquery::ANY) {
+      made->comparison_type = frame::Known(duckdb_terms::ComparisonType(subquery.op()),
+                                           "a sub-query without comparison");
+      duckdb::vector<ExprPtr> needles;
+      for (const auto& needle : subquery.needles()) {
+        needles.push_back(frame::MakeExpression(needle, columns));
+      }
+      if (needles.size() == 1) {
+        made->child = std::move(needles[0]);
+      } else {
+        made->child = make_uniq<duckdb::FunctionExpression>("row", std::move(needles));
+      }
+    }
+    // Its relations see this row's columns after their own.
+    Outer row;
+    for (size_t i = 0; i < input.names.size(); ++i) row.push_back(input.Column(i));
+    row.insert(row.end(), outer_.begin(), outer_.end());
+    std::swap(outer_, row);
+    auto built = Build(subquery.relation());
+    std::swap(outer_, row);
+    made->subquery = AsStatement(std::move(built.node));
+    return made;
+  }
+
+  Columns SeenBelow(const Input& input) const {
+    return [&input, outer = outer_](uint32_t position) -> ExprPtr {
+      const size_t own = input.names.size();
+      return position < own ? input.Column(position) : outer.at(position - own)->Copy();
+    };
   }
 
   Input SubQuery(Built built) {
@@ -234,6 +312,29 @@ class Builder {
     input.table = SourceTable(relation);
     input.table->alias = alias;
     for (const auto& name : ColumnsOf(relation)) input.names.push_back({alias, name});
+    return input;
+  }
+
+  Input ReferValues(const plan::Values& values) {
+    Input input;
+    const auto alias = NextAlias();
+    auto list = make_uniq<duckdb::ExpressionListRef>();
+    list->alias = alias;
+    for (const auto& row : values.rows()) {
+      duckdb::vector<ExprPtr> cells;
+      for (const auto& cell : row.cells()) {
+        cells.push_back(frame::MakeExpression(cell, [](uint32_t) -> ExprPtr {
+          throw Thrown("a column in a row of values");
+        }));
+      }
+      list->values.push_back(std::move(cells));
+    }
+    for (int i = 0; i < values.rows(0).cells_size(); ++i) {
+      list->expected_names.push_back(ColumnName(i));
+      list->column_name_alias.push_back(ColumnName(i));  // as it prints
+      input.names.push_back({alias, ColumnName(i)});
+    }
+    input.table = std::move(list);
     return input;
   }
 
@@ -265,10 +366,15 @@ class Builder {
   }
 
   Built Project(const Relation& relation) {
-    Input input;
-    auto select = FromInput(relation, &input);
+    auto input = Refer(relation.inputs(0));
+    return ProjectOver(relation, &input);
+  }
+
+  Built ProjectOver(const Relation& relation, Input* input) {
+    auto select = From(input);
     for (const auto& expression : relation.project().expressions()) {
-      select->select_list.push_back(frame::MakeExpression(expression, input.columns()));
+      select->select_list.push_back(
+          frame::MakeExpression(expression, Seen(relation, *input)));
     }
     return Named(std::move(select));
   }
@@ -281,12 +387,12 @@ class Builder {
     for (const auto& group : aggregate.groups()) {
       all.insert(select->groups.group_expressions.size());
       select->groups.group_expressions.push_back(
-          frame::MakeExpression(group, input.columns()));
-      select->select_list.push_back(frame::MakeExpression(group, input.columns()));
+          frame::MakeExpression(group, Seen(relation, input)));
+      select->select_list.push_back(frame::MakeExpression(group, Seen(relation, input)));
     }
     if (!all.empty()) select->groups.grouping_sets.push_back(std::move(all));
     for (const auto& call : aggregate.aggregates()) {
-      select->select_list.push_back(frame::MakeExpression(call, input.columns()));
+      select->select_list.push_back(frame::MakeExpression(call, Seen(relation, input)));
     }
     auto built = Named(std::move(select));
     built.node->Cast<duckdb::SelectNode>().aggregate_handling =
@@ -298,22 +404,22 @@ class Builder {
   // gives NULLs in place of that side's rows; nor before, if it gives all rows of it.
   Input ReferJoin(const Relation& relation) {
     const auto& join = relation.join();
-    const bool full = join.type() == plan::Join::FULL;
-    auto left = Side(relation.inputs(0), full);
-    auto right = Side(relation.inputs(1), full);
-    const auto both = ColumnsOfBoth(left, right);
+    auto left = Side(relation.inputs(0), join.type());
+    auto right = Side(relation.inputs(1), join.type());
+    const auto seen = ColumnsOfJoin(left, right, outer_);
     duckdb::vector<ExprPtr> on;
     for (const auto& condition : join.conditions()) {
       on.push_back(make_uniq<duckdb::ComparisonExpression>(
           frame::Known(duckdb_terms::ComparisonType(condition.op()),
                        "a comparison without operator"),
-          frame::MakeExpression(condition.left(), left.columns()),
-          frame::MakeExpression(condition.right(), right.columns())));
+          frame::MakeExpression(condition.left(), ColumnsOfSide(left)),
+          frame::MakeExpression(condition.right(), ColumnsOfSide(right))));
     }
     if (join.has_predicate()) {
-      on.push_back(frame::MakeExpression(join.predicate(), both));
+      on.push_back(frame::MakeExpression(join.predicate(), seen));
     }
     Input result;
+    result.has_subqueries = left.has_subqueries || right.has_subqueries;
     const bool inner = join.type() == plan::Join::INNER;
     const bool keeps_right = join.type() == plan::Join::RIGHT;
     Move(std::move(left.where), keeps_right ? &on : &result.where);
@@ -338,9 +444,12 @@ class Builder {
     return result;
   }
 
-  // `alone`: filtered by itself.
-  Input Side(const Relation& relation, bool alone) {
+  // Of an outer join, a side is filtered by itself where its condition could not be one
+  // of the join.
+  Input Side(const Relation& relation, plan::Join::Type type) {
     auto side = Refer(relation);
+    const bool alone =
+        type == plan::Join::FULL || (type != plan::Join::INNER && side.has_subqueries);
     if (!alone || side.where.empty()) return side;
     auto select = From(&side);
     PassAll(side, select.get());
@@ -348,9 +457,10 @@ class Builder {
   }
 
   template <typename Keys>
-  static void Order(const Keys& keys, const Input& input, duckdb::SelectNode* select) {
+  void Order(const Relation& relation, const Keys& keys, const Input& input,
+             duckdb::SelectNode* select) {
     auto order = make_uniq<duckdb::OrderModifier>();
-    order->orders = frame::MakeSortKeys(keys, input.columns());
+    order->orders = frame::MakeSortKeys(keys, Seen(relation, input));
     if (!order->orders.empty()) select->modifiers.push_back(std::move(order));
   }
 
@@ -364,7 +474,7 @@ class Builder {
     const auto& sort = relation.sort();
     Input input;
     auto select = PassInput(relation, &input);
-    Order(sort.keys(), input, select.get());
+    Order(relation, sort.keys(), input, select.get());
     if (sort.has_limit() || sort.offset() > 0) {
       auto limit = make_uniq<duckdb::LimitModifier>();
       if (sort.has_limit()) limit->limit = Count(sort.limit());
@@ -394,10 +504,10 @@ class Builder {
     auto modifier = make_uniq<duckdb::DistinctModifier>();
     for (const auto& target : relation.distinct().on()) {
       modifier->distinct_on_targets.push_back(
-          frame::MakeExpression(target, input.columns()));
+          frame::MakeExpression(target, Seen(relation, input)));
     }
     select->modifiers.push_back(std::move(modifier));
-    Order(relation.distinct().order_by(), input, select.get());
+    Order(relation, relation.distinct().order_by(), input, select.get());
     return Named(std::move(select));
   }
 
@@ -405,7 +515,7 @@ class Builder {
     Input input;
     auto select = PassInput(relation, &input);
     for (const auto& call : relation.window().calls()) {
-      select->select_list.push_back(frame::MakeExpression(call, input.columns()));
+      select->select_list.push_back(frame::MakeExpression(call, Seen(relation, input)));
     }
     return Named(std::move(select));
   }
@@ -434,6 +544,8 @@ class Builder {
 
   const security::PathGuard* const guard_;
   int next_alias_ = 0;
+  int built_ = 0;
+  Outer outer_;  // of the relation that is being built
 };
 
 // The columns under their names.

@@ -297,6 +297,109 @@ TEST_F(DataFrame, WindowsAndSets) {
   }
 }
 
+TEST_F(DataFrame, SubQueries) {
+  const auto with = [](const std::string& subquery) {
+    return " subqueries { " + subquery + " }";
+  };
+  const std::string least =
+      "kind: SCALAR relation { aggregate { aggregates { aggregate { name: 'min' } args { "
+      "column: 1 } } } inputs { ";
+  // The value is the column after those of the input.
+  ExpectPlanOf(
+      Frame("filter { predicates { comparison { op: LESS } args { column: 0 } args { "
+            "column: 5 } } } inputs { " +
+                T() + " }" + with(least + U() + " } }"),
+            Names({"a", "b", "s", "d", "m"})),
+      "SELECT * FROM '" + Path("t.parquet") + "' WHERE a < (SELECT min(c) FROM '" +
+          Path("u.parquet") + "')");
+  // Within it, the row's columns are those after its own.
+  const std::string matching =
+      "filter { predicates { comparison { op: EQUAL } args { "
+      "column: 0 } args { column: 3 } } } inputs { " +
+      U() + " }";
+  const std::string correlated = "SELECT a, (SELECT min(c) FROM '" + Path("u.parquet") +
+                                 "' u WHERE u.a = t.b) AS x FROM '" + Path("t.parquet") +
+                                 "' t";
+  ExpectPlanOf(Frame("project { expressions { column: 0 } expressions { column: 5 } } "
+                     "inputs { " +
+                         T() + " }" + with(least + matching + " } }"),
+                     Names({"a", "x"})),
+               correlated);
+  ExpectPlanOf(
+      Frame("project { expressions { column: 0 } } inputs { filter { predicates "
+            "{ column: 5 } } inputs { " +
+                T() + " }" + with("kind: EXISTS relation { " + matching + " }") + " }",
+            Names({"a"})),
+      "SELECT a FROM '" + Path("t.parquet") + "' t WHERE EXISTS (SELECT * FROM '" +
+          Path("u.parquet") + "' u WHERE u.a = t.b)");
+  const std::string pair =
+      with("kind: ANY op: EQUAL needles { column: 0 } needles { column: 1 } relation { " +
+           U() + " }");
+  ExpectPlanOf(Frame("project { expressions { column: 0 } } inputs { filter { predicates "
+                     "{ column: 5 } } inputs { " +
+                         T() + " }" + pair + " }",
+                     Names({"a"})),
+               "SELECT a FROM '" + Path("t.parquet") +
+                   "' WHERE (a, b) IN (SELECT a, c "
+                   "FROM '" +
+                   Path("u.parquet") + "')");
+}
+
+TEST_F(DataFrame, RefusesWhatIsNoSubQuery) {
+  const auto filter = [&](const std::string& subquery, int column = 5) {
+    return Frame("filter { predicates { column: " + std::to_string(column) +
+                     " } } inputs { " + T() + " } subqueries { " + subquery + " }",
+                 Names({"a", "b", "s", "d", "m"}));
+  };
+  EXPECT_THAT(ErrorOf(filter("relation { " + U() + " }")), HasSubstr("unknown kind"));
+  EXPECT_THAT(ErrorOf(filter("kind: SCALAR relation { " + U() + " }")),
+              HasSubstr("2 columns"));
+  EXPECT_THAT(ErrorOf(filter("kind: ANY op: EQUAL needles { column: 0 } relation { " +
+                             U() + " }")),
+              HasSubstr("1 values are compared"));
+  EXPECT_THAT(ErrorOf(filter("kind: EXISTS relation { " + U() + " }", 6)),
+              HasSubstr("column 6 of 6"));
+  // A needle is not one of the sub-query's own columns.
+  EXPECT_THAT(
+      ErrorOf(filter("kind: ANY op: EQUAL needles { column: 5 } needles { column: "
+                     "0 } relation { " +
+                     U() + " }")),
+      HasSubstr("column 5 of 5"));
+  EXPECT_THAT(ErrorOf(Frame("sort { keys { expression { column: 0 } } } inputs { " + U() +
+                                " } subqueries { kind: EXISTS relation { " + U() + " } }",
+                            Names({"a", "c"}))),
+              HasSubstr("outside of a filter"));
+  // Each level twice, thirty levels deep.
+  std::string nested = "kind: EXISTS relation { " + U() + " }";
+  int outer = 2;
+  for (int i = 0; i < 30; ++i, outer += 2) {
+    const std::string use = "predicates { column: " + std::to_string(62 - 2 * i) + " } ";
+    nested = "kind: EXISTS relation { filter { " + use + use + "} inputs { " + U() +
+             " } subqueries { " + nested + " } }";
+  }
+  EXPECT_THAT(ErrorOf(Frame("filter { predicates { column: 2 } } inputs { " + U() +
+                                " } subqueries { " + nested + " }",
+                            Names({"a", "c"}))),
+              HasSubstr("more than 10000 relations"));
+}
+
+TEST_F(DataFrame, RowsOfValues) {
+  const auto row = [](int number, const std::string& text) {
+    return "rows { cells { literal { type { id: INTEGER } int: " +
+           std::to_string(number) +
+           " } } cells { literal { type { id: VARCHAR } varchar: '" + text + "' } } } ";
+  };
+  const auto frame =
+      Frame("values { " + row(1, "x") + row(2, "y") + "}", Names({"a", "s"}));
+  auto compiled = session_->CompileFrame(frame);
+  ASSERT_TRUE(compiled.ok()) << compiled.status().ToString();
+  EXPECT_TRUE(compiled->schema->Equals(
+      *Compile("SELECT * FROM (VALUES (1, 'x'), (2, 'y')) v(a, s)").schema));
+  EXPECT_THAT(ErrorOf(Frame("values { }", Names({"a"}))), HasSubstr("without a row"));
+  EXPECT_THAT(ErrorOf(Frame("values { rows { cells { column: 0 } } }", Names({"a"}))),
+              HasSubstr("column 0 of 0"));
+}
+
 TEST_F(DataFrame, WritesAndExplains) {
   auto frame = Frame("inputs { " + U() +
                          " } limit { limit { literal { type { id: BIGINT } "

@@ -36,10 +36,11 @@ bool IsKnown(const duckdb::LogicalType& type) {
          type.id() != duckdb::LogicalTypeId::INVALID;
 }
 
-// Null where Arrow has no type for it, or nothing is known of it.
+// Text where nothing is known of it: drivers that hold values to the type have no value
+// for the null type. Null where Arrow has no type for it.
 std::shared_ptr<arrow::DataType> ParameterType(const duckdb::LogicalType& type,
                                                const std::string& zone) {
-  if (!IsKnown(type)) return arrow::null();
+  if (!IsKnown(type)) return arrow::utf8();
   try {
     return plan::ToArrowType(ToPlanType(type), zone).ValueOr(arrow::null());
   } catch (const Unsupported&) {
@@ -96,11 +97,11 @@ arrow::Result<SqlSession::Description> Session::DescribeParsed(
       [&] { planned = PlanToDescribe(*statement, given); });
   const auto zone = connection_.context->GetClientProperties().time_zone;
   const auto count = takes_parameters ? statement->named_param_map.size() : 0;
-  arrow::FieldVector parameters(count, arrow::field("", arrow::null()));
+  arrow::FieldVector parameters(count, arrow::field("", arrow::utf8()));
   for (const auto& [name, position] : statement->named_param_map) {
     if (position < 1 || position > count) continue;
     const auto found = planned.parameters.find(name);
-    auto type = found == planned.parameters.end() ? arrow::null()
+    auto type = found == planned.parameters.end() ? arrow::utf8()
                                                   : ParameterType(found->second, zone);
     parameters[position - 1] = arrow::field("$" + name, std::move(type));
   }

@@ -319,7 +319,7 @@ func checkInfo(ctx context.Context, connection adbc.Connection, _ string) error 
 		}
 	}
 	sort.Strings(found)
-	return equal("info", []string{"0=Ballista", "3=true", "4=false"}, found)
+	return equal("info", []string{"0=Ballista", "3=true", "4=true"}, found)
 }
 
 func checkObjects(ctx context.Context, connection adbc.Connection, _ string) error {

@@ -278,6 +278,19 @@ public final class Checks {
     }
   }
 
+  private void checkParametersWithoutAType() throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement("SELECT ?, ? || '!'")) {
+      equal("type", Types.VARCHAR, statement.getParameterMetaData().getParameterType(1));
+      statement.setString(1, "one");
+      statement.setString(2, "two");
+      try (ResultSet rows = statement.executeQuery()) {
+        rows.next();
+        equal("first", "one", rows.getString(1));
+        equal("second", "two!", rows.getString(2));
+      }
+    }
+  }
+
   private void checkPreparedUpdates() throws SQLException {
     try (Statement statement = connection.createStatement()) {
       statement.executeUpdate("CREATE TABLE filled (a INTEGER, b VARCHAR)");

@@ -1,7 +1,8 @@
 // PollFlightInfo and RenewFlightEndpoint: part of FlightSqlService.
 //
 // The descriptor to poll with carries the FlightInfo that the query will have, so that
-// nothing has to be kept for somebody who polls.
+// nothing has to be kept for somebody who polls; but for a statement that runs before it
+// has one (pending_statements.h).
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -22,6 +23,7 @@ namespace sqlp = arrow::flight::protocol::sql;
 using control::JobProgressResponse;
 
 constexpr std::string_view kPollType = "type.googleapis.com/ballista.PollDescriptor";
+constexpr std::string_view kPendingType = "type.googleapis.com/ballista.PendingStatement";
 // How long a poll waits for news, so that a client that polls in a loop does not spin.
 constexpr auto kNews = std::chrono::milliseconds(500);
 constexpr auto kLook = std::chrono::milliseconds(10);
@@ -87,8 +89,57 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Poll(
   if (request.type == fl::FlightDescriptor::CMD) {
     const auto any = ParseAny(request.cmd);
     if (any.ok() && any->type_url() == kPollType) return PollAgain(context, any->value());
+    if (any.ok() && any->type_url() == kPendingType) {
+      return PollPending(context, any->value());
+    }
+    sqlp::CommandStatementQuery statement;
+    if (any.ok() && UnpackInto(*any, &statement)) {
+      return PollStatement(context, statement, request);
+    }
   }
   ARROW_ASSIGN_OR_RAISE(auto info, DispatchInfo(context, request));
+  return PollStarted(std::move(info));
+}
+
+// It may be a COPY, which has run when it is begun.
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStatement(
+    const Context& context, const sqlp::CommandStatementQuery& command,
+    const fl::FlightDescriptor& request) {
+  ARROW_RETURN_NOT_OK(RefuseTransaction(command));
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  auto work = [queries = queries_, session, sql = command.query(),
+               parent = std::string(TraceParentOf(context))](
+                  const std::function<bool()>& abandoned) {
+    const trace::CallScope scope(parent);
+    return queries->Execute(session.get(), sql, {}, abandoned);
+  };
+  ARROW_ASSIGN_OR_RAISE(const auto id,
+                        pending_.Begin(std::move(session), request, std::move(work)));
+  return PollPending(context, id);
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollPending(
+    const Context& context, const std::string& id) {
+  ARROW_RETURN_NOT_OK(CheckMayTouch(context, id));
+  ARROW_ASSIGN_OR_RAISE(const auto outcome, pending_.Wait(id, kNews));
+  if (outcome.handle) {
+    ARROW_RETURN_NOT_OK(outcome.handle->status());
+    ARROW_ASSIGN_OR_RAISE(auto info, StartedInfo(context, outcome.session.get(),
+                                                 **outcome.handle, outcome.request));
+    return PollStarted(std::move(info));
+  }
+  // What its columns are is not known yet.
+  ARROW_ASSIGN_OR_RAISE(auto info, MakeInfo(*arrow::schema(arrow::FieldVector{}),
+                                            outcome.request, "", -1, id));
+  google::protobuf::Any next;
+  next.set_type_url(std::string(kPendingType));
+  next.set_value(id);
+  return std::make_unique<fl::PollInfo>(
+      std::move(info), fl::FlightDescriptor::Command(next.SerializeAsString()), 0.0,
+      std::nullopt);
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStarted(Info info) {
   const std::string id = QueryOf(*info);
   // One that is not there as a job has its rows at hand, or is no query.
   const auto progress = id.empty() ? JobProgressResponse() : queries_->Progress(id);

@@ -11,6 +11,7 @@
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_service.h"
+#include "ballista/substrait/translate.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -88,7 +89,9 @@ std::shared_ptr<arrow::Schema> SchemaOfUpload(fl::FlightMessageReader* reader) {
 arrow::Result<PreparedStatement> FlightSqlService::FindPrepared(
     const std::string& handle, sql::SqlSession* session) {
   ARROW_ASSIGN_OR_RAISE(auto statement, prepared_.Find(handle));
-  if (statement.parameters == nullptr) {
+  if (statement.is_substrait) {
+    statement.parameters = arrow::schema(arrow::FieldVector{});
+  } else if (statement.parameters == nullptr) {
     ARROW_ASSIGN_OR_RAISE(const auto description,
                           queries_->Describe(session, statement.sql));
     statement.parameters = description.parameters;
@@ -124,11 +127,36 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   return Pack(result);
 }
 
+arrow::Result<std::string> FlightSqlService::PrepareSubstrait(const Context& context,
+                                                              std::string_view body) {
+  ARROW_ASSIGN_OR_RAISE(auto request,
+                        ParseBody<sqlp::ActionCreatePreparedSubstraitPlanRequest>(body));
+  ARROW_RETURN_NOT_OK(RefuseTransaction(request));
+  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+  auto& plan = *request.mutable_plan()->mutable_plan();
+  ARROW_ASSIGN_OR_RAISE(const auto frame, substrait::Translate(plan));
+  ARROW_ASSIGN_OR_RAISE(const auto description, queries_->Describe(session.get(), frame));
+  const auto parameters = arrow::schema(arrow::FieldVector{});
+  sqlp::ActionCreatePreparedStatementResult result;
+  result.set_prepared_statement_handle(
+      prepared_.Add({session->id(), std::move(plan), parameters, /*bound=*/nullptr,
+                     /*is_substrait=*/true}));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
+                        SchemaBytes(description.schema));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(), SchemaBytes(parameters));
+  result.set_is_update(false);
+  return Pack(result);
+}
+
 arrow::Result<FlightSqlService::Info> FlightSqlService::PreparedInfo(
     const Context& context, const std::string& handle,
     const fl::FlightDescriptor& request) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   ARROW_ASSIGN_OR_RAISE(const auto statement, prepared_.Find(handle));
+  if (statement.is_substrait) {
+    ARROW_ASSIGN_OR_RAISE(const auto frame, substrait::Translate(statement.sql));
+    return FrameInfo(context, frame, request);
+  }
   const auto rows = statement.bound;
   if (rows == nullptr) return QueryInfo(context, statement.sql, {}, request);
   if (rows->num_rows() == 0) {
@@ -153,6 +181,12 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::PreparedSchema(
     const Context& context, const std::string& handle) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   ARROW_ASSIGN_OR_RAISE(const auto statement, prepared_.Find(handle));
+  if (statement.is_substrait) {
+    ARROW_ASSIGN_OR_RAISE(const auto frame, substrait::Translate(statement.sql));
+    ARROW_ASSIGN_OR_RAISE(const auto description,
+                          queries_->Describe(session.get(), frame));
+    return description.schema;
+  }
   std::vector<plan::Value> values;
   if (statement.bound != nullptr && statement.bound->num_rows() > 0) {
     ARROW_ASSIGN_OR_RAISE(const auto first,
@@ -212,6 +246,11 @@ arrow::Result<int64_t> FlightSqlService::PreparedUpdate(const Context& context,
                                                         fl::FlightMessageReader* reader) {
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   ARROW_ASSIGN_OR_RAISE(const auto statement, FindPrepared(handle, session.get()));
+  if (statement.is_substrait) {
+    return UserErrorStatus(UserError::BINDER,
+                           "a Substrait plan is a query, which changes nothing: run it "
+                           "as one");
+  }
   const auto schema = SchemaOfUpload(reader);
   const bool earlier = schema->num_fields() == 0 && statement.bound != nullptr;
   if (earlier)

@@ -4,6 +4,7 @@
 #include <google/protobuf/any.pb.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
+#include "ballista/substrait/translate.h"
 #include "ballista/trace/context.h"
 
 namespace ballista::scheduler {
@@ -29,6 +31,8 @@ using google::protobuf::Any;
 
 // Of one message of a result: stock clients take up to 4 MiB and more.
 constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
+// How long a statement goes on for which nobody polls any more.
+constexpr auto kPollPatience = std::chrono::seconds(60);
 
 // The rows of a reader; its errors go out typed.
 class ResultStream : public fl::RecordBatchStream {
@@ -47,8 +51,19 @@ class ResultStream : public fl::RecordBatchStream {
   const fl::ServerCallContext* const context_;  // of the call that reads this stream
 };
 
-// Nested deeper than protobuf would unpack by itself.
+bool IsFrame(const Any& any) {
+  return any.Is<dataframe::CommandDataFrame>() ||
+         any.Is<sqlp::CommandStatementSubstraitPlan>();
+}
+
+// What IsFrame: a data frame, or a Substrait plan as one.
 arrow::Result<dataframe::CommandDataFrame> ParseFrame(const Any& any) {
+  sqlp::CommandStatementSubstraitPlan command;
+  if (UnpackInto(any, &command)) {
+    ARROW_RETURN_NOT_OK(RefuseTransaction(command));
+    return substrait::Translate(command.plan().plan());
+  }
+  // Nested deeper than protobuf would unpack by itself.
   dataframe::CommandDataFrame frame;
   ARROW_RETURN_NOT_OK(plan::ParseMessage(any.value(), &frame));
   return frame;
@@ -62,7 +77,8 @@ FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
       queries_(queries),
       sessions_(sessions),
       bound_(queries),
-      budget_(budget) {
+      budget_(budget),
+      pending_(kPollPatience) {
   AddControlActions();
   AddSqlActions();
 }
@@ -91,7 +107,7 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
     ARROW_RETURN_NOT_OK(RefuseTransaction(query));
     return QueryInfo(context, query.query(), {}, request);
   }
-  if (any.Is<dataframe::CommandDataFrame>()) {
+  if (IsFrame(any)) {
     ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
     return FrameInfo(context, frame, request);
   }
@@ -156,7 +172,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::SchemaOf(
   if (UnpackInto(any, &prepared)) {
     return PreparedSchema(context, prepared.prepared_statement_handle());
   }
-  if (any.Is<dataframe::CommandDataFrame>()) {
+  if (IsFrame(any)) {
     ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
     ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
     ARROW_ASSIGN_OR_RAISE(auto description, queries_->Describe(session.get(), frame));
@@ -260,6 +276,7 @@ arrow::Result<std::string> FlightSqlService::DispatchPut(
 void FlightSqlService::CloseSession(const std::string& session_id) {
   prepared_.CloseSession(session_id);
   bound_.CloseSession(session_id);
+  pending_.CloseSession(session_id);
 }
 
 // ------------------------------------------------------------------------------- actions
@@ -305,8 +322,16 @@ void FlightSqlService::AddControlActions() {
       [this](const Context& context,
              const auto& r) -> arrow::Result<control::CancelJobRequest> {
         ARROW_RETURN_NOT_OK(CheckMayTouch(context, r.job_id()));
-        queries_->Cancel(r.job_id());
+        if (!pending_.Cancel(r.job_id())) queries_->Cancel(r.job_id());
         return r;
+      });
+  router_.AddRaw(
+      "cancel_statements",
+      "Ends what calls of this session wait for: COPY, INSERT and the like.",
+      [this](const Context& context, std::string_view) -> arrow::Result<std::string> {
+        ARROW_ASSIGN_OR_RAISE(const auto session, sessions_->ForCall(context));
+        queries_->CancelAwaited(session->id());
+        return "";
       });
   router_.Add<control::ListExecutorsRequest, control::ListExecutorsResponse>(
       "list_executors",
@@ -369,6 +394,10 @@ void FlightSqlService::AddSqlActions() {
                  [this](const Context& context, std::string_view body) {
                    return Prepare(context, body);
                  });
+  router_.AddRaw("CreatePreparedSubstraitPlan", "Prepares a Substrait plan.",
+                 [this](const Context& context, std::string_view body) {
+                   return PrepareSubstrait(context, body);
+                 });
   router_.AddRaw("ClosePreparedStatement", "Drops a prepared statement.",
                  [this](const Context&, std::string_view body) { return Close(body); });
   router_.AddRaw("CancelFlightInfo", "Cancels a query.",
@@ -414,7 +443,8 @@ void FlightSqlService::AddSqlActions() {
 arrow::Status FlightSqlService::CheckMayTouch(const Context& context,
                                               const std::string& query_id) {
   const auto who = flight::IdentityOf(context);
-  const auto user = bound_.UserOf(query_id);
+  auto user = bound_.UserOf(query_id);
+  if (!user) user = pending_.UserOf(query_id);
   if (user && !who.MayTouch(*user)) {
     return arrow::Status::Invalid(JobService::NoSuchJob(query_id).message());
   }
@@ -431,7 +461,10 @@ bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& 
       return bound_.Cancel(id) || queries_->Cancel(id);
     }
   }
-  return false;
+  // One that is polled for has no ticket yet.
+  const std::string id(info.app_metadata());
+  if (id.empty() || !CheckMayTouch(context, id).ok()) return false;
+  return pending_.Cancel(id) || queries_->Cancel(id);
 }
 
 arrow::Result<std::string> FlightSqlService::CancelQuery(const Context& context,

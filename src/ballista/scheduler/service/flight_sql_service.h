@@ -13,6 +13,7 @@
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/bound_queries.h"
 #include "ballista/scheduler/service/job_service.h"
+#include "ballista/scheduler/service/pending_statements.h"
 #include "ballista/scheduler/service/prepared_statements.h"
 #include "ballista/scheduler/service/query_service.h"
 #include "ballista/scheduler/service/session_registry.h"
@@ -93,6 +94,13 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   // ---- flight_sql_poll.cc
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Poll(
       const Context& context, const arrow::flight::FlightDescriptor& request);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStatement(
+      const Context& context,
+      const arrow::flight::protocol::sql::CommandStatementQuery& command,
+      const arrow::flight::FlightDescriptor& request);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollPending(
+      const Context& context, const std::string& id);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStarted(Info info);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollAgain(
       const Context& context, const std::string& bytes);
   arrow::Result<std::string> RenewFlightEndpoint(const Context& context,
@@ -103,6 +111,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
                                                 sql::SqlSession* session);
   arrow::Result<std::string> Close(std::string_view body);
   arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
+  arrow::Result<std::string> PrepareSubstrait(const Context& context,
+                                              std::string_view body);
   arrow::Result<Info> PreparedInfo(const Context& context, const std::string& handle,
                                    const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::shared_ptr<arrow::Schema>> PreparedSchema(const Context& context,
@@ -133,6 +143,7 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   BoundQueries bound_;
   const RowsBudget* const budget_;
   flight::ActionRouter router_;
+  PendingStatements pending_;  // the first to end: its threads use the others
 };
 
 }  // namespace ballista::scheduler

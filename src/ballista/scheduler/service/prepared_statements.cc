@@ -16,17 +16,19 @@ namespace {
 constexpr size_t kMaxText = 64 << 10;
 
 // "<id of the statement>.<id of the process>" or, with its text,
-// "<id of the statement>.<id of the process>:<text>".
+// "<id of the statement>.<id of the process>:<text>"; with ';' a Substrait plan's bytes.
 struct Handle {
   std::string_view key;  // both ids
   std::string_view process;
   std::string_view sql;  // empty: the handle does not carry it
+  bool is_substrait = false;
 };
 
 Handle ParseHandle(std::string_view handle) {
   Handle parsed;
-  parsed.key = handle.substr(0, handle.find(':'));
+  parsed.key = handle.substr(0, handle.find_first_of(":;"));
   if (parsed.key.size() < handle.size()) {
+    parsed.is_substrait = handle[parsed.key.size()] == ';';
     parsed.sql = handle.substr(parsed.key.size() + 1);
   }
   const size_t point = parsed.key.find('.');
@@ -48,7 +50,9 @@ PreparedStatements::PreparedStatements(const Limits& limits)
 std::string PreparedStatements::Add(PreparedStatement statement) {
   std::string key = NewId() + "." + process_;
   std::string handle = key;
-  if (statement.sql.size() <= kMaxText) handle += ":" + statement.sql;
+  if (statement.sql.size() <= kMaxText) {
+    handle += (statement.is_substrait ? ";" : ":") + statement.sql;
+  }
   const std::lock_guard lock(mutex_);
   PutLocked(std::move(key), std::move(statement));
   return handle;
@@ -89,6 +93,7 @@ arrow::Result<PreparedStatement> PreparedStatements::Find(
   }
   PreparedStatement statement;
   statement.sql = parsed.sql;
+  statement.is_substrait = parsed.is_substrait;
   return statement;
 }
 

@@ -23,6 +23,7 @@ struct PreparedStatement {
   // "$1" or "$name" each; null: not known here (the handle is another scheduler's).
   std::shared_ptr<arrow::Schema> parameters;
   std::shared_ptr<arrow::Table> bound;  // a row for each run; null: nothing was bound
+  bool is_substrait = false;            // `sql` is a serialized Substrait plan
 };
 
 struct PreparedLimits {

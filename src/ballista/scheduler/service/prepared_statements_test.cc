@@ -28,6 +28,19 @@ TEST(PreparedStatements, AHandleOfAnotherSchedulerIsGoodByItsText) {
   EXPECT_EQ(other.Find(handle)->bound, nullptr);
 }
 
+TEST(PreparedStatements, AHandleOfAnotherProcessSaysWhatItsTextIs) {
+  PreparedStatements one;
+  PreparedStatements other;
+  const std::string plan("\x0a:\0;", 4);
+  const auto handle = one.Add({"session", plan, nullptr, nullptr, true});
+  const auto found = other.Find(handle).ValueOrDie();
+  EXPECT_EQ(found.sql, plan);
+  EXPECT_TRUE(found.is_substrait);
+  const auto sql = other.Find(one.Add({"session", "SELECT ';'", nullptr, nullptr}));
+  EXPECT_EQ(sql->sql, "SELECT ';'");
+  EXPECT_FALSE(sql->is_substrait);
+}
+
 TEST(PreparedStatements, ATextThatIsTooLongStaysHere) {
   PreparedStatements one;
   PreparedStatements other;

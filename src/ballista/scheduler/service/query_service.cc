@@ -424,11 +424,39 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenResul
   return ReadHeld(std::move(rows), std::move(share));
 }
 
+arrow::Result<std::string> QueryService::StartAwaited(sql::SqlSession* session,
+                                                      const plan::Plan& plan,
+                                                      const std::string& sql,
+                                                      bool collect_metrics) {
+  ARROW_ASSIGN_OR_RAISE(auto job_id, Start(session, plan, sql, collect_metrics));
+  const std::lock_guard lock(mutex_);
+  awaited_[job_id] = session->id();
+  return job_id;
+}
+
+void QueryService::NoLongerAwaited(const std::string& job_id) {
+  const std::lock_guard lock(mutex_);
+  awaited_.erase(job_id);
+}
+
+void QueryService::CancelAwaited(const std::string& session_id) {
+  std::vector<std::string> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [job_id, session] : awaited_) {
+      if (session == session_id) jobs.push_back(job_id);
+    }
+  }
+  for (const auto& job_id : jobs) {
+    jobs_->Cancel(job_id, Cancelled::CLIENT, "the client cancelled the statement");
+  }
+}
+
 arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
     sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
     const std::function<bool()>& abandoned) {
   ARROW_ASSIGN_OR_RAISE(const std::string job_id,
-                        Start(session, statement.plan, sql, false));
+                        StartAwaited(session, statement.plan, sql, false));
   const auto run = [&]() -> arrow::Result<std::shared_ptr<arrow::Table>> {
     ARROW_ASSIGN_OR_RAISE(auto reader, OpenJob(job_id, abandoned));
     auto share = budget_->Open();
@@ -437,6 +465,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::RunAndConsume(
     return statement.consume(rows);
   };
   auto shown = run();
+  NoLongerAwaited(job_id);
   DropStagedFiles(statement.plan, job_id);
   return shown;
 }
@@ -451,8 +480,9 @@ arrow::Result<std::shared_ptr<arrow::Table>> QueryService::ExplainAnalyze(
     sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
     const std::function<bool()>& abandoned) {
   ARROW_ASSIGN_OR_RAISE(const std::string job_id,
-                        Start(session, statement.plan, sql, true));
+                        StartAwaited(session, statement.plan, sql, true));
   auto finished = jobs_->Wait(job_id, abandoned);
+  NoLongerAwaited(job_id);
   if (!finished.ok()) {
     jobs_->Release(job_id);
     DropStagedFiles(statement.plan, job_id);

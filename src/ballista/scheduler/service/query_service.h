@@ -97,6 +97,8 @@ class QueryService {
   bool Renew(const std::string& query_id);
   // False when there is no such query (any more).
   bool Cancel(const std::string& query_id);
+  // Ends the session's statements that calls of Execute and ExecuteUpdate wait for.
+  void CancelAwaited(const std::string& session_id);
   // Ends all queries of the session and drops their results.
   void CloseSession(const std::string& session_id);
 
@@ -148,6 +150,11 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::Table>> ExplainAnalyze(
       sql::SqlSession* session, const sql::Statement& statement, const std::string& sql,
       const std::function<bool()>& abandoned);
+  // Starts the job of a statement that Execute waits for.
+  arrow::Result<std::string> StartAwaited(sql::SqlSession* session,
+                                          const plan::Plan& plan, const std::string& sql,
+                                          bool collect_metrics);
+  void NoLongerAwaited(const std::string& job_id);
   // Errors: the job's own, which is forgotten then; KeyError for an unknown one.
   arrow::Status WaitForJob(const std::string& job_id,
                            const std::function<bool()>& abandoned);
@@ -182,8 +189,9 @@ class QueryService {
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
   std::mutex mutex_;
-  std::map<std::string, Known> known_;        // results without a job, not yet read
-  std::map<std::string, std::string> texts_;  // of queries whose result was not read
+  std::map<std::string, Known> known_;          // results without a job, not yet read
+  std::map<std::string, std::string> awaited_;  // jobs, and their sessions
+  std::map<std::string, std::string> texts_;    // of queries whose result was not read
 };
 
 }  // namespace ballista::scheduler

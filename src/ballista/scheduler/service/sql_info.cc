@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ballista/base/version.h"
+#include "ballista/substrait/translate.h"
 
 namespace ballista::scheduler {
 namespace {
@@ -164,7 +165,10 @@ void AddServer(InfoMap* info) {
       {sqlp::FLIGHT_SQL_SERVER_ARROW_VERSION, std::string(ARROW_VERSION_STRING)},
       {sqlp::FLIGHT_SQL_SERVER_READ_ONLY, false},
       {sqlp::FLIGHT_SQL_SERVER_SQL, true},
-      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT, false},
+      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT, true},
+      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT_MIN_VERSION,
+       std::string(substrait::kOldestVersion)},
+      {sqlp::FLIGHT_SQL_SERVER_SUBSTRAIT_MAX_VERSION, std::string(substrait::kVersion)},
       {sqlp::FLIGHT_SQL_SERVER_TRANSACTION,
        int32_t{sqlp::SQL_SUPPORTED_TRANSACTION_NONE}},
       {sqlp::FLIGHT_SQL_SERVER_CANCEL, true},

@@ -173,7 +173,7 @@ class Connection:
     def _ask_progress(self, query_id: str) -> wire.Progress | None:
         """None where the server cannot tell: no reason to disturb the query."""
         try:
-            return wire.Progress.parse(self._act("job_progress", wire.Progress.request(query_id)))
+            return wire.Progress.parse(self._act("job_profile", wire.Progress.request(query_id)))
         except (BallistaError, ValueError):
             return None
 

@@ -104,8 +104,8 @@ void SchedulerCore::Impl::ProfileTask(const JobState& job, Time now,
   if (task.metrics != nullptr) *to->mutable_metrics() = *task.metrics;
 }
 
-void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t id,
-                                       profile::StageProfile* to) const {
+void SchedulerCore::Impl::OutlineStage(const JobState& job, uint32_t id,
+                                       profile::StageProfile* to) {
   const StageState& stage = job.stages[id];
   to->set_id(id);
   to->set_state(StateOf(stage));
@@ -120,6 +120,11 @@ void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t i
   for (uint32_t t = 0; t < stage.tasks.size(); ++t) {
     profile::TaskProfile* task = to->add_task_list();
     task->set_index(t);
+}
+
+void SchedulerCore::Impl::ProfileTasks(const JobState& job, Time now,
+                                       profile::StageProfile* to) const {
+  const StageState& stage = job.stages[to->id()];
     ProfileTask(job, now, stage.tasks[t], task);
     if (t >= stage.shares.size() || stage.shares[t].pieces <= 1) continue;
     task->set_pieces(stage.shares[t].pieces);
@@ -128,21 +133,26 @@ void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t i
   }
 }
 
-profile::QueryProfile SchedulerCore::Impl::Profile(const JobState& job, Time now) const {
-  profile::QueryProfile profile;
-  profile.set_format(1);
-  profile.set_result_stage(job.graph.result_stage());
-  profile.set_single_task_reason(job.graph.single_task_reason());
-  profile::JobSummary* summary = profile.mutable_job();
-  FillSummary(job, now, summary);
-  summary->set_statement(job.options.statement);
-  if (job.failure != nullptr) summary->set_error(*job.failure);
+profile::QueryProfile SchedulerCore::Impl::Outline(const JobState& job, Time now) {
+  profile::QueryProfile outline;
+  outline.set_format(1);
+  outline.set_result_stage(job.graph.result_stage());
+  FillSummary(job, now, outline.mutable_job());
+  if (job.failure != nullptr) outline.mutable_job()->set_error(*job.failure);
   for (uint32_t id = 0; id < job.stages.size(); ++id) {
-    ProfileStage(job, now, id, profile.add_stages());
+    OutlineStage(job, id, outline.add_stages());
   }
   for (const AttemptError& error : job.errors) {
     profile::AttemptError* to = profile.add_errors();
     to->set_stage(error.stage);
+  return outline;
+}
+
+profile::QueryProfile SchedulerCore::Impl::Profile(const JobState& job, Time now) const {
+  profile::QueryProfile profile = Outline(job, now);
+  profile.set_single_task_reason(job.graph.single_task_reason());
+  profile.mutable_job()->set_statement(job.options.statement);
+  for (auto& stage : *profile.mutable_stages()) ProfileTasks(job, now, &stage);
     to->set_task(error.task);
     to->set_attempt(error.attempt);
     to->set_executor_id(error.executor_id);

@@ -523,7 +523,7 @@ bool QueryService::Renew(const std::string& query_id) {
       return true;
     }
   }
-  if (Progress(query_id).state() == control::JobProgressResponse::UNKNOWN) return false;
+  if (Outline(query_id).job().state() == profile::JOB_STATE_UNKNOWN) return false;
   jobs_->Renew(query_id);
   return true;
 }

@@ -85,7 +85,7 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenOwnJob(
       const std::string& job_id, const std::function<bool()>& abandoned, bool release);
   // Where this scheduler or another has the job.
-  control::JobProgressResponse Progress(const std::string& job_id);
+  profile::QueryProfile Outline(const std::string& job_id);
 
   // Runs the statement to its end and gives the count of an update, -1 where there is
   // none.

@@ -108,6 +108,8 @@ class QueryService {
   size_t KeptResults();
   // Calls of Execute under way: each may still become a result or a job.
   size_t Executing() const { return executing_; }
+  // Calls of Execute since the start.
+  uint64_t Executed() const { return executed_; }
 
  private:
   struct Known {
@@ -181,6 +183,7 @@ class QueryService {
   trace::Exporter* const exporter_;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
+  std::atomic<uint64_t> executed_{0};
   std::mutex mutex_;
   std::map<std::string, Known> known_;        // results without a job, not yet read
   std::map<std::string, std::string> texts_;  // of queries whose result was not read

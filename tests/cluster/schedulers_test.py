@@ -166,10 +166,10 @@ class Schedulers(unittest.TestCase):
                 # What had finished is there, and was not computed again.
                 self.assertTrue(client.read(finished, 20).equals(expected["scan"]))
                 print(f"its result read {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
-                tasks = [re.findall(rf"task {self.job_of(finished)}-\S+ starts", each.text()) for each in cluster.executors]
+                tasks = [re.findall(rf"task {self.job_of(finished)}/\S+ attempt \d+ starts", each.text()) for each in cluster.executors]
                 names = [name for of_one in tasks for name in of_one]
                 self.assertGreater(len(names), 0)
-                self.assertEqual(len(names), len(set(name.rsplit("-", 1)[0] for name in names)), names)
+                self.assertEqual(len(names), len(set(name.split(" attempt ")[0] for name in names)), names)
                 time.sleep(2)
                 load.wait_for_answers(9)
             self.assertEqual(load.errors, [])

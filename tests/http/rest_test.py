@@ -217,6 +217,10 @@ class Rest(unittest.TestCase):
             [error] = profile["errors"]
             self.assertIn("Could not convert string", error["message"])
             self.assertEqual(error["executor_id"], http.get("/api/executors")["executors"][0]["id"])
+            # Both logs name the attempt: job, stage, task, and its number.
+            name = f"task {job['job_id']}/{error['stage']}/{error['task']} attempt {error['attempt']} failed"
+            for process, place in ((started.scheduler, f" on executor {error['executor_id']}: "), (started.executors[0], ": ")):
+                self.assertRegex(process.text(), re.escape(name + place) + ".*Could not convert string")
             for number in range(4):
                 run(started, f"SELECT {number} AS number, count(*) FROM {self.table}")
             jobs = until(lambda: (found := http.get("/api/jobs"))["total"] == 3 and found, "the history to be cut")["jobs"]

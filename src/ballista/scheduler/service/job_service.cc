@@ -534,9 +534,9 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
       event.status = failed.has_detail()
                          ? WithDetail(code, failed.message(), failed.detail())
                          : arrow::Status(code, failed.message());
-      LOG_DEBUG("scheduler", "task {}/{}/{} attempt {} failed: {}", event.id.job_id(),
-                event.id.stage_id(), event.id.task_index(), event.id.attempt(),
-                event.status.ToString());
+      LOG_INFO("scheduler", "task {}/{}/{} attempt {} failed on executor {}: {}",
+               event.id.job_id(), event.id.stage_id(), event.id.task_index(),
+               event.id.attempt(), event.executor_id, event.status.message());
       PostLocked(std::move(event));
     }
   }

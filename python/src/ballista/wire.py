@@ -29,6 +29,15 @@ def field(number: int, value: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
+def integer(number: int, value: int) -> bytes:
+    """A field of a whole number that is not negative."""
+    return varint(number << 3) + varint(value)
+
+
+def fixed64(number: int, value: int) -> bytes:
+    return varint(number << 3 | 1) + value.to_bytes(8, "little")
+
+
 def statement_query(sql: str) -> bytes:
     """CommandStatementQuery, packed into an Any."""
     return field(1, _TYPE + b"CommandStatementQuery") + field(2, field(1, sql.encode()))
@@ -99,6 +108,9 @@ def _fields(encoded: bytes) -> Iterator[tuple[int, int | bytes]]:
         at += length
 
 
+_NOT_NEEDED = 1  # STAGE_STATE_NOT_NEEDED
+
+
 @dataclasses.dataclass(frozen=True)
 class Stage:
     tasks: int
@@ -108,9 +120,6 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-_NOT_NEEDED = 1  # STAGE_STATE_NOT_NEEDED
-
-
 class Progress:
     """How far a query is, read from its profile (proto/ballista/profile.proto). `state`: one of STATES."""
 

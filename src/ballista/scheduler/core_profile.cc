@@ -78,6 +78,9 @@ void SchedulerCore::Impl::FillSummary(const JobState& job, Time now,
   }
   summary->set_stages(stages);
   summary->set_tasks(tasks);
+  uint32_t pending = 0;
+  for (const uint32_t stage : job.launchable) pending += job.stages[stage].pending;
+  summary->set_pending_tasks(job.admitted ? pending : 0);
   summary->set_running_tasks(job.running);
   summary->set_finished_tasks(finished);
   if (job.finished) {
@@ -117,14 +120,14 @@ void SchedulerCore::Impl::OutlineStage(const JobState& job, uint32_t id,
   to->set_lost(static_cast<uint32_t>(stage.lost.size()));
   to->set_rows(stage.rows);
   to->set_bytes(stage.bytes);
-  for (uint32_t t = 0; t < stage.tasks.size(); ++t) {
-    profile::TaskProfile* task = to->add_task_list();
-    task->set_index(t);
 }
 
 void SchedulerCore::Impl::ProfileTasks(const JobState& job, Time now,
                                        profile::StageProfile* to) const {
   const StageState& stage = job.stages[to->id()];
+  for (uint32_t t = 0; t < stage.tasks.size(); ++t) {
+    profile::TaskProfile* task = to->add_task_list();
+    task->set_index(t);
     ProfileTask(job, now, stage.tasks[t], task);
     if (t >= stage.shares.size() || stage.shares[t].pieces <= 1) continue;
     task->set_pieces(stage.shares[t].pieces);
@@ -142,9 +145,6 @@ profile::QueryProfile SchedulerCore::Impl::Outline(const JobState& job, Time now
   for (uint32_t id = 0; id < job.stages.size(); ++id) {
     OutlineStage(job, id, outline.add_stages());
   }
-  for (const AttemptError& error : job.errors) {
-    profile::AttemptError* to = profile.add_errors();
-    to->set_stage(error.stage);
   return outline;
 }
 
@@ -153,6 +153,9 @@ profile::QueryProfile SchedulerCore::Impl::Profile(const JobState& job, Time now
   profile.set_single_task_reason(job.graph.single_task_reason());
   profile.mutable_job()->set_statement(job.options.statement);
   for (auto& stage : *profile.mutable_stages()) ProfileTasks(job, now, &stage);
+  for (const AttemptError& error : job.errors) {
+    profile::AttemptError* to = profile.add_errors();
+    to->set_stage(error.stage);
     to->set_task(error.task);
     to->set_attempt(error.attempt);
     to->set_executor_id(error.executor_id);

@@ -51,7 +51,9 @@ TEST(IdleRelease, DoesNotWhileThereIsSomethingToDo) {
 
 TEST(IdleRelease, EndsAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
-  { const IdleRelease idle([] { return 0; }, [] {}, std::chrono::hours(1)); }
+  {
+    const IdleRelease idle([] { return 0; }, [] {}, std::chrono::hours(1));
+  }
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(1));
 }
 

@@ -750,7 +750,8 @@ TEST_F(CoreTest, LetsSessionsTakeTurnsInTheQueueOfJobs) {
   EXPECT_EQ(core_->Outline("y2", now_).job().queue_position(), 3u);
   EXPECT_EQ(core_->Outline("x3", now_).job().queue_position(), 4u);
   EXPECT_EQ(core_->Outline("x3", now_).job().state(), profile::JOB_STATE_QUEUED);
-  EXPECT_THAT(core_->Outline("x3", now_).job().waiting_for(), HasSubstr("position 4 of 4"));
+  EXPECT_THAT(core_->Outline("x3", now_).job().waiting_for(),
+              HasSubstr("position 4 of 4"));
   for (const char* job : {"x1", "y1", "x2", "y2", "x3"}) {
     ASSERT_EQ(running_.size(), 1u);
     EXPECT_EQ(running_[0].id().job_id(), job);
@@ -785,6 +786,20 @@ TEST_F(CoreTest, RefusesAJobWhenTheQueueIsFull) {
   Finish(TakeFirst());
   Submit("j5", OneScan(1));
   EXPECT_EQ(failed_.size(), 1u);
+}
+
+TEST_F(CoreTest, CountsTasksThatWaitForASlot) {
+  Start({.max_running_jobs = 1});
+  Join("a");
+  Submit("j", OneScan(4));
+  Submit("queued", OneScan(4));
+  const auto waiting = [&](const char* job) {
+    return core_->Outline(job, now_).job().pending_tasks();
+  };
+  EXPECT_EQ(waiting("j"), 3u);
+  Finish(TakeFirst());
+  EXPECT_EQ(waiting("j"), 2u);
+  EXPECT_EQ(waiting("queued"), 0u);  // for its turn
 }
 
 TEST_F(CoreTest, ReportsProgress) {

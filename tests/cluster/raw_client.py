@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
-from messages import one  # noqa: E402
+import messages  # noqa: E402
 
 STATEMENT = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
 
@@ -25,7 +25,7 @@ def length_delimited(field: int, payload: bytes) -> bytes:
 
 def job_state(profile: bytes) -> str:
     """QueryProfile.job.state of the answer to `job_profile`."""
-    number = one(one(profile, 3), 4, 0)
+    number = messages.one(messages.one(profile, 3), 4, 0)
     return ("unknown", "queued", "running", "finished", "failed", "cancelled")[number]
 
 

@@ -54,7 +54,7 @@ class Docker(image.ImageTest):
         etcd = subprocess.Popen(self.engine.inside(*server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(etcd.wait)
         self.addCleanup(etcd.kill)
-        for statement, expected in (("CREATE TABLE kept AS SELECT 7 AS seven", ""), ("FROM kept", "seven\n7\n")):
+        for statement, expected in (("CREATE VIEW kept AS SELECT 7 AS seven", ""), ("FROM kept", "seven\n7\n")):
             scheduler = shell.run(line).strip()
             self.engine.wait_for_log(scheduler, "Scheduler listening on 0.0.0.0:50050")
             executor = self.engine.docker(

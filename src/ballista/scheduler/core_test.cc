@@ -791,8 +791,8 @@ TEST_F(CoreTest, RefusesAJobWhenTheQueueIsFull) {
 TEST_F(CoreTest, CountsTasksThatWaitForASlot) {
   Start({.max_running_jobs = 1});
   Join("a");
-  Submit("j", OneScan(4));
-  Submit("queued", OneScan(4));
+  Submit("j", OneScan(4), "s", {.tasks_per_stage = 4});
+  Submit("queued", OneScan(4), "s", {.tasks_per_stage = 4});
   const auto waiting = [&](const char* job) {
     return core_->Outline(job, now_).job().pending_tasks();
   };

@@ -72,7 +72,7 @@ function node(stage, at, isResult, chosen, choose) {
     tabindex: 0, role: "button", id: `stage-${stage.id}`, "aria-label": `Stage ${stage.id}: ${stage.description}, ${stage.state}` },
     svg("title", {}, stage.description), svg("rect", { width: NODE.width, height: NODE.height, rx: 7 }),
     svg("rect", { class: "done", x: 1.5, y: NODE.height - 7, width: Math.max(0, (NODE.width - 3) * share), height: 5.5 }),
-    line(18, `Stage ${stage.id}${isResult ? " (result)" : ""}`, "title"), line(35, cut(stage.description, 30), "small"),
+    line(18, `Stage ${stage.id}${isResult ? " (result)" : ""}`, "title"), line(35, cut(stage.description, 27), "small"),
     line(53, `${stage.finished} / ${stage.tasks || "?"} tasks   ${time}`), line(70, `${count(stage.rows)} rows   ${bytes(stage.bytes)}`),
     line(88, warnings, "bad"));
   group.addEventListener("click", () => choose(stage.id));

@@ -137,12 +137,12 @@ class Server(flight.FlightServerBase):
             self.jobs[info.app_metadata.decode()].cancelled.set()
             print("cancelled", flush=True)
             return [flight.Result(field(1, 1))]
-        if action.type == "job_progress":
+        if action.type == "job_profile":
             job = self.jobs[fields(body)[1].decode()]
             done = int((time.monotonic() - job.start) * 10)
-            stages = field(3, field(1, 0) + field(3, 4) + field(5, 4) + field(7, 1200000000))
-            stages += field(3, field(1, 1) + field(3, 20) + field(4, 2) + field(5, min(done, 19)))
-            return [flight.Result(field(1, "job") + field(2, 2) + stages)]
+            stages = field(6, field(1, 0) + field(7, 4) + field(10, 4) + field(15, 1200000000))
+            stages += field(6, field(1, 1) + field(7, 20) + field(9, 2) + field(10, min(done, 19)))
+            return [flight.Result(field(3, field(1, "job") + field(4, 2)) + stages)]
         if action.type == "list_executors":
             executor = field(1, "e1") + field(2, "localhost") + field(3, 50051) + field(4, 2)
             return [flight.Result(field(1, executor))]

@@ -104,8 +104,8 @@ class Busy(unittest.TestCase):
             with self.assertRaisesRegex(Exception, "queue is full: 1 queries run and 2 wait"):
                 clients[3].start(LONG)
             job = started[2].app_metadata
-            progress = clients[2].act("job_progress", length_delimited(1, job)).decode(errors="replace")
-            self.assertIn("at position 2 of 2", progress)
+            profile = clients[2].act("job_profile", length_delimited(1, job)).decode(errors="replace")
+            self.assertIn("at position 2 of 2", profile)
             for client, info in zip(clients, started):
                 client.cancel("CancelFlightInfo", info)
                 with self.assertRaisesRegex(Exception, "cancelled"):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
+import sys
+
 import pyarrow as pa
 import pyarrow.flight as flight
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+import messages  # noqa: E402
 
 STATEMENT = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
 
@@ -15,6 +21,12 @@ def length_delimited(field: int, payload: bytes) -> bytes:
         length += bytes([size & 0x7F | 0x80])
         size >>= 7
     return bytes([field << 3 | 2]) + length + bytes([size]) + payload
+
+
+def job_state(profile: bytes) -> str:
+    """QueryProfile.job.state of the answer to `job_profile`."""
+    number = messages.one(messages.one(profile, 3), 4, 0)
+    return ("unknown", "queued", "running", "finished", "failed", "cancelled")[number]
 
 
 class RawClient:

@@ -15,12 +15,11 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import Cluster  # noqa: E402
-from raw_client import RawClient, length_delimited  # noqa: E402
+from raw_client import RawClient, job_state, length_delimited  # noqa: E402
 from summary import main  # noqa: E402
 
 FILES = 6
 ROWS = 300_000  # of a file; each part is more than all buffers on its way take
-FINISHED = b"\x10\x03"  # JobProgressResponse.state
 # What a client is told of a part that it has begun to read and that is gone.
 LOST = "result.* executor .*run the query again"
 
@@ -55,14 +54,13 @@ class Results(unittest.TestCase):
         for name, value in (("single_task_threshold", 0), ("tasks_per_stage", FILES)):
             client.sql(f"SET ballista.{name} = {value}")
         info = client.start(self.query)
-        self.wait_until(lambda: self.state(client, info) == FINISHED, "the query to end")
+        self.wait_until(lambda: self.state(client, info) == "finished", "the query to end")
         return client, info
 
     @staticmethod
     def state(client, info):
         [job] = re.findall(rb"[0-9a-f]{8}-[0-9a-f-]{27}", info.endpoints[0].ticket.ticket)
-        answer = client.act("job_progress", length_delimited(1, job))
-        return answer.removeprefix(length_delimited(1, job))[:2]
+        return job_state(client.act("job_profile", length_delimited(1, job)))
 
     def wait_until(self, ready, what, limit=20):
         deadline = time.monotonic() + limit

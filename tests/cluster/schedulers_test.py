@@ -22,6 +22,7 @@ from cluster import LISTENING, Cluster, binaries_folder  # noqa: E402
 from etcd import Etcd  # noqa: E402
 from flight_client import COMMAND, Client, CookieJar, TicketLoop, field  # noqa: E402
 from failure_test import QUERY, write_tables  # noqa: E402
+from raw_client import job_state  # noqa: E402
 from summary import main  # noqa: E402
 
 TAKEOVER = 10  # seconds, from the owner's end to the next one's beginning
@@ -47,12 +48,12 @@ class Schedulers(unittest.TestCase):
         client = Client([self.uris[scheduler]])
         return client.read_at(self.uris[scheduler], client.submit(text))
 
-    def progress(self, scheduler, ticket):
+    def state(self, scheduler, ticket):
         job_id = self.job_of(ticket).encode()
         with fl.connect(self.uris[scheduler].replace("grpc://", "grpc+tcp://")) as client:
             body = b"\x0a" + bytes([len(job_id)]) + job_id
-            [result] = client.do_action(("job_progress", body), fl.FlightCallOptions(timeout=5))
-            return result.body.to_pybytes()
+            [result] = client.do_action(("job_profile", body), fl.FlightCallOptions(timeout=5))
+            return job_state(result.body.to_pybytes())
 
     @staticmethod
     def job_of(ticket):
@@ -122,8 +123,7 @@ class Schedulers(unittest.TestCase):
                 bad = client.submit("SELECT CAST(k || 'x' AS INTEGER) AS i FROM t", self.uris[0])
                 client.read_at(self.uris[1], bad)
             endless = client.submit("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b", self.uris[0])
-            running = b"\x10\x02"  # the state of a JobProgressResponse
-            self.wait_until(lambda: running in self.progress(1, endless)[38:42], 10, "the query to run")
+            self.wait_until(lambda: self.state(1, endless) == "running", 10, "the query to run")
             with fl.connect(self.uris[1].replace("grpc://", "grpc+tcp://")) as other:
                 job_id = self.job_of(endless).encode()
                 [_] = other.do_action(("cancel_job", b"\x0a" + bytes([len(job_id)]) + job_id))
@@ -155,7 +155,7 @@ class Schedulers(unittest.TestCase):
             expected = {name: self.sql_at(1, sql) for name, sql in sqls.items()}
             client = Client(self.uris)
             finished = client.submit(sqls["scan"], self.uris[0])
-            self.wait_until(lambda: b"\x10\x03" in self.progress(0, finished)[38:42], 20, "the query to finish")
+            self.wait_until(lambda: self.state(0, finished) == "finished", 20, "the query to finish")
             with TicketLoop(client, [(sqls[name], expected[name]) for name in ["join", "scan"] * 2]) as load:
                 time.sleep(2)
                 cluster.scheduler.kill()
@@ -166,10 +166,10 @@ class Schedulers(unittest.TestCase):
                 # What had finished is there, and was not computed again.
                 self.assertTrue(client.read(finished, 20).equals(expected["scan"]))
                 print(f"its result read {time.monotonic() - killed:.1f} s after SIGKILL", file=sys.stderr)
-                tasks = [re.findall(rf"task {self.job_of(finished)}-\S+ starts", each.text()) for each in cluster.executors]
+                tasks = [re.findall(rf"task {self.job_of(finished)}/\S+ attempt \d+ starts", each.text()) for each in cluster.executors]
                 names = [name for of_one in tasks for name in of_one]
                 self.assertGreater(len(names), 0)
-                self.assertEqual(len(names), len(set(name.rsplit("-", 1)[0] for name in names)), names)
+                self.assertEqual(len(names), len(set(name.split(" attempt ")[0] for name in names)), names)
                 time.sleep(2)
                 load.wait_for_answers(9)
             self.assertEqual(load.errors, [])

@@ -1,19 +1,24 @@
 """The files of deploy/compose, run by docker-compose: the documented one, with its query on the data volume, and the one
-with two schedulers, etcd and executors, of which a scheduler is killed."""
+with two schedulers, etcd and executors, of which a scheduler is killed; by the commands of docs/deploy/compose.md and of
+Ballista 0.4.1's guide, as they stand there."""
 
 import os
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import image  # noqa: E402
 from package import ROOT, run  # noqa: E402
+from recipes import DOCUMENTED, blocks, commands  # noqa: E402
 from cluster import binaries_folder  # noqa: E402
 from summary import main  # noqa: E402
 
 FILES = ROOT / "deploy" / "compose"
+PAGE = ROOT / "docs" / "deploy" / "compose.md"
 # As the files name it; made of Debian's etcd-server, since no registry is asked.
 ETCD = "quay.io/coreos/etcd:v3.4.9"
 SUMS = "SELECT vendor, sum(fare) AS fare FROM {} GROUP BY vendor ORDER BY vendor"
@@ -51,19 +56,48 @@ class Compose(image.ImageTest):
     def containers(self, folder: pathlib.Path, service: str, *files: str) -> list[str]:
         return self.compose(folder, *files, "ps", "-q", service).split()
 
-    def test_documented_file(self):
-        folder = self.project("documented", "docker-compose.yaml")
-        self.compose(folder, "up", "-d")
+    def wait_for_one_process(self, folder: pathlib.Path) -> None:
+        self.engine.wait_for(
+            lambda: self.containers(folder, "ballista-executor"), 60, "docker-compose to start the container"
+        )
         [process] = self.containers(folder, "ballista-executor")
         self.engine.wait_for_log(process, "listening on 0.0.0.0:50051")
-        self.assertEqual(self.query(SUMS.format("'/data/trips.csv'")), EXPECTED)
+
+    def test_guide(self):
+        """The guide's own file, in the foreground."""
+        folder = self.project("guide", "docker-compose.yaml")
+        [text] = blocks(DOCUMENTED, "Docker Compose", "yaml")
+        kept = (folder / "docker-compose.yaml").read_text()
+        self.assertEqual(text, "".join(line for line in kept.splitlines(True) if not line.startswith("#")))
+        (folder / "docker-compose.yaml").write_text(text)
+        [line] = commands(*blocks(DOCUMENTED, "Docker Compose"))
+        shell = self.shell(folder)
+        with subprocess.Popen(shell.words(line), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
+            try:
+                self.wait_for_one_process(folder)
+                self.assertEqual(self.query(SUMS.format("'/data/trips.csv'")), EXPECTED)
+            finally:
+                up.send_signal(signal.SIGINT)
+                shown = up.communicate(timeout=60)[0].decode(errors="replace")
+        self.assertIn("listening on 0.0.0.0:50051", shown)
         self.compose(folder, "down")
+
+    def test_page_one_process(self):
+        folder = self.project("one", "docker-compose.yaml")
+        shell = self.shell(folder)
+        [up, query, down] = commands(*blocks(PAGE, "One process"))
+        shell.run(up)
+        self.wait_for_one_process(folder)
+        self.assertIn("9000", shell.run(query))
+        shell.run(down)
         self.assertEqual(self.engine.docker("ps", "--quiet"), "")
 
-    def test_two_schedulers(self):
+    def test_page_two_schedulers(self):
         folder = self.project("cluster", "cluster.yaml")
         file = ("-f", "cluster.yaml")
-        self.compose(folder, *file, "up", "-d", "--scale", "executor=3")
+        shell = self.shell(folder)
+        [up, query, down] = commands(*blocks(PAGE, "A cluster"))
+        shell.run(up)
         schedulers = [self.containers(folder, f"scheduler-{number}", *file)[0] for number in (1, 2)]
         executors = self.containers(folder, "executor", *file)
         self.assertEqual(len(executors), 3)
@@ -76,6 +110,7 @@ class Compose(image.ImageTest):
         hosts = re.findall(r'Received register_executor request[^\n]*?host: "([^"]+)"', self.engine.logs(schedulers[0]))
         self.assertEqual(len(set(hosts)), 3, "each executor is known by an address of its own")
 
+        self.assertIn("9000", shell.run(query))
         both = ("--host", "localhost:50050,localhost:50060")
         create = "CREATE EXTERNAL TABLE trips STORED AS CSV LOCATION '/data/trips.csv'"
         self.query(create, "--host", "localhost:50050")
@@ -88,7 +123,7 @@ class Compose(image.ImageTest):
         self.assertEqual(self.query(SUMS.format("trips"), *both), EXPECTED)
         self.assertEqual(self.query(SUMS.format("'/data/copy'"), *both), EXPECTED)
         self.compose(folder, *file, "kill")
-        self.compose(folder, *file, "down", "--volumes")
+        shell.run(down)
         self.assertEqual(self.engine.docker("ps", "--quiet"), "")
 
 

@@ -5,7 +5,8 @@ seen by nothing else on the machine, and end with the block, whatever happens.
         engine.docker("run", "--network=host", ...)
 
 Containers of `--network=host` have the engine's own loopback, on which every port is free. `online=True` leaves the
-engine in the machine's network, for builds that install packages; it then makes no bridge and no rule.
+engine in the machine's network, for builds that install packages; it then makes no bridge and no rule. The engine's
+containers of `--network=host` know the name `etcd` as one of their loopback.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class Engine:
         spaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
         if not self.online:
             spaces.append("--net")
-        start = "ip link set lo up; sysctl -qw net.ipv4.ip_forward=1 2>/dev/null; exec dockerd \"$@\""
+        hosts = self.folder / "hosts"
+        hosts.write_text(pathlib.Path("/etc/hosts").read_text() + "\n127.0.0.1 etcd\n")
+        start = f"mount --bind {hosts} /etc/hosts; ip link set lo up; sysctl -qw net.ipv4.ip_forward=1 2>/dev/null; "
+        start += "exec dockerd \"$@\""
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
                 ["unshare", *spaces, "sh", "-c", start, "sh", *map(str, options)],

@@ -9,7 +9,8 @@ import tempfile
 import unittest
 
 from engine import Engine
-from package import BASE, BUILD, ROOT, alone, fingerprint, package, set_up
+from package import BASE, BUILD, ROOT, alone, binaries_folder, fingerprint, package, set_up
+from recipes import Shell, blocks, commands
 
 # Base of the test's images: a Debian 12 of debootstrap, since no image registry is asked.
 DEBIAN = "ballista-test-debian"
@@ -18,17 +19,7 @@ IMAGE = "ballista"
 REPORT = "report"
 # The name that the documented commands have.
 DOCUMENTED = "ballistacompute/ballista-rust:0.4.1"
-
-
-def build(folder: pathlib.Path, image: str, base: str, files: pathlib.Path, dockerfile: pathlib.Path | None = None) -> None:
-    """An image of a Dockerfile that installs packages, in the store that is in `folder`."""
-    with Engine(folder, online=True) as engine:
-        if not engine.docker("images", "--quiet", DEBIAN):
-            engine.docker("import", BASE, DEBIAN)
-        engine.docker(
-            "build", "--network=host", "--build-arg", f"BASE={base}", "--tag", image,
-            "--file", dockerfile or files / "Dockerfile", files, timeout=400,
-        )  # fmt: skip
+PAGE = ROOT / "docs" / "deploy" / "docker.md"
 
 
 def saved() -> pathlib.Path:
@@ -45,13 +36,22 @@ def put(folder: pathlib.Path) -> None:
 
 
 def _make(folder: pathlib.Path) -> None:
-    files = folder / "files"
-    files.mkdir()
-    shutil.copy(package(), files)
-    build(folder, IMAGE, DEBIAN, files, ROOT / "deploy" / "docker" / "Dockerfile")
-    build(folder, REPORT, IMAGE, ROOT / "deploy" / "docker" / "example")
+    """By the commands of the page, in a folder that looks like the source tree after `make package`."""
+    [make, build, tag] = commands(*blocks(PAGE, "Docker"))
+    [build_report, _] = commands(*blocks(PAGE, "An image of one's own"))
+    assert make == "make package", make
+    tree = folder / "tree"
+    (tree / "build" / "package").mkdir(parents=True)
+    (tree / "deploy").symlink_to(ROOT / "deploy")
+    shutil.copy(package(), tree / "build" / "package")
+    with Engine(folder, online=True) as engine:
+        engine.docker("import", BASE, DEBIAN)
+        shell = Shell(tree, {"docker": engine.command()})
+        # No registry is asked for the base; packages come over the machine's network.
+        shell.run(build.replace("build", f"build --network=host --build-arg BASE={DEBIAN}", 1), timeout=400)
+        shell.run(tag)
+        shell.run(build_report.replace("build", "build --network=host", 1), timeout=400)
     with Engine(folder) as engine:
-        engine.docker("tag", IMAGE, DOCUMENTED)
         part = saved().with_suffix(".part")
         engine.docker("save", "--output", part, IMAGE, DOCUMENTED, REPORT, DEBIAN)
         part.rename(saved())
@@ -67,3 +67,12 @@ class ImageTest(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         put(cls.folder)
         cls.engine = cls.enterClassContext(Engine(cls.folder))
+
+    def shell(self, folder: pathlib.Path) -> Shell:
+        """Runs the commands of pages there: on the engine, and on the network of its containers."""
+        environment = ["env", f"DOCKER_HOST=unix://{self.engine.socket}", f"COMPOSE_PROJECT_NAME={folder.name}"]
+        return Shell(folder, {
+            "docker": self.engine.command(),
+            "docker-compose": [*environment, "/usr/bin/docker-compose"],
+            "ballista": self.engine.inside(binaries_folder() / "ballista"),
+        })  # fmt: skip

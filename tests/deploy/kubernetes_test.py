@@ -1,12 +1,14 @@
 """The manifests of deploy/kubernetes and the chart of deploy/helm: checked against the schemas of many versions of
 Kubernetes, linted and rendered by Helm itself, and their pods run as processes that must find each other by the names,
-ports, environment, volumes and secrets that the manifests give."""
+ports, environment, volumes and secrets that the manifests give. The commands are those of docs/deploy/kubernetes.md and of
+Ballista 0.4.1's guide."""
 
 import itertools
 import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,17 +18,20 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from package import ROOT, DeployError, run, set_up  # noqa: E402
+from kubectl import Kubectl  # noqa: E402
 from pods import NAMESPACE, Pods  # noqa: E402
+from recipes import DOCUMENTED, Shell, blocks, commands  # noqa: E402
 from cluster import REGISTERED, binaries_folder  # noqa: E402
 from summary import main  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "tests" / "security"))
 from certificates import Authority  # noqa: E402
 
-TOOLS = ROOT / ".deps-kubernetes"
+KUBERNETES_TOOLS = ROOT / ".deps-kubernetes"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 CHART = ROOT / "deploy" / "helm" / "ballista"
-# Autoscaling by KEDA is a resource of KEDA's own.
+PAGE = ROOT / "docs" / "deploy" / "kubernetes.md"
+# Autoscaling by KEDA is a resource of KEDA's own: autoscaling_test.py.
 FOREIGN = {"ScaledObject"}
 SUMS = "SELECT vendor, sum(fare) AS fare FROM '{}' GROUP BY vendor ORDER BY vendor"
 EXPECTED = "vendor,fare\n0,13495500\n1,13498500\n2,13501500\n"
@@ -58,19 +63,28 @@ REFUSED = {
 
 
 def helm(*words) -> str:
-    return run(TOOLS / "bin" / "helm", *words)
+    return run(KUBERNETES_TOOLS / "bin" / "helm", *words)
 
 
-def rendered(*values: str) -> str:
+def rendered(*values: str, words: tuple[str, ...] = ("lake", str(CHART))) -> str:
+    """What Helm would install; `words`: those of a command after `helm install`."""
     options = list(itertools.chain.from_iterable(("--set", value) for value in values))
     # Which Kubernetes it renders for: a Helm built from its module knows none by itself.
-    return helm("template", "lake", CHART, "--namespace", NAMESPACE, "--kube-version", "1.31", *options)
+    return helm("template", *words, "--namespace", NAMESPACE, "--kube-version", "1.31", *options)
+
+
+def page_commands() -> tuple[tuple[str, ...], list[str]]:
+    """Of the section on the chart: the words after `helm install`, from the root of the tree, and what makes the secrets."""
+    install, *secrets = commands(*blocks(PAGE, "The Helm chart"))
+    words = shlex.split(install.replace("deploy/helm/ballista", str(CHART)))
+    assert words[:2] == ["helm", "install"], install
+    return tuple(words[2:]), secrets
 
 
 def parsed(text: str) -> list[dict]:
     """The manifests of a YAML text, by the parser of the schemas' environment."""
     script = "import json, sys, yaml; print(json.dumps([one for one in yaml.safe_load_all(sys.stdin) if one]))"
-    return json.loads(run(TOOLS / "bin" / "python", "-c", script, input=text))
+    return json.loads(run(KUBERNETES_TOOLS / "bin" / "python", "-c", script, input=text))
 
 
 class Manifests(unittest.TestCase):
@@ -86,7 +100,7 @@ class Manifests(unittest.TestCase):
         }
         script = pathlib.Path(__file__).with_name("check_schemas.py")
         done = subprocess.run(
-            [TOOLS / "bin" / "python", script], input=json.dumps(manifests), capture_output=True, text=True, timeout=120
+            [KUBERNETES_TOOLS / "bin" / "python", script], input=json.dumps(manifests), capture_output=True, text=True, timeout=120
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         print(done.stdout.strip())
@@ -98,18 +112,9 @@ class Manifests(unittest.TestCase):
             with self.subTest(values=values), self.assertRaisesRegex(DeployError, re.escape(reason)):
                 rendered(*values)
 
-    def test_documented_files_are_the_documented_ones(self):
-        """Names, commands and ports of the documentation that this system re-makes."""
-        [service, scheduler, executor] = parsed((KUBERNETES / "cluster.yaml").read_text())
-        self.assertEqual(service["spec"]["clusterIP"], "None")
-        for workload, command, args in (
-            (scheduler, "/scheduler", ["--port=50050"]),
-            (executor, "/executor", ["--port=50051", "--scheduler-host=ballista-scheduler", "--scheduler-port=50050",
-                                     "--external-host=$(MY_POD_IP)"]),
-        ):  # fmt: skip
-            [container] = workload["spec"]["template"]["spec"]["containers"]
-            self.assertEqual((container["command"], container["args"]), ([command], args))
-            self.assertEqual(container["image"], "ballistacompute/ballista-rust:0.4.1")
+    def test_documented_files_are_the_guides(self):
+        for name, text in zip(("pv.yaml", "cluster.yaml"), blocks(DOCUMENTED, "Kubernetes", "yaml"), strict=True):
+            self.assertEqual(parsed((KUBERNETES / name).read_text()), parsed(text), name)
 
 
 class Running(unittest.TestCase):
@@ -130,22 +135,39 @@ class Running(unittest.TestCase):
         for pod in pods.of(schedulers):
             pods.wait_for(lambda one=pod: one.text().count(REGISTERED) >= count, 30, f"{count} executors at {pod.name}")
 
-    def test_documented_files(self):
+    def test_guide(self):
+        for name, text in zip(("pv.yaml", "cluster.yaml"), blocks(DOCUMENTED, "Kubernetes", "yaml"), strict=True):
+            (self.folder / name).write_text(text)
+        self.run_least(self.folder, commands(*blocks(DOCUMENTED, "Kubernetes")))
+
+    def test_page(self):
+        self.run_least(ROOT, commands(*blocks(PAGE, "The least that is a cluster")))
+
+    def run_least(self, folder: pathlib.Path, lines: list[str]) -> None:
+        """The commands, whose files are below `folder`, with a query where the cluster is there."""
         self.data("data-pv-claim")
-        manifests = [one for file in ("pv.yaml", "cluster.yaml") for one in parsed((KUBERNETES / file).read_text())]
-        with Pods(manifests, self.folder / "pods") as pods:
-            self.wait_for_executors(pods, "ballista-scheduler", 2)
-            self.assertIn("Scheduler listening on 0.0.0.0:50050", pods.pods[0].text())
-            # The address of the pod is what the executor is known by.
-            for executor in pods.of("ballista-executor"):
-                self.assertIn(f'host: "{executor.address}"', pods.pods[0].text())
-            self.assertEqual(pods.query("ballista-scheduler", SUMS.format("/mnt/trips.csv")), EXPECTED)
+        start = lambda manifests: self.enterContext(Pods(manifests, self.folder / "pods"))  # noqa: E731
+        kubectl = Kubectl(folder, parsed, start)
+        shown = ""
+        for line in lines:
+            if kubectl.pods is not None:
+                self.wait_for_executors(kubectl.pods, "ballista-scheduler", 2)
+            if "delete" in line:
+                # The address of the pod is what the executor is known by.
+                for executor in kubectl.pods.of("ballista-executor"):
+                    self.assertIn(f'host: "{executor.address}"', shown)
+                self.assertEqual(kubectl.pods.query("ballista-scheduler", SUMS.format("/mnt/trips.csv")), EXPECTED)
+            shown += kubectl.run(line)
+        self.assertIn("Scheduler listening on 0.0.0.0:50050", shown)
+        self.assertNotIn("Error", shown)
+        self.assertEqual(kubectl.pods.pods, [])
 
     def test_chart(self):
-        """The chart's defaults, with a volume of tables: probes, and the ends of an executor and of a scheduler."""
+        """As the page installs it, with a volume of tables: probes, and the ends of an executor and of a scheduler."""
         self.data("tables")
-        values = (*SMALL, "data.existingClaim=tables", "dataDirs={/data}", "scheduler.state.backend=sqlite")
-        with Pods(parsed(rendered(*values)), self.folder / "pods") as pods:
+        words, _ = page_commands()
+        values = (*SMALL, "dataDirs={/data}", "scheduler.state.backend=sqlite")
+        with Pods(parsed(rendered(*values, words=words)), self.folder / "pods") as pods:
             self.wait_for_executors(pods, "lake-ballista-scheduler", 2)
             self.assertEqual(pods.query("lake-ballista", SUMS.format("/data/trips.csv")), EXPECTED)
             with self.assertRaises(DeployError):
@@ -186,14 +208,15 @@ class Running(unittest.TestCase):
         users = self.folder / "users"
         password = "correct horse"
         run(binaries_folder() / "ballista", "--add-user", "alice", "--auth-file", users, input=password + "\n")
-        secrets = {
-            "tls": {
-                "tls.crt": cert.read_text(), "tls.key": key.read_text(), "ca.crt": (self.folder / "ca.crt").read_text(),
-            },
-            "users": {"users": users.read_text()},
-            "token": {"token": "ab" * 32},
-            "s3": {"AWS_REGION": "eu-north-1"},
-        }
+        made = self.folder / "secrets"
+        made.mkdir()
+        stand_in = [sys.executable, str(pathlib.Path(__file__).with_name("kubectl.py")), str(made)]
+        shell = Shell(self.folder, {"kubectl": stand_in})
+        for line in page_commands()[1]:
+            shell.run(line)
+        secrets = {path.stem: json.loads(path.read_text()) for path in made.iterdir()}
+        self.assertEqual(set(secrets), {"tls", "users", "token"})
+        secrets["s3"] = {"AWS_REGION": "eu-north-1"}
         values = (
             *SMALL, *SECURED, "data.existingClaim=tables", "scheduler.state.backend=etcd", "scheduler.replicas=2",
             "scheduler.state.etcdUrls=etcd:2379", "objectStore.existingSecret=s3", "logFormat=json",

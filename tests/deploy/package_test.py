@@ -15,6 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from package import BUILD, ROOT, System, environment, package, run, set_up  # noqa: E402
+from recipes import blocks, commands  # noqa: E402
 from cluster import LISTENING, REGISTERED, Cluster, Process, free_ports  # noqa: E402
 from summary import main  # noqa: E402
 
@@ -100,6 +101,23 @@ class Package(unittest.TestCase):
         cluster.wait_for(lambda: waited_for in process.text(), 30, f"{program}: {waited_for}")
         return process
 
+    def install(self, system: System, deb: pathlib.Path) -> None:
+        """By the commands of docs/deploy/systemd.md, in a folder that looks like the source tree after the first of them."""
+        make, install, *enable = commands(*blocks(ROOT / "docs" / "deploy" / "systemd.md", "The Debian package"))
+        self.assertEqual(make, "make package")
+        system.path("/build/package").mkdir(parents=True)
+        shutil.copy(deb, system.path("/build/package"))
+        (system.path("/etc/apt/apt.conf.d") / "test").write_text(
+            'APT::Get::Assume-Yes "true"; APT::Install-Recommends "false"; quiet "2";\n'
+        )
+        system.run("apt-get", "update", "-qq")
+        system.run(*install.split(), timeout=300)
+        # Nothing boots there: --now has nobody to start it.
+        for line, unit in zip(enable, UNITS, strict=True):
+            self.assertEqual(line, f"systemctl enable --now {unit.removesuffix('.service')}")
+            run("systemctl", f"--root={system.root}", "enable", unit)
+            self.assertTrue(system.path(f"/etc/systemd/system/multi-user.target.wants/{unit}").is_symlink())
+
     def test_package(self):
         set_up("package")
         deb = package()
@@ -108,8 +126,7 @@ class Package(unittest.TestCase):
         self.addCleanup(shutil.rmtree, folder)
         system = System(folder / "root")
         shutil.copy(deb, system.path("/ballista.deb"))
-        system.run("apt-get", "update", "-qq")
-        system.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "/ballista.deb", timeout=300)
+        self.install(system, deb)
         size = sum(int(line.split()[0]) for line in system.run("du", "-sxk", "/usr/lib/ballista").splitlines())
         self.assertIn("uid=", system.run("id", "ballista"))
 

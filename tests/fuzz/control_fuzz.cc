@@ -98,7 +98,7 @@ void Run(std::string_view bytes) {
     case 2:
       return Parse<control::TaskStatusRequest>(rest);
     case 3:
-      return Parse<control::JobProgressRequest>(rest);
+      return Parse<control::JobProfileRequest>(rest);
     case 4:
       return Launch(rest);
     case 5:

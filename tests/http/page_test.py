@@ -1,5 +1,5 @@
 """The scheduler's page in Chromium: it follows a job, cancels it, goes where its addresses say, is used with the keyboard
-and on a phone, shows a job of 5,000 tasks within a second, and never logs an error.
+and on a phone, shows a job of 5,000 tasks within a second and 10,000 jobs, and never logs an error.
 
 BALLISTA_SCREENSHOTS=FOLDER: leaves pictures of the pages there (docs/images has them)."""
 
@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 import shutil
+import signal
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -25,6 +27,7 @@ from summary import main  # noqa: E402
 
 LONG = "SELECT count(*) FROM range(100000) a(x), range(200000) b(y) WHERE (x * y) % 7 = 3"
 MANY = 5000
+JOBS = 10_000
 HOSTILE = "SELECT '<img src=x onerror=\"document.title=1\">' AS \"<b>\", count(*) AS n FROM {}"
 
 
@@ -236,6 +239,57 @@ class Page(unittest.TestCase):
         page = self.open()
         expect(page.locator("#executors tbody tr")).to_have_count(2)
         self.picture(page, "cluster")
+
+    def test_ten_thousand_jobs(self):
+        """Of the history: one that was run, and 9,999 others made of it in the store while the scheduler does not run."""
+        with tempfile.TemporaryDirectory() as state:
+            options = ["--config-backend", "sqlite", "--state-dir", state, "--history-jobs", "20000"]
+            with cluster(executors=1, scheduler_args=options) as started:
+                run(started, f"SELECT count(*) AS n00000 FROM {self.table}")
+                until(lambda: [one for one in started.http.get("/api/jobs")["jobs"] if one["ended"]], "the job")
+                started.scheduler.child.send_signal(signal.SIGTERM)
+                started.scheduler.child.wait(20)
+                self.multiply_history(state)
+                started.restart(started.scheduler)
+                started.wait_for(lambda: "HTTP interface listening" in started.scheduler.text(), 30, "the scheduler")
+                self.assertEqual(started.http.get("/api/jobs?limit=1")["total"], JOBS)
+                self.look_through(f"http://127.0.0.1:{started.http.port}/")
+
+    @staticmethod
+    def multiply_history(state):
+        """As src/ballista/history/history.cc keeps profiles: the size in decimal, a line end, zstd."""
+        [file] = [path for path in pathlib.Path(state).iterdir() if path.read_bytes()[:6] == b"SQLite"]
+        with contextlib.closing(sqlite3.connect(file)) as store, store:
+            [(key, value, revision)] = store.execute(
+                "SELECT key, value, revision FROM entries WHERE CAST(key AS TEXT) LIKE 'history/%'"
+            )
+            size, _, compressed = bytes(value).partition(b"\n")
+            zstd = pa.Codec("zstd", compression_level=1)
+            profile = zstd.decompress(compressed, decompressed_size=int(size), asbytes=True)
+            job = bytes(key).rpartition(b"/")[2]
+            for number in range(1, JOBS):
+                other = b"%08x" % number + job[8:]
+                copy = profile.replace(job, other).replace(b"n00000", b"n%05d" % number)
+                row = b"history/" + other, size + b"\n" + zstd.compress(copy, asbytes=True), revision
+                store.execute("INSERT INTO entries VALUES (?, ?, ?, 0)", row)
+
+    def look_through(self, base):
+        self.base = base
+        page = self.open()
+        expect(page.locator("#jobs")).to_be_visible()
+        start = time.monotonic()
+        page.goto(base + "#/jobs")
+        expect(page.locator("main")).to_contain_text(f"1 to 100 of {JOBS}")
+        print(f"a list of {JOBS} jobs: {(time.monotonic() - start) * 1000:.0f} ms")
+        expect(page.locator("#jobs tbody tr")).to_have_count(100)
+        page.locator("#next").click()
+        expect(page.locator("main")).to_contain_text(f"101 to 200 of {JOBS}")
+        page.locator("#text").fill("n07777")
+        page.locator("#text").press("Enter")
+        expect(page.locator("main")).to_contain_text("1 to 1 of 1")
+        page.locator("#jobs tbody tr a").first.click()
+        expect(page.locator("#statement")).to_contain_text("AS n07777")
+        expect(page.locator("#job-state")).to_have_text("finished")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from client import DISTRIBUTED, ROOT, Http, cluster, free_ports, make_table, run, until  # noqa: E402
-from raw_client import RawClient  # noqa: E402
+from raw_client import RawClient, job_state, length_delimited, messages  # noqa: E402
 from summary import main  # noqa: E402
 
 LONG = "SELECT count(*) FROM range(100000) a(x), range(200000) b(y) WHERE (x * y) % 7 = 3"
@@ -133,6 +133,8 @@ class Rest(unittest.TestCase):
         self.assertIn("running tasks, the longest is task 0", job["waiting_for"])
         now = http.get("/api/cluster")
         self.assertEqual((now["running_jobs"], now["queued_jobs"]), (2, 3))
+        for one in (queued["jobs"][0], running["jobs"][0]):
+            self.check_progress(client, http, one["job_id"])
         everything = http.get("/api/jobs?text=RANGE(100000)")
         self.assertEqual(everything["total"], 5)
         times = [one["submitted_ms"] for one in everything["jobs"]]
@@ -144,6 +146,21 @@ class Rest(unittest.TestCase):
         for info in infos:
             client.cancel("CancelFlightInfo", info)
         until(lambda: http.get("/api/jobs?state=cancelled")["total"] == 5, "the jobs in the history")
+
+    def check_progress(self, client, http, job_id):
+        """What clients' progress is read from says what the profile says (numbers: profile.proto)."""
+        outline = client.act("job_profile", length_delimited(1, job_id.encode()))
+        job, [stage] = messages.one(outline, 3), [value for number, value in messages.fields(outline) if number == 6]
+        profile = http.get(f"/api/jobs/{job_id}/profile")
+        [same] = profile["stages"]
+        self.assertEqual(job_state(outline), profile["job"]["state"])
+        self.assertEqual(messages.one(job, 1).decode(), job_id)
+        self.assertEqual(messages.one(job, 16, 0), profile["job"]["queue_position"])
+        self.assertEqual(messages.one(job, 17).decode().split(" for ")[0], profile["job"]["waiting_for"].split(" for ")[0])
+        for number, name in ((1, "id"), (7, "tasks"), (8, "pending"), (9, "running"), (10, "finished")):
+            self.assertEqual(messages.one(stage, number, 0), same[name], name)
+        # The texts and tasks, which cost more, are the profile's alone.
+        self.assertEqual((messages.one(job, 3), messages.one(stage, 31), messages.one(stage, 32)), (b"", b"", b""))
 
     def check_wrong_requests(self, http, job):
         name = f"/api/jobs/{job['job_id']}"
@@ -217,6 +234,10 @@ class Rest(unittest.TestCase):
             [error] = profile["errors"]
             self.assertIn("Could not convert string", error["message"])
             self.assertEqual(error["executor_id"], http.get("/api/executors")["executors"][0]["id"])
+            # Both logs name the attempt: job, stage, task, and its number.
+            name = f"task {job['job_id']}/{error['stage']}/{error['task']} attempt {error['attempt']} failed"
+            for process, place in ((started.scheduler, f" on executor {error['executor_id']}: "), (started.executors[0], ": ")):
+                self.assertRegex(process.text(), re.escape(name + place) + ".*Could not convert string")
             for number in range(4):
                 run(started, f"SELECT {number} AS number, count(*) FROM {self.table}")
             jobs = until(lambda: (found := http.get("/api/jobs"))["total"] == 3 and found, "the history to be cut")["jobs"]

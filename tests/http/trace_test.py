@@ -12,11 +12,17 @@ import threading
 import time
 import unittest
 
+import opentelemetry.trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from client import DISTRIBUTED, ROOT, cluster, free_ports, make_table, run, until  # noqa: E402
+sys.path.insert(0, str(ROOT / "python/src"))
+import ballista  # noqa: E402
 from summary import main  # noqa: E402
 
 HEADER = "adbc.flight.sql.rpc.call_header.traceparent"
@@ -173,6 +179,89 @@ class Traces(unittest.TestCase):
         )
         self.assertIn("otlp-endpoint", refused.stderr)
         self.assertNotEqual(refused.returncode, 0)
+
+    def test_the_python_package_in_an_application_with_opentelemetry(self):
+        """Client, scheduler, task and fetch are one trace, below the application's own span."""
+        recorded = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(recorded))
+        opentelemetry.trace.set_tracer_provider(provider)
+        self.addCleanup(provider.shutdown)
+        with Collector() as collector, traced_cluster(collector) as started:
+            with ballista.connect(f"localhost:{started.port}") as con:
+                con.sql(DISTRIBUTED)
+                with provider.get_tracer("test").start_as_current_span("report"):
+                    self.assertEqual(con.sql(self.query).to_arrow().num_rows, 100)
+                with self.assertRaises(ballista.BindError):
+                    con.sql("SELECT nothing")
+                con.sql(self.query).close()
+            spans = {span.attributes.get("db.query.text", span.name): span for span in recorded.get_finished_spans()[1:3]}
+            statement, report = spans[self.query], spans["report"]
+            *_, refused, cancelled = recorded.get_finished_spans()
+            self.assertEqual((statement.name, statement.parent.span_id), ("statement", report.context.span_id))
+            self.assertEqual((statement.kind.name, statement.attributes["db.response.returned_rows"]), ("CLIENT", 100))
+            self.assertEqual((refused.status.status_code.name, cancelled.status.description), ("ERROR", "cancelled"))
+            self.assertIn('"nothing"', refused.status.description)
+            trace = statement.context.trace_id.to_bytes(16, "big")
+            [query] = until(lambda: [one for one in collector.of("query") if one.trace_id == trace], "the query's span")
+            self.assertEqual(query.parent_span_id, statement.context.span_id.to_bytes(8, "big"))
+            self.assertLessEqual(statement.start_time, query.start_time_unix_nano)
+            fetch = until(lambda: [one for one in collector.of("fetch") if one.trace_id == trace], "a fetch's span")[0]
+            above = until(lambda: self.ancestors(collector, fetch), "the spans above it")
+            self.assertEqual([one.name.split()[0] for one in above], ["task", "stage", "query"])
+
+    @staticmethod
+    def ancestors(collector, span):
+        """Up to the query's span; none as long as one is missing."""
+        by_id, found = {one.span_id: one for _, one in collector.spans}, []
+        while span.name != "query":
+            span = by_id.get(span.parent_span_id)
+            if span is None:
+                return []
+            found.append(span)
+        return found
+
+    def test_the_python_package_with_a_collector(self):
+        """In a process of its own, without OpenTelemetry."""
+        code = (
+            "import sys, ballista\n"
+            "with ballista.connect(sys.argv[1], **({'otlp_endpoint': sys.argv[2]} if sys.argv[2:] else {})) as con:\n"
+            "    print(con.sql(sys.stdin.read()).to_arrow().num_rows)\n"
+            "assert 'opentelemetry' not in sys.modules\n"
+        )
+        trace, span = secrets.token_hex(16), secrets.token_hex(8)
+
+        def report(*words, flags="01", extra=None):
+            environment = {**os.environ, "PYTHONPATH": str(ROOT / "python/src"), "TRACEPARENT": f"00-{trace}-{span}-{flags}"}
+            return subprocess.run(
+                [sys.executable, "-c", code, *words], env={**environment, **(extra or {})}, input=self.query,
+                capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+
+        with Collector() as collector, traced_cluster(collector, executors=1) as started:
+            server = f"localhost:{started.port}"
+            done = report(server, collector.endpoint)
+            self.assertEqual(done.stdout, "100\n", done.stderr)
+            # It has sent its spans when it ends.
+            [statement] = collector.of("statement", "ballista-python")
+            self.assertEqual((statement.trace_id.hex(), statement.parent_span_id.hex()), (trace, span))
+            self.assertEqual((statement.kind, statement.status.code), (Span.SPAN_KIND_CLIENT, Status.STATUS_CODE_UNSET))
+            self.assertEqual(attributes(statement)["db.response.returned_rows"], 100)
+            [query] = until(lambda: collector.of("query"), "the query's span")
+            self.assertEqual((query.trace_id.hex(), query.parent_span_id), (trace, statement.span_id))
+            # Without a collector of its own it passes the caller on.
+            self.assertEqual(report(server).stdout, "100\n")
+            _, query = until(lambda: len(found := collector.of("query")) == 2 and found, "the second query's span")
+            self.assertEqual((query.trace_id.hex(), query.parent_span_id.hex()), (trace, span))
+            # What is not to be recorded is nowhere; the next one is.
+            self.assertEqual(report(server, collector.endpoint, flags="00").stdout, "100\n")
+            self.assertEqual(report(server, extra={"BALLISTA_OTLP_ENDPOINT": collector.endpoint}).stdout, "100\n")
+            until(lambda: len(collector.of("query")) == 3, "the last query's span")
+            self.assertEqual(len(collector.of("statement")), 2)
+            self.assertEqual(collector.wrong, [])
+            self.assertIn("such as http://localhost:4318, not 'localhost:4318'", report(server, "localhost:4318").stderr)
+            # One that is gone costs the span alone.
+            self.assertEqual(report(server, f"http://127.0.0.1:{free_ports(1)[0]}").stdout, "100\n")
 
     def test_errors_and_callers_that_do_not_record(self):
         with Collector() as collector, traced_cluster(collector, executors=1) as started:

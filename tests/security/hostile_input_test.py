@@ -28,7 +28,7 @@ GROWTH = 200 << 20  # bytes of resident memory that a process may grow by over t
 IDLE = 10_000
 WIRE_VERSION = 1
 SCHEDULER_ACTIONS = (
-    "register_executor", "heartbeat", "stop_executor", "task_status", "job_progress", "cancel_job", "list_executors",
+    "register_executor", "heartbeat", "stop_executor", "task_status", "job_profile", "cancel_job", "list_executors",
     "CreatePreparedStatement", "ClosePreparedStatement", "CancelFlightInfo", "SetSessionOptions", "GetSessionOptions",
     "CloseSession", "no_such_action",
 )  # fmt: skip
@@ -124,7 +124,7 @@ VALID = {
     "heartbeat": field(1, WIRE_VERSION) + field(2, "e") + field(3, "i"),
     "stop_executor": field(1, WIRE_VERSION) + field(2, "e") + field(3, "i"),
     "task_status": field(1, WIRE_VERSION) + field(2, "e") + field(3, "i") + field(4, field(1, task_id("j")) + field(3, b"")),
-    "job_progress": field(1, "j"),
+    "job_profile": field(1, "j"),
     "cancel_job": field(1, "j"),
     "CreatePreparedStatement": any_of("ActionCreatePreparedStatementRequest", field(1, "SELECT 1")),
     "ClosePreparedStatement": any_of("ActionClosePreparedStatementRequest", field(1, "handle")),

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 from certificates import Authority, openssl  # noqa: E402
 from cluster import Cluster, free_ports  # noqa: E402
-from raw_client import RawClient, length_delimited  # noqa: E402
+from raw_client import RawClient, job_state, length_delimited  # noqa: E402
 
 OPTIONS = adbc_driver_flightsql.DatabaseOptions
 DISTRIBUTED = "SELECT k % 7 AS g, count(*) AS n, sum(v) AS s FROM '{}/t/*.parquet' GROUP BY 1 ORDER BY 1"
@@ -349,7 +349,7 @@ class Auth(Base):
         yield lambda: self.put(client, command, options)
         yield lambda: client.do_exchange(command, options)[1].read_chunk()
         for action in (
-            "register_executor", "heartbeat", "stop_executor", "task_status", "job_progress", "cancel_job",
+            "register_executor", "heartbeat", "stop_executor", "task_status", "job_profile", "cancel_job",
             "list_executors", "launch_tasks", "cancel_tasks", "remove_jobs", "CreatePreparedStatement",
             "ClosePreparedStatement", "CancelFlightInfo", "SetSessionOptions", "GetSessionOptions", "CloseSession",
             "nothing",
@@ -433,7 +433,7 @@ class Auth(Base):
             endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
             running = alice.start(endless)
             job = re.search(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", running.endpoints[0].ticket.ticket)[0]
-            known = lambda client: client.act("job_progress", length_delimited(1, job))[:1] == b"\x0a"  # noqa: E731
+            known = lambda client: job_state(client.act("job_profile", length_delimited(1, job))) != "unknown"  # noqa: E731
             self.assertEqual([known(one) for one in (alice, loader, carol)], [True, False, True])
 
             # Each way to a query is one to nothing, for others.

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import pyarrow.flight as flight
 
-from ballista import registration, wire
+from ballista import registration, tracing, wire
 from ballista.errors import AuthenticationError, BallistaError, UnavailableError, VersionMismatchError, from_flight
 from ballista.progress import Watch, choose_display
 from ballista.result import Result
@@ -46,11 +46,13 @@ class Connection:
         timeout: float = 10.0,
         progress: bool | None = None,
         shared_folder: str | os.PathLike[str] | None = None,
+        exporter: tracing.Exporter | None = None,
     ):
         self.location = location
         self._tls = tls or {}
         self._timeout = timeout
         self._progress = progress
+        self._exporter = exporter
         self._headers = wire.CallHeaders(authorization)
         self._others: dict[str, flight.FlightClient] = {}
         self._closed = False
@@ -75,19 +77,25 @@ class Connection:
         """
         self._check_open()
         descriptor = flight.FlightDescriptor.for_command(wire.statement_query(sql))
-        call = Background(lambda: self._client.get_flight_info(descriptor))
+        span = tracing.begin(sql, self._exporter)
+        headers = [(b"traceparent", span.traceparent.encode())] if span.traceparent else []
+        options = flight.FlightCallOptions(headers=headers)
+        call = Background(lambda: self._client.get_flight_info(descriptor, options))
         watch = Watch(lambda: None, choose_display(self._progress))
         try:
             info = call.wait(watch)
         except KeyboardInterrupt:
             call.when_done(self._cancel_info)
             self._cancel_statement(call)
+            span.end(error="interrupted")
             raise
         except Exception as error:
-            raise from_flight(error, sql) from None
+            typed = from_flight(error, sql)
+            span.end(error=str(typed))
+            raise typed from None
         finally:
             watch.end()
-        result = Result(self, sql, info)
+        result = Result(self, sql, info, span)
         if info.total_records >= 0:
             result._keep()  # rows that the scheduler holds for us, of EXPLAIN or of a statement without a job
         return result
@@ -132,6 +140,8 @@ class Connection:
             pass  # a server that is gone has dropped it too
         for client in [*self._others.values(), self._client]:
             client.close()
+        if self._exporter is not None:
+            self._exporter.close()
 
     def __enter__(self) -> Connection:
         return self
@@ -175,7 +185,7 @@ class Connection:
     def _ask_progress(self, query_id: str) -> wire.Progress | None:
         """None where the server cannot tell: no reason to disturb the query."""
         try:
-            return wire.Progress.parse(self._act("job_progress", wire.Progress.request(query_id)))
+            return wire.Progress.parse(self._act("job_profile", wire.Progress.request(query_id)))
         except (BallistaError, ValueError):
             return None
 
@@ -269,16 +279,19 @@ def connect(
     timeout: float = 10.0,
     progress: bool | None = None,
     shared_folder: str | os.PathLike[str] | None = None,
+    otlp_endpoint: str | None = None,
 ) -> Connection:
     """Opens a session with the scheduler at `address`: "host:port", "host", or "grpc+tls://host:port".
 
     What is not given comes from the environment, as for the command line: BALLISTA_HOST, BALLISTA_PORT,
-    BALLISTA_USER, BALLISTA_PASSWORD, BALLISTA_TOKEN, BALLISTA_TLS_CA.
+    BALLISTA_USER, BALLISTA_PASSWORD, BALLISTA_TOKEN, BALLISTA_TLS_CA, BALLISTA_OTLP_ENDPOINT.
 
     tls_ca: certificates that the scheduler's is checked by; tls_cert, tls_key: this side's, for mutual TLS; each a
     file's path, and each turns TLS on. timeout: seconds for connecting and for calls that carry no query.
     progress: True or False to have the progress bar or not; None: in terminals and notebooks. shared_folder: where
-    `register` writes; a folder that the cluster sees under the same path.
+    `register` writes; a folder that the cluster sees under the same path. otlp_endpoint: an OpenTelemetry collector that
+    gets a span of each statement, such as http://localhost:4318; where it is not given and the application uses
+    OpenTelemetry, the spans are that's.
 
     Errors: UnavailableError, AuthenticationError; ValueError for arguments that do not fit.
     """
@@ -303,6 +316,7 @@ def connect(
         password = environment.get("BALLISTA_PASSWORD", "") if password is None else password
         authorization = wire.basic(user, password)
     files = {"tls_root_certs": tls_ca, "cert_chain": tls_cert, "private_key": tls_key} if tls_on else {}
+    otlp_endpoint = otlp_endpoint or environment.get("BALLISTA_OTLP_ENDPOINT") or None
     material = {name: pathlib.Path(path).read_bytes() for name, path in files.items() if path}
     return Connection(
         location,
@@ -311,6 +325,7 @@ def connect(
         timeout=timeout,
         progress=progress,
         shared_folder=shared_folder,
+        exporter=tracing.Exporter(otlp_endpoint) if otlp_endpoint else None,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars
 
     from ballista.connection import Connection
+    from ballista.tracing import StatementSpan
 
 _READ_AHEAD = 4  # batches: enough to hide the wire, little enough to hold the server back
 _TICK_SECONDS = 0.05
@@ -31,9 +32,10 @@ class Result:
     Leaving a `with` block, `close` and a KeyboardInterrupt cancel a query whose rows are not all read.
     """
 
-    def __init__(self, connection: Connection, sql: str, info: flight.FlightInfo):
+    def __init__(self, connection: Connection, sql: str, info: flight.FlightInfo, span: StatementSpan):
         self._connection = connection
         self._info = info
+        self._span = span
         self._table: pa.Table | None = None
         self._stream: _Stream | None = None
         self._over = False
@@ -81,6 +83,7 @@ class Result:
         if self._over:
             return
         self._over = True
+        self._span.end(error="cancelled")
         self._connection._cancel_info(self._info)
         if self._stream is not None:
             self._stream.stop()
@@ -118,11 +121,14 @@ class Result:
     def _follow(self, stream: _Stream) -> Iterator[pa.RecordBatch]:
         connection = self._connection
         watch = Watch(lambda: connection._ask_progress(self.query_id), choose_display(connection._progress))
+        rows = 0
         try:
             while (batch := stream.next(watch)) is not None:
                 watch.end()
+                rows += batch.num_rows
                 yield batch
             self._over = True
+            self._span.end(rows=rows)
         except (KeyboardInterrupt, GeneratorExit):
             watch.end()
             self.cancel()
@@ -131,7 +137,9 @@ class Result:
             if self._over:
                 raise QueryCancelled("the query was cancelled", sql=self.sql, query_id=self.query_id) from None
             self._over = True
-            raise from_flight(error, self.sql, self.query_id) from None
+            typed = from_flight(error, self.sql, self.query_id)
+            self._span.end(error=str(typed))
+            raise typed from None
         finally:
             watch.end()
 

@@ -29,6 +29,15 @@ def field(number: int, value: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
+def integer(number: int, value: int) -> bytes:
+    """A field of a whole number that is not negative."""
+    return varint(number << 3) + varint(value)
+
+
+def fixed64(number: int, value: int) -> bytes:
+    return varint(number << 3 | 1) + value.to_bytes(8, "little")
+
+
 def statement_query(sql: str) -> bytes:
     """CommandStatementQuery, packed into an Any."""
     return field(1, _TYPE + b"CommandStatementQuery") + field(2, field(1, sql.encode()))
@@ -99,6 +108,9 @@ def _fields(encoded: bytes) -> Iterator[tuple[int, int | bytes]]:
         at += length
 
 
+_NOT_NEEDED = 1  # STAGE_STATE_NOT_NEEDED
+
+
 @dataclasses.dataclass(frozen=True)
 class Stage:
     tasks: int
@@ -109,7 +121,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a query is. `state`: one of STATES."""
+    """How far a query is, read from its profile (proto/ballista/profile.proto). `state`: one of STATES."""
 
     STATES = ("unknown", "queued", "running", "finished", "failed", "cancelled")
 
@@ -124,14 +136,16 @@ class Progress:
 
     @staticmethod
     def parse(encoded: bytes) -> Progress:
-        message = Message(encoded)
-        state = message.integer(2)
+        profile = Message(encoded)
+        job = profile.message(3) or Message(b"")
+        state = job.integer(4)
         stages = [
-            Stage(stage.integer(3), stage.integer(4), stage.integer(5), stage.integer(7))
-            for stage in message.messages(3)
+            Stage(stage.integer(7), stage.integer(9), stage.integer(10), stage.integer(15))
+            for stage in profile.messages(6)
+            if stage.integer(3) != _NOT_NEEDED
         ]
         known = Progress.STATES[state] if state < len(Progress.STATES) else "unknown"
-        return Progress(known, tuple(stages), message.integer(6), message.text(7))
+        return Progress(known, tuple(stages), job.integer(16), job.text(17))
 
 
 def basic(user: str, password: str) -> str:

@@ -35,6 +35,17 @@ const char* Name(Level level) {
   return "OFF";
 }
 
+// Messages have parts of statements and data in them: none may look like another line.
+void AppendOneLine(std::string* out, std::string_view text) {
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') {
+      *out += c == '\n' ? "\\n" : "\\r";
+    } else {
+      out->push_back(c);
+    }
+  }
+}
+
 void AppendJsonString(std::string* out, std::string_view text) {
   out->push_back('"');
   for (const char c : text) {
@@ -105,7 +116,9 @@ void Write(Level level, std::string_view target, std::string_view message) {
     AppendJsonString(&line, message);
     line += "}\n";
   } else {
-    line = fmt::format("[{} {} {}] {}\n", time, Name(level), target, message);
+    line = fmt::format("[{} {} {}] ", time, Name(level), target);
+    AppendOneLine(&line, message);
+    line += '\n';
   }
   // One write a line, so that lines of several threads do not mix.
   size_t done = 0;

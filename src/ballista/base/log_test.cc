@@ -1,5 +1,6 @@
 #include "ballista/base/log.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -42,6 +43,10 @@ TEST_F(LogTest, Lines) {
   const auto text = testing::internal::GetCapturedStderr();
   EXPECT_EQ(text.substr(0, 1), "[");
   EXPECT_EQ(text.substr(text.find(' ')), " INFO scheduler] listening on 5\n");
+  testing::internal::CaptureStderr();
+  LOG_INFO("scheduler", "a\n[2026");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::EndsWith(" INFO scheduler] a\\n[2026\n"));
   Configure({Level::kInfo, true});
   testing::internal::CaptureStderr();
   LOG_WARN("executor", "a \"b\"\n");

@@ -641,17 +641,16 @@ arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
   return result.record_count();
 }
 
-arrow::Result<control::JobProgressResponse> FlightSqlClient::Progress(
-    const std::string& job_id) {
-  control::JobProgressRequest request;
+arrow::Result<profile::QueryProfile> FlightSqlClient::Profile(const std::string& job_id) {
+  control::JobProfileRequest request;
   request.set_job_id(job_id);
   ARROW_ASSIGN_OR_RAISE(auto body,
-                        impl_->Call("job_progress", request.SerializeAsString()));
-  control::JobProgressResponse response;
-  if (!response.ParseFromString(body)) {
-    return InternalStatus("the server's answer is no JobProgressResponse");
+                        impl_->Call("job_profile", request.SerializeAsString()));
+  profile::QueryProfile profile;
+  if (!profile.ParseFromString(body)) {
+    return InternalStatus("the server's answer is no QueryProfile");
   }
-  return response;
+  return profile;
 }
 
 arrow::Result<std::vector<control::ExecutorMetadata>> FlightSqlClient::ListExecutors() {

@@ -17,6 +17,7 @@
 
 #include "ballista/control.pb.h"
 #include "ballista/flight/address_list.h"
+#include "ballista/profile.pb.h"
 #include "ballista/security/tls_material.h"
 
 namespace ballista::client {
@@ -65,7 +66,8 @@ class FlightSqlClient {
   // server does not say.
   arrow::Result<int64_t> Update(const std::string& sql);
 
-  arrow::Result<control::JobProgressResponse> Progress(const std::string& job_id);
+  // How far a job is: its profile in outline (control.proto, JobProfileRequest).
+  arrow::Result<profile::QueryProfile> Profile(const std::string& job_id);
   arrow::Result<std::vector<control::ExecutorMetadata>> ListExecutors();
 
   // Ends the session at the server; what it holds there is dropped.

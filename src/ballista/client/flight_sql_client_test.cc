@@ -149,13 +149,13 @@ class FakeScheduler : public flight::FlightServerBase {
       cancelled_ = true;
       flight::CancelFlightInfoResult result{flight::CancelStatus::kCancelled};
       ARROW_ASSIGN_OR_RAISE(body, result.SerializeToString());
-    } else if (action.type == "job_progress") {
-      control::JobProgressRequest request;
+    } else if (action.type == "job_profile") {
+      control::JobProfileRequest request;
       request.ParseFromString(action.body->ToString());
-      control::JobProgressResponse response;
-      response.set_job_id(request.job_id());
-      response.set_state(control::JobProgressResponse::RUNNING);
-      body = response.SerializeAsString();
+      profile::QueryProfile profile;
+      profile.mutable_job()->set_job_id(request.job_id());
+      profile.mutable_job()->set_state(profile::JOB_STATE_RUNNING);
+      body = profile.SerializeAsString();
     } else if (action.type == "list_executors") {
       control::ListExecutorsResponse response;
       response.add_executors()->set_host("somewhere");
@@ -364,11 +364,11 @@ TEST_F(FlightSqlClientTest, UpdatesCountTheirRows) {
   EXPECT_EQ(GetErrorDetail(failed.status())->user().position(), 12);
 }
 
-TEST_F(FlightSqlClientTest, AsksForProgressAndExecutors) {
-  auto progress = client_->Progress("j1");
-  ASSERT_TRUE(progress.ok()) << progress.status();
-  EXPECT_EQ(progress->job_id(), "j1");
-  EXPECT_EQ(progress->state(), control::JobProgressResponse::RUNNING);
+TEST_F(FlightSqlClientTest, AsksForProfilesAndExecutors) {
+  auto profile = client_->Profile("j1");
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_EQ(profile->job().job_id(), "j1");
+  EXPECT_EQ(profile->job().state(), profile::JOB_STATE_RUNNING);
   auto executors = client_->ListExecutors();
   ASSERT_TRUE(executors.ok()) << executors.status();
   ASSERT_EQ(executors->size(), 1U);

@@ -210,18 +210,17 @@ class QueryReader : public arrow::RecordBatchReader {
   const std::shared_ptr<arrow::Schema> schema_;
 };
 
-QueryProgress::State StateOf(control::JobProgressResponse::State state, bool ended) {
-  using control::JobProgressResponse;
+QueryProgress::State StateOf(profile::JobState state, bool ended) {
   switch (state) {
-    case JobProgressResponse::QUEUED:
+    case profile::JOB_STATE_QUEUED:
       return QueryProgress::State::kQueued;
-    case JobProgressResponse::RUNNING:
+    case profile::JOB_STATE_RUNNING:
       return QueryProgress::State::kRunning;
-    case JobProgressResponse::FAILED:
+    case profile::JOB_STATE_FAILED:
       return QueryProgress::State::kFailed;
-    case JobProgressResponse::CANCELLED:
+    case profile::JOB_STATE_CANCELLED:
       return QueryProgress::State::kCancelled;
-    case JobProgressResponse::FINISHED:
+    case profile::JOB_STATE_FINISHED:
       return QueryProgress::State::kFinished;
     default:  // not there any more: its rows have been read
       return ended ? QueryProgress::State::kFinished : QueryProgress::State::kRunning;
@@ -252,11 +251,12 @@ arrow::Result<QueryProgress> Query::Progress() const {
   }
   const auto job = query->job_id();
   if (job.empty()) return progress;
-  ARROW_ASSIGN_OR_RAISE(const auto answer, running_->flight()->Progress(job));
-  if (!query->ended()) progress.state = StateOf(answer.state(), false);
+  ARROW_ASSIGN_OR_RAISE(const auto answer, running_->flight()->Profile(job));
+  if (!query->ended()) progress.state = StateOf(answer.job().state(), false);
   double all = 0;
   double done = 0;
   for (const auto& stage : answer.stages()) {
+    if (stage.state() == profile::STAGE_STATE_NOT_NEEDED) continue;
     const auto tasks = static_cast<int>(stage.tasks() + stage.skipped());
     const auto finished = static_cast<int>(stage.finished() + stage.skipped());
     progress.stages += 1;
@@ -269,9 +269,10 @@ arrow::Result<QueryProgress> Query::Progress() const {
   }
   if (all > 0) progress.fraction = std::min(done / all, 1.0);
   if (progress.state == QueryProgress::State::kFinished) progress.fraction = 1;
-  progress.elapsed = std::chrono::microseconds(static_cast<int64_t>(answer.elapsed_us()));
-  progress.queue_position = static_cast<int>(answer.queue_position());
-  progress.waiting_for = answer.waiting_for();
+  progress.elapsed =
+      std::chrono::microseconds(static_cast<int64_t>(answer.job().elapsed_us()));
+  progress.queue_position = static_cast<int>(answer.job().queue_position());
+  progress.waiting_for = answer.job().waiting_for();
   return progress;
 }
 

@@ -3,6 +3,7 @@
 #include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/writer.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -35,10 +36,17 @@ struct TaskRunner::Task {
   }
 
   // Unique among all attempts of all jobs.
+  // Within files' names.
   std::string Name() const {
     const auto& id = definition.id();
-    return id.job_id() + "-" + std::to_string(id.stage_id()) + "-" +
-           std::to_string(id.task_index()) + "-" + std::to_string(id.attempt());
+    return fmt::format("{}-{}-{}-{}", id.job_id(), id.stage_id(), id.task_index(),
+                       id.attempt());
+  }
+  // For people, as the scheduler's log has it.
+  std::string Label() const {
+    const auto& id = definition.id();
+    return fmt::format("{}/{}/{} attempt {}", id.job_id(), id.stage_id(), id.task_index(),
+                       id.attempt());
   }
 };
 
@@ -215,7 +223,7 @@ arrow::Result<control::TaskFinished> TaskRunner::ExecuteWithinMemory(Task* task)
   auto permit = admission_.Enter(cancelled);
   if (!permit || !Arm(task)) return gone;
   if (memory_ != nullptr) memory_->TasksRunning(admission_.running());
-  LOG_DEBUG("executor", "task {} starts", task->Name());
+  LOG_DEBUG("executor", "task {} starts", task->Label());
   auto finished = Execute(task);
   const auto leave = [&] {
     permit = {};
@@ -234,7 +242,7 @@ arrow::Result<control::TaskFinished> TaskRunner::ExecuteWithinMemory(Task* task)
   memory_->MakeRoom();
   const int64_t after = memory_->LastUse().engine_limit;
   if (!was_alone || after > before + before / 8) {
-    LOG_INFO("executor", "task {} runs once more, alone, after: {}", task->Name(),
+    LOG_INFO("executor", "task {} runs once more, alone, after: {}", task->Label(),
              finished.status().message());
     finished = Execute(task);
   }
@@ -299,8 +307,8 @@ void TaskRunner::RunTask(Task* task) {
     *status.mutable_finished() = std::move(*finished);
   } else {
     counters_.failed.Add();
-    LOG_DEBUG("executor", "task {} failed: {}", task->Name(),
-              finished.status().ToString());
+    LOG_INFO("executor", "task {} failed: {}", task->Label(),
+             finished.status().message());
     auto* failed = status.mutable_failed();
     failed->set_status_code(static_cast<uint32_t>(finished.status().code()));
     failed->set_message(finished.status().message());

@@ -18,11 +18,9 @@ using std::chrono::seconds;
 class EchoServer : public arrow::flight::FlightServerBase {
  public:
   EchoServer() {
-    router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
-        "echo", [](const control::JobProgressRequest& request) {
-          control::JobProgressResponse response;
-          response.set_job_id(request.job_id());
-          return arrow::Result<control::JobProgressResponse>(response);
+    router_.Add<control::JobProfileRequest, control::JobProfileRequest>(
+        "echo", [](const control::JobProfileRequest& request) {
+          return arrow::Result<control::JobProfileRequest>(request);
         });
     router_.Add<control::HeartbeatRequest, control::HeartbeatResponse>(
         "heartbeat",
@@ -141,10 +139,10 @@ TEST_F(FlightTest, LongMessagesAreCutAndTheDetailIsNot) {
 }
 
 TEST_F(FlightTest, CallsCarryLargeBodies) {
-  control::JobProgressRequest request;
+  control::JobProfileRequest request;
   request.set_job_id(std::string(100 << 20, 'j'));
   const auto response =
-      Call<control::JobProgressResponse>(client_.get(), "echo", request, seconds(60));
+      Call<control::JobProfileRequest>(client_.get(), "echo", request, seconds(60));
   ASSERT_TRUE(response.ok()) << response.status().ToString();
   EXPECT_EQ(response->job_id().size(), request.job_id().size());
 }

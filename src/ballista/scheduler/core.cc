@@ -158,14 +158,16 @@ std::vector<std::string> SchedulerCore::Jobs() const {
   return ids;
 }
 
-control::JobProgressResponse SchedulerCore::Progress(const std::string& job_id,
-                                                     Time now) const {
-  if (const JobState* job = impl_->FindJob(job_id)) {
-    return impl_->Progress(*job, now);
+profile::QueryProfile SchedulerCore::Outline(const std::string& job_id, Time now) const {
+  profile::QueryProfile outline;
+  const JobState* job = impl_->FindJob(job_id);
+  if (job == nullptr) {
+    outline.mutable_job()->set_job_id(job_id);
+    return outline;
   }
-  control::JobProgressResponse unknown;
-  unknown.set_job_id(job_id);
-  return unknown;
+  outline = impl_->Outline(*job, now);
+  impl_->AddWaiting(*job, now, outline.mutable_job());
+  return outline;
 }
 
 std::string SchedulerCore::WhyWaiting(const std::string& job_id, Time now) const {
@@ -181,9 +183,7 @@ profile::QueryProfile SchedulerCore::Profile(const std::string& job_id, Time now
   const JobState* job = impl_->FindJob(job_id);
   if (job == nullptr) return {};
   profile::QueryProfile profile = impl_->Profile(*job, now);
-  const control::JobProgressResponse progress = impl_->Progress(*job, now);
-  profile.mutable_job()->set_queue_position(progress.queue_position());
-  profile.mutable_job()->set_waiting_for(impl_->WhyWaiting(*job, now));
+  impl_->AddWaiting(*job, now, profile.mutable_job());
   return profile;
 }
 

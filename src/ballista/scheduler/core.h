@@ -117,9 +117,9 @@ class SchedulerCore {
   std::vector<std::string> Jobs() const;
   // What the job's finished tasks have put out, in bytes.
   uint64_t OutputBytes(const std::string& job_id) const;
-  // State UNKNOWN for a job that is not there. `elapsed_us` runs from the submission to
-  // `now` or the end.
-  control::JobProgressResponse Progress(const std::string& job_id, Time now) const;
+  // How far the job is: its profile without statement, tasks and errors, which costs
+  // little. State UNKNOWN for a job that is not there.
+  profile::QueryProfile Outline(const std::string& job_id, Time now) const;
   // One sentence that says what the job is waiting for, and until when.
   std::string WhyWaiting(const std::string& job_id, Time now) const;
   // Jobs of which nothing has happened after `since`: no task began or ended, nothing of

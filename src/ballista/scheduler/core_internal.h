@@ -33,11 +33,12 @@ class SchedulerCore::Impl {
   std::vector<std::string> FindInconsistencies() const;
 
   // ---- core_report.cc
-  control::JobProgressResponse Progress(const JobState& job, Time now) const;
+  void AddWaiting(const JobState& job, Time now, profile::JobSummary* summary) const;
   std::string WhyWaiting(const JobState& job, Time now) const;
   std::vector<std::pair<std::string, Time>> Idle(Time since) const;
 
   // ---- core_profile.cc
+  static profile::QueryProfile Outline(const JobState& job, Time now);
   profile::QueryProfile Profile(const JobState& job, Time now) const;
   std::vector<profile::JobSummary> Summaries(Time now) const;
 
@@ -52,8 +53,8 @@ class SchedulerCore::Impl {
 
  private:
   static void FillSummary(const JobState& job, Time now, profile::JobSummary* summary);
-  void ProfileStage(const JobState& job, Time now, uint32_t id,
-                    profile::StageProfile* to) const;
+  static void OutlineStage(const JobState& job, uint32_t id, profile::StageProfile* to);
+  void ProfileTasks(const JobState& job, Time now, profile::StageProfile* stage) const;
   void ProfileTask(const JobState& job, Time now, const TaskState& task,
                    profile::TaskProfile* to) const;
 

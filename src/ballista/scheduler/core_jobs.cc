@@ -32,9 +32,10 @@ void SchedulerCore::Impl::Accept(JobSubmitted& event, Limits limits) {
   }
   if (!status.ok()) {
     JobFailed failed{event.job_id, std::move(status), {}};
-    failed.progress.set_job_id(event.job_id);
-    failed.progress.set_state(control::JobProgressResponse::FAILED);
-    failed.progress.set_error(failed.status.message());
+    profile::JobSummary* summary = failed.outline.mutable_job();
+    summary->set_job_id(event.job_id);
+    summary->set_state(profile::JOB_STATE_FAILED);
+    summary->set_error(failed.status.message());
     ended_.emplace_back(std::move(failed));
     return;
   }
@@ -105,7 +106,7 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
   const uint32_t result = job->graph.result_stage();
   const StageState& state = job->stages[result];
   const job::Output& output = job->graph.stages(result).output();
-  JobFinished finished{job->id, {}, 0, 0, job->Progress(now_)};
+  JobFinished finished{job->id, {}, 0, 0, Outline(*job, now_)};
   bool all_inline = true;
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
     const TaskState& task = state.tasks[t];
@@ -135,14 +136,10 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
 
 void SchedulerCore::Impl::FailJob(JobState* job, arrow::Status status) {
   job->ended = std::min(job->ended, now_);
-  JobFailed failed{job->id, std::move(status), job->Progress(now_)};
-  const ErrorDetail* detail = GetErrorDetail(failed.status);
-  job->failure = std::make_unique<const std::string>(failed.status.message());
+  const ErrorDetail* detail = GetErrorDetail(status);
+  job->failure = std::make_unique<const std::string>(status.message());
   job->cancelled = detail != nullptr && detail->has_cancelled();
-  failed.progress.set_state(job->cancelled ? control::JobProgressResponse::CANCELLED
-                                           : control::JobProgressResponse::FAILED);
-  failed.progress.set_error(failed.status.message());
-  ended_.emplace_back(std::move(failed));
+  ended_.emplace_back(JobFailed{job->id, std::move(status), Outline(*job, now_)});
   EndJob(job);
 }
 

@@ -275,7 +275,7 @@ struct JobFinished {
   std::vector<ResultPart> parts;
   uint64_t rows = 0;
   uint64_t bytes = 0;
-  control::JobProgressResponse progress;
+  profile::QueryProfile outline;
 };
 
 // Parts of the result that were not read yet are lost: the result cannot be read until
@@ -291,7 +291,7 @@ struct JobReopened {
 struct JobFailed {
   std::string job_id;
   arrow::Status status;
-  control::JobProgressResponse progress;
+  profile::QueryProfile outline;
 };
 
 // Drop everything that is kept of these jobs. To be delivered until acknowledged, as long

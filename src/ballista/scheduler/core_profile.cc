@@ -78,6 +78,9 @@ void SchedulerCore::Impl::FillSummary(const JobState& job, Time now,
   }
   summary->set_stages(stages);
   summary->set_tasks(tasks);
+  uint32_t pending = 0;
+  for (const uint32_t stage : job.launchable) pending += job.stages[stage].pending;
+  summary->set_pending_tasks(job.admitted ? pending : 0);
   summary->set_running_tasks(job.running);
   summary->set_finished_tasks(finished);
   if (job.finished) {
@@ -104,8 +107,8 @@ void SchedulerCore::Impl::ProfileTask(const JobState& job, Time now,
   if (task.metrics != nullptr) *to->mutable_metrics() = *task.metrics;
 }
 
-void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t id,
-                                       profile::StageProfile* to) const {
+void SchedulerCore::Impl::OutlineStage(const JobState& job, uint32_t id,
+                                       profile::StageProfile* to) {
   const StageState& stage = job.stages[id];
   to->set_id(id);
   to->set_state(StateOf(stage));
@@ -117,6 +120,11 @@ void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t i
   to->set_lost(static_cast<uint32_t>(stage.lost.size()));
   to->set_rows(stage.rows);
   to->set_bytes(stage.bytes);
+}
+
+void SchedulerCore::Impl::ProfileTasks(const JobState& job, Time now,
+                                       profile::StageProfile* to) const {
+  const StageState& stage = job.stages[to->id()];
   for (uint32_t t = 0; t < stage.tasks.size(); ++t) {
     profile::TaskProfile* task = to->add_task_list();
     task->set_index(t);
@@ -128,18 +136,23 @@ void SchedulerCore::Impl::ProfileStage(const JobState& job, Time now, uint32_t i
   }
 }
 
-profile::QueryProfile SchedulerCore::Impl::Profile(const JobState& job, Time now) const {
-  profile::QueryProfile profile;
-  profile.set_format(1);
-  profile.set_result_stage(job.graph.result_stage());
-  profile.set_single_task_reason(job.graph.single_task_reason());
-  profile::JobSummary* summary = profile.mutable_job();
-  FillSummary(job, now, summary);
-  summary->set_statement(job.options.statement);
-  if (job.failure != nullptr) summary->set_error(*job.failure);
+profile::QueryProfile SchedulerCore::Impl::Outline(const JobState& job, Time now) {
+  profile::QueryProfile outline;
+  outline.set_format(1);
+  outline.set_result_stage(job.graph.result_stage());
+  FillSummary(job, now, outline.mutable_job());
+  if (job.failure != nullptr) outline.mutable_job()->set_error(*job.failure);
   for (uint32_t id = 0; id < job.stages.size(); ++id) {
-    ProfileStage(job, now, id, profile.add_stages());
+    OutlineStage(job, id, outline.add_stages());
   }
+  return outline;
+}
+
+profile::QueryProfile SchedulerCore::Impl::Profile(const JobState& job, Time now) const {
+  profile::QueryProfile profile = Outline(job, now);
+  profile.set_single_task_reason(job.graph.single_task_reason());
+  profile.mutable_job()->set_statement(job.options.statement);
+  for (auto& stage : *profile.mutable_stages()) ProfileTasks(job, now, &stage);
   for (const AttemptError& error : job.errors) {
     profile::AttemptError* to = profile.add_errors();
     to->set_stage(error.stage);

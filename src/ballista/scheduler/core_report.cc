@@ -11,16 +11,13 @@ double Seconds(Time time) {
 }
 }  // namespace
 
-control::JobProgressResponse SchedulerCore::Impl::Progress(const JobState& job,
-                                                           Time now) const {
-  control::JobProgressResponse progress = job.Progress(now);
-  if (job.finished) return progress;
-  if (!job.admitted) {
-    progress.set_queue_position(
+void SchedulerCore::Impl::AddWaiting(const JobState& job, Time now,
+                                     profile::JobSummary* summary) const {
+  if (!job.finished && !job.admitted) {
+    summary->set_queue_position(
         static_cast<uint32_t>(admission_.Position(job.admission) + 1));
   }
-  progress.set_waiting_for(WhyWaiting(job, now));
-  return progress;
+  summary->set_waiting_for(WhyWaiting(job, now));
 }
 
 std::string SchedulerCore::Impl::WhyWaiting(const JobState& job, Time now) const {

@@ -65,7 +65,7 @@ TEST_F(ResultsTest, ComputesAgainWhatIsLostBeforeItIsRead) {
   const uint32_t lost = PartOf("a");
   Lose("a");
   EXPECT_THAT(reopened_, ElementsAre("j"));
-  EXPECT_EQ(core_->Progress("j", now_).state(), control::JobProgressResponse::RUNNING);
+  EXPECT_EQ(core_->Outline("j", now_).job().state(), profile::JOB_STATE_RUNNING);
   EXPECT_THAT(Running(), ElementsAre(fmt::format("j/0/{}/1", lost)));
   EXPECT_THAT(core_->FindInconsistencies(), IsEmpty());
   FinishAll();

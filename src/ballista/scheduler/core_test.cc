@@ -541,8 +541,8 @@ TEST_F(CoreTest, LetsADrainingExecutorLeaveWhenNobodyNeedsItsOutputs) {
   Finish(TakeAt("a"));
   EXPECT_FALSE(core_->MayLeave("a", "a#1"));  // its output has not been read
   Finish(TakeAt("b"));
-  while (core_->Progress("j", now_).stages(1).finished() <
-         core_->Progress("j", now_).stages(1).tasks()) {
+  while (core_->Outline("j", now_).stages(1).finished() <
+         core_->Outline("j", now_).stages(1).tasks()) {
     EXPECT_FALSE(core_->MayLeave("a", "a#1"));
     Finish(TakeAt("b"));
   }
@@ -744,13 +744,14 @@ TEST_F(CoreTest, LetsSessionsTakeTurnsInTheQueueOfJobs) {
   Join("a", 8);
   for (const char* job : {"x1", "x2", "x3"}) Submit(job, OneScan(1), "x");
   for (const char* job : {"y1", "y2"}) Submit(job, OneScan(1), "y");
-  EXPECT_EQ(core_->Progress("x1", now_).queue_position(), 0u);
-  EXPECT_EQ(core_->Progress("y1", now_).queue_position(), 1u);
-  EXPECT_EQ(core_->Progress("x2", now_).queue_position(), 2u);
-  EXPECT_EQ(core_->Progress("y2", now_).queue_position(), 3u);
-  EXPECT_EQ(core_->Progress("x3", now_).queue_position(), 4u);
-  EXPECT_EQ(core_->Progress("x3", now_).state(), control::JobProgressResponse::QUEUED);
-  EXPECT_THAT(core_->Progress("x3", now_).waiting_for(), HasSubstr("position 4 of 4"));
+  EXPECT_EQ(core_->Outline("x1", now_).job().queue_position(), 0u);
+  EXPECT_EQ(core_->Outline("y1", now_).job().queue_position(), 1u);
+  EXPECT_EQ(core_->Outline("x2", now_).job().queue_position(), 2u);
+  EXPECT_EQ(core_->Outline("y2", now_).job().queue_position(), 3u);
+  EXPECT_EQ(core_->Outline("x3", now_).job().queue_position(), 4u);
+  EXPECT_EQ(core_->Outline("x3", now_).job().state(), profile::JOB_STATE_QUEUED);
+  EXPECT_THAT(core_->Outline("x3", now_).job().waiting_for(),
+              HasSubstr("position 4 of 4"));
   for (const char* job : {"x1", "y1", "x2", "y2", "x3"}) {
     ASSERT_EQ(running_.size(), 1u);
     EXPECT_EQ(running_[0].id().job_id(), job);
@@ -787,21 +788,35 @@ TEST_F(CoreTest, RefusesAJobWhenTheQueueIsFull) {
   EXPECT_EQ(failed_.size(), 1u);
 }
 
+TEST_F(CoreTest, CountsTasksThatWaitForASlot) {
+  Start({.max_running_jobs = 1});
+  Join("a");
+  Submit("j", OneScan(4), "s", {.tasks_per_stage = 4});
+  Submit("queued", OneScan(4), "s", {.tasks_per_stage = 4});
+  const auto waiting = [&](const char* job) {
+    return core_->Outline(job, now_).job().pending_tasks();
+  };
+  EXPECT_EQ(waiting("j"), 3u);
+  Finish(TakeFirst());
+  EXPECT_EQ(waiting("j"), 2u);
+  EXPECT_EQ(waiting("queued"), 0u);  // for its turn
+}
+
 TEST_F(CoreTest, ReportsProgress) {
   Join("a");
   Join("b");
   Submit("j", ThreeStages());
   Finish(TakeFirst(), 80);
   now_ += seconds(2);
-  const auto progress = core_->Progress("j", now_);
-  EXPECT_EQ(progress.state(), control::JobProgressResponse::RUNNING);
-  EXPECT_EQ(progress.elapsed_us(), 2000000u);
+  const auto progress = core_->Outline("j", now_);
+  EXPECT_EQ(progress.job().state(), profile::JOB_STATE_RUNNING);
+  EXPECT_EQ(progress.job().elapsed_us(), 2000000u);
   ASSERT_EQ(progress.stages_size(), 3);
   EXPECT_EQ(progress.stages(0).tasks(), 2u);
   EXPECT_EQ(progress.stages(0).running(), 1u);
   EXPECT_EQ(progress.stages(0).finished(), 1u);
   EXPECT_EQ(progress.stages(0).rows(), 80u);
-  EXPECT_EQ(core_->Progress("?", now_).state(), control::JobProgressResponse::UNKNOWN);
+  EXPECT_EQ(core_->Outline("?", now_).job().state(), profile::JOB_STATE_UNKNOWN);
 }
 
 // --------------------------------------------------------------------- planning again
@@ -894,7 +909,7 @@ TEST_F(CoreTest, StopsALimitedStageWhenItHasGivenEnough) {
   ASSERT_EQ(running_.size(), 1u);
   const Launched gather = TakeFirst();
   EXPECT_EQ(gather.definition.inputs(0).outputs_size(), 2);
-  const auto progress = core_->Progress("j", now_);
+  const auto progress = core_->Outline("j", now_);
   EXPECT_EQ(progress.stages(0).tasks(), 2u);
   EXPECT_EQ(progress.stages(0).finished(), 2u);
   EXPECT_EQ(progress.stages(0).skipped(), 18u);

@@ -183,29 +183,6 @@ const std::shared_ptr<const job::StageDefinition>& JobState::Definition(uint32_t
   return state.definition;
 }
 
-control::JobProgressResponse JobState::Progress(Time now) const {
-  control::JobProgressResponse progress;
-  progress.set_job_id(id);
-  progress.set_state(finished       ? control::JobProgressResponse::FINISHED
-                     : launched_any ? control::JobProgressResponse::RUNNING
-                                    : control::JobProgressResponse::QUEUED);
-  progress.set_elapsed_us((std::min(now, ended) - submitted).count());
-  for (uint32_t id = 0; id < stages.size(); ++id) {
-    const StageState& state = stages[id];
-    if (!state.needed) continue;
-    control::StageProgress* stage = progress.add_stages();
-    stage->set_stage_id(id);
-    stage->set_description(graph.stages(id).description());
-    stage->set_tasks(state.tasks.size() - state.skipped);
-    stage->set_skipped(state.skipped);
-    stage->set_running(state.running);
-    stage->set_finished(state.finished);
-    stage->set_rows(state.rows);
-    stage->set_bytes(state.bytes);
-  }
-  return progress;
-}
-
 std::vector<StageStatistics> JobState::Statistics() const {
   std::vector<StageStatistics> all;
   for (const StageState& state : stages) {

@@ -213,7 +213,6 @@ struct JobState {
 
   const std::shared_ptr<const job::StageDefinition>& Definition(uint32_t stage);
 
-  control::JobProgressResponse Progress(Time now) const;
   // With what is exact so far; for the replanner.
   std::vector<StageStatistics> Statistics() const;
 };

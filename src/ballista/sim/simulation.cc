@@ -243,7 +243,7 @@ void Simulation::On(scheduler::JobFinished effect) {
     Violation(fmt::format("the result of {} has {} rows, not {}", job.id, effect.rows,
                           job.expected.count));
   }
-  for (const auto& stage : effect.progress.stages()) {
+  for (const auto& stage : effect.outline.stages()) {
     report_.tasks_skipped += stage.skipped();
   }
   const auto profile = core_->Profile(job.id, clock_.now());

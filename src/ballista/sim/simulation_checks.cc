@@ -120,8 +120,8 @@ void Simulation::CheckAdmission() {
   size_t running = 0;
   for (const auto& [id, job] : jobs_) {
     if (job.over || job.finished || job.resumed) continue;
-    running += core_->Progress(id, clock_.now()).state() ==
-               control::JobProgressResponse::RUNNING;
+    running +=
+        core_->Outline(id, clock_.now()).job().state() == profile::JOB_STATE_RUNNING;
   }
   if (running > options_.max_running_jobs) {
     Violation(

@@ -42,13 +42,16 @@ std::string FormatElapsed(std::chrono::milliseconds elapsed) {
   return fmt::format("{:.1f} s", static_cast<double>(elapsed.count()) / 1000);
 }
 
-std::string RenderProgress(const control::JobProgressResponse& progress,
+std::string RenderProgress(const profile::QueryProfile& profile,
                            std::chrono::milliseconds elapsed, int width) {
   uint64_t tasks = 0;
   uint64_t finished = 0;
   uint64_t bytes = 0;
+  int stages = 0;
   int reached = 0;  // stages that have begun
-  for (const auto& stage : progress.stages()) {
+  for (const auto& stage : profile.stages()) {
+    if (stage.state() == profile::STAGE_STATE_NOT_NEEDED) continue;
+    ++stages;
     tasks += stage.tasks();
     finished += std::min(stage.finished(), stage.tasks());
     bytes += stage.bytes();
@@ -57,15 +60,15 @@ std::string RenderProgress(const control::JobProgressResponse& progress,
   std::string text;
   double done = 0;
   if (tasks == 0) {
-    const bool queued = progress.state() == control::JobProgressResponse::QUEUED;
+    const bool queued = profile.job().state() == profile::JOB_STATE_QUEUED;
     text = queued ? "queued" : "planning";
-    if (progress.queue_position() > 0) {
-      text += fmt::format(", position {}", progress.queue_position());
+    if (profile.job().queue_position() > 0) {
+      text += fmt::format(", position {}", profile.job().queue_position());
     }
   } else {
     done = static_cast<double>(finished) / static_cast<double>(tasks);
     text = fmt::format("{:.0f}% stage {}/{} · tasks {}/{}", std::floor(done * 100),
-                       std::max(reached, 1), progress.stages_size(), finished, tasks);
+                       std::max(reached, 1), stages, finished, tasks);
     if (bytes > 0) text += " · " + FormatBytes(bytes);
   }
   text += " · " + FormatElapsed(elapsed);

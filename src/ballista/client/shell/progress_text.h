@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ballista/control.pb.h"
+#include "ballista/profile.pb.h"
 
 namespace ballista::shell {
 
@@ -17,7 +17,7 @@ std::string FormatElapsed(std::chrono::milliseconds elapsed);
 
 // "[=====>    ] 62% stage 3/5 · tasks 12/20 · 1.2 GB · 3.4 s", at most `width` columns.
 // Where no stage is known yet: "planning · 0.4 s", or "queued · …".
-std::string RenderProgress(const control::JobProgressResponse& progress,
+std::string RenderProgress(const profile::QueryProfile& profile,
                            std::chrono::milliseconds elapsed, int width);
 
 }  // namespace ballista::shell

@@ -76,15 +76,15 @@ void QueryWatch::Run() {
 }
 
 void QueryWatch::Draw() {
-  control::JobProgressResponse progress;
+  profile::QueryProfile profile;
   if (const std::string job_id = query_->job_id(); !job_id.empty()) {
     // A server that cannot tell is no reason to disturb the statement.
-    if (auto answer = client_->Progress(job_id); answer.ok()) progress = *answer;
+    if (auto answer = client_->Profile(job_id); answer.ok()) profile = *answer;
   }
   const auto elapsed =
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start_);
   const int width = TerminalWidth(STDERR_FILENO);
-  const std::string line = RenderProgress(progress, elapsed, width - 1);
+  const std::string line = RenderProgress(profile, elapsed, width - 1);
   std::lock_guard lock(mutex_);
   if (!drawing_ || stopped_) return;
   std::fprintf(stderr, "\r%s\x1B[K", line.c_str());

@@ -136,9 +136,11 @@ TEST(ProgressText, Elapsed) {
   EXPECT_EQ(FormatElapsed(std::chrono::seconds(125)), "2 min 05 s");
 }
 
-control::JobProgressResponse SomeProgress() {
-  control::JobProgressResponse progress;
-  progress.set_state(control::JobProgressResponse::RUNNING);
+profile::QueryProfile SomeProgress() {
+  profile::QueryProfile progress;
+  progress.mutable_job()->set_state(profile::JOB_STATE_RUNNING);
+  // Planned again without this one.
+  progress.add_stages()->set_state(profile::STAGE_STATE_NOT_NEEDED);
   auto* first = progress.add_stages();
   first->set_tasks(10);
   first->set_finished(10);
@@ -167,16 +169,16 @@ TEST(ProgressText, FitsNarrowTerminals) {
 }
 
 TEST(ProgressText, SaysWhatItWaitsForBeforeStagesAreKnown) {
-  control::JobProgressResponse progress;
+  profile::QueryProfile progress;
   EXPECT_EQ(RenderProgress(progress, std::chrono::milliseconds(400), 80),
             "planning · 0.4 s");
-  progress.set_state(control::JobProgressResponse::QUEUED);
+  progress.mutable_job()->set_state(profile::JOB_STATE_QUEUED);
   EXPECT_EQ(RenderProgress(progress, std::chrono::milliseconds(400), 80),
             "queued · 0.4 s");
 }
 
 TEST(ProgressText, IsFullOnlyAtTheEnd) {
-  control::JobProgressResponse progress;
+  profile::QueryProfile progress;
   auto* stage = progress.add_stages();
   stage->set_tasks(1000);
   stage->set_finished(999);

@@ -89,13 +89,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
       [clients, owner, job_id](bool whole) { ReleaseAt(clients, owner, job_id, whole); });
 }
 
-arrow::Result<control::JobProgressResponse> ProgressAt(flight::ClientPool* clients,
-                                                       const record::Scheduler& owner,
-                                                       const std::string& job_id) {
-  control::JobProgressRequest request;
+arrow::Result<profile::QueryProfile> OutlineAt(flight::ClientPool* clients,
+                                               const record::Scheduler& owner,
+                                               const std::string& job_id) {
+  control::JobProfileRequest request;
   request.set_job_id(job_id);
-  return flight::CallPeer<control::JobProgressResponse>(
-      clients, owner.host(), owner.port(), "own_job_progress", request, kCallTimeout);
+  return flight::CallPeer<profile::QueryProfile>(
+      clients, owner.host(), owner.port(), "own_job_profile", request, kCallTimeout);
 }
 
 }  // namespace
@@ -141,17 +141,18 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::TryOwner(
     const std::string& job_id, const record::Scheduler& owner,
     const std::function<bool()>& abandoned,
     std::chrono::steady_clock::time_point* deadline) {
-  using State = control::JobProgressResponse;
   while (true) {
-    const auto progress = ProgressAt(clients_, owner, job_id);
-    if (!progress.ok() || progress->state() == State::UNKNOWN) return nullptr;
+    const auto outline = OutlineAt(clients_, owner, job_id);
+    if (!outline.ok()) return nullptr;
+    const profile::JobState state = outline->job().state();
+    if (state == profile::JOB_STATE_UNKNOWN) return nullptr;
     *deadline = std::chrono::steady_clock::now() + kOwnerless;
     if (abandoned && abandoned()) {
       CancelElsewhere(job_id);
       return CancelledStatus("nobody waits for job " + job_id + " any more",
                              Cancelled::CLIENT);
     }
-    if (progress->state() != State::QUEUED && progress->state() != State::RUNNING) break;
+    if (state != profile::JOB_STATE_QUEUED && state != profile::JOB_STATE_RUNNING) break;
     std::this_thread::sleep_for(kPoll);
   }
   auto reader = OpenRemote(clients_, owner, job_id);
@@ -162,14 +163,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::TryOwner(
   return reader;
 }
 
-control::JobProgressResponse QueryService::Progress(const std::string& job_id) {
-  auto progress = jobs_->Progress(job_id);
-  if (progress.state() != control::JobProgressResponse::UNKNOWN) return progress;
+profile::QueryProfile QueryService::Outline(const std::string& job_id) {
+  auto outline = jobs_->Outline(job_id);
+  if (outline.job().state() != profile::JOB_STATE_UNKNOWN) return outline;
   if (const auto owner = OwnerOf(job_id)) {
-    auto there = ProgressAt(clients_, *owner, job_id);
-    if (there.ok()) return *there;
+    auto there = OutlineAt(clients_, *owner, job_id);
+    if (there.ok()) return *std::move(there);
   }
-  return progress;
+  return outline;
 }
 
 bool QueryService::CancelElsewhere(const std::string& job_id) {

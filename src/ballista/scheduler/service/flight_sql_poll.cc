@@ -20,7 +20,7 @@ namespace {
 
 namespace fl = arrow::flight;
 namespace sqlp = arrow::flight::protocol::sql;
-using control::JobProgressResponse;
+using profile::QueryProfile;
 
 constexpr std::string_view kPollType = "type.googleapis.com/ballista.PollDescriptor";
 constexpr std::string_view kPendingType = "type.googleapis.com/ballista.PendingStatement";
@@ -28,16 +28,17 @@ constexpr std::string_view kPendingType = "type.googleapis.com/ballista.PendingS
 constexpr auto kNews = std::chrono::milliseconds(500);
 constexpr auto kLook = std::chrono::milliseconds(10);
 
-bool Ended(const JobProgressResponse& progress) {
-  return progress.state() != JobProgressResponse::QUEUED &&
-         progress.state() != JobProgressResponse::RUNNING;
+bool Ended(const QueryProfile& outline) {
+  return outline.job().state() != profile::JOB_STATE_QUEUED &&
+         outline.job().state() != profile::JOB_STATE_RUNNING;
 }
 
 // Of 1. Stages whose tasks are not formed yet count as one task.
-double Fraction(const JobProgressResponse& progress) {
+double Fraction(const QueryProfile& outline) {
   double all = 0;
   double done = 0;
-  for (const auto& stage : progress.stages()) {
+  for (const auto& stage : outline.stages()) {
+    if (stage.state() == profile::STAGE_STATE_NOT_NEEDED) continue;
     all += std::max<uint32_t>(stage.tasks() + stage.skipped(), 1);
     done += stage.finished() + stage.skipped();
   }
@@ -142,9 +143,9 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollPending(
 arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStarted(Info info) {
   const std::string id = QueryOf(*info);
   // One that is not there as a job has its rows at hand, or is no query.
-  const auto progress = id.empty() ? JobProgressResponse() : queries_->Progress(id);
-  if (Ended(progress)) return Finished(std::move(info));
-  return Unfinished(*info, Fraction(progress));
+  const auto outline = id.empty() ? QueryProfile() : queries_->Outline(id);
+  if (Ended(outline)) return Finished(std::move(info));
+  return Unfinished(*info, Fraction(outline));
 }
 
 arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
@@ -152,23 +153,24 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
   ARROW_ASSIGN_OR_RAISE(auto info, fl::FlightInfo::Deserialize(bytes));
   const std::string id = QueryOf(*info);
   ARROW_RETURN_NOT_OK(CheckMayTouch(context, id));
-  auto progress = queries_->Progress(id);
-  const double before = Fraction(progress);
-  const auto state = progress.state();
+  auto outline = queries_->Outline(id);
+  const double before = Fraction(outline);
+  const auto state = outline.job().state();
   const auto end = std::chrono::steady_clock::now() + kNews;
-  while (!Ended(progress) && progress.state() == state && Fraction(progress) == before &&
-         std::chrono::steady_clock::now() < end && !context.is_cancelled()) {
+  while (!Ended(outline) && outline.job().state() == state &&
+         Fraction(outline) == before && std::chrono::steady_clock::now() < end &&
+         !context.is_cancelled()) {
     std::this_thread::sleep_for(kLook);
-    progress = queries_->Progress(id);
+    outline = queries_->Outline(id);
   }
-  switch (progress.state()) {
-    case JobProgressResponse::FINISHED:
+  switch (outline.job().state()) {
+    case profile::JOB_STATE_FINISHED:
       return Finished(std::move(info));
-    case JobProgressResponse::QUEUED:
-    case JobProgressResponse::RUNNING:
-      return Unfinished(*info, Fraction(progress));
-    case JobProgressResponse::FAILED:
-    case JobProgressResponse::CANCELLED:
+    case profile::JOB_STATE_QUEUED:
+    case profile::JOB_STATE_RUNNING:
+      return Unfinished(*info, Fraction(outline));
+    case profile::JOB_STATE_FAILED:
+    case profile::JOB_STATE_CANCELLED:
       // Gives the error as it is typed.
       ARROW_RETURN_NOT_OK(
           queries_->OpenResult(id, [&context] { return context.is_cancelled(); })

@@ -295,7 +295,7 @@ arrow::Status FlightSqlService::ListActions(const Context& context,
 void FlightSqlService::AddControlActions() {
   using control::HeartbeatResponse;
   router_.ForClusterOnly({"register_executor", "heartbeat", "stop_executor",
-                          "task_status", "own_job_progress", "cancel_own_job",
+                          "task_status", "own_job_profile", "cancel_own_job",
                           "release_own_job", "own_job_was_read"});
   router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
       "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
@@ -308,13 +308,13 @@ void FlightSqlService::AddControlActions() {
       [this](const auto& r) { return jobs_->DrainExecutor(r.executor()); });
   router_.Add<control::TaskStatusRequest, control::TaskStatusResponse>(
       "task_status", [this](const auto& r) { return jobs_->ReportTasks(r); });
-  router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
-      "job_progress",
+  router_.Add<control::JobProfileRequest, profile::QueryProfile>(
+      "job_profile",
       [this](const Context& context,
-             const auto& r) -> arrow::Result<control::JobProgressResponse> {
+             const auto& r) -> arrow::Result<profile::QueryProfile> {
         // Another user's job is one that is not there.
         const auto may = CheckMayTouch(context, r.job_id());
-        return queries_->Progress(may.ok() ? r.job_id() : "");
+        return queries_->Outline(may.ok() ? r.job_id() : "");
       });
   AddPeerActions();
   router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
@@ -349,12 +349,11 @@ void FlightSqlService::AddControlActions() {
 // What other schedulers ask for, whose clients have asked them.
 void FlightSqlService::AddPeerActions() {
   using control::CancelJobRequest;
-  router_.Add<control::JobProgressRequest, control::JobProgressResponse>(
-      "own_job_progress",
-      [this](const auto& r) -> arrow::Result<control::JobProgressResponse> {
+  router_.Add<control::JobProfileRequest, profile::QueryProfile>(
+      "own_job_profile", [this](const auto& r) -> arrow::Result<profile::QueryProfile> {
         // Whoever asks will come for the result.
         jobs_->Renew(r.job_id());
-        return jobs_->Progress(r.job_id());
+        return jobs_->Outline(r.job_id());
       });
   router_.Add<CancelJobRequest, CancelJobRequest>(
       "cancel_own_job", [this](const auto& r) -> arrow::Result<CancelJobRequest> {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "ballista/control.pb.h"
 #include "ballista/metrics/instruments.h"
 #include "ballista/profile.pb.h"
 
@@ -41,9 +40,9 @@ struct JobMetrics {
     bytes_local.Add(done.local_bytes());
     bytes_spilled.Add(done.spilled_bytes());
   }
-  void CountEnd(const control::JobProgressResponse& job) {
-    const bool ok = job.state() == control::JobProgressResponse::FINISHED;
-    const bool gone = job.state() == control::JobProgressResponse::CANCELLED;
+  void CountEnd(const profile::JobSummary& job) {
+    const bool ok = job.state() == profile::JOB_STATE_FINISHED;
+    const bool gone = job.state() == profile::JOB_STATE_CANCELLED;
     (ok ? finished : gone ? cancelled : failed).Add();
     query.ObserveMicros(job.elapsed_us());
   }

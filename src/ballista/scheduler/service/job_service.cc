@@ -285,9 +285,9 @@ void JobService::Apply(RemoveJobs effect) {
 void JobService::Apply(JobFinished effect) {
   auto outcome = outcomes_.find(effect.job_id);
   if (outcome == outcomes_.end()) return;
-  metrics_.CountEnd(effect.progress);
+  metrics_.CountEnd(effect.outline.job());
   outcome->second.ended = true;
-  outcome->second.progress = effect.progress;
+  outcome->second.outline = effect.outline;
   outcome->second.result = std::make_shared<const JobFinished>(std::move(effect));
   changed_.notify_all();
 }
@@ -307,10 +307,10 @@ void JobService::Apply(JobFailed effect) {
   LOG_DEBUG("scheduler", "job {} failed: {}", effect.job_id, effect.status.ToString());
   if (keeper_ != nullptr) keeper_->KeepFailure(effect.job_id, effect.status);
   // A result that is dropped is not another end of its job.
-  if (!outcome->second.ended) metrics_.CountEnd(effect.progress);
+  if (!outcome->second.ended) metrics_.CountEnd(effect.outline.job());
   outcome->second.ended = true;
   outcome->second.status = std::move(effect.status);
-  outcome->second.progress = std::move(effect.progress);
+  outcome->second.outline = std::move(effect.outline);
   failed_.emplace_back(Now(), effect.job_id);
   changed_.notify_all();
 }
@@ -534,9 +534,9 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
       event.status = failed.has_detail()
                          ? WithDetail(code, failed.message(), failed.detail())
                          : arrow::Status(code, failed.message());
-      LOG_DEBUG("scheduler", "task {}/{}/{} attempt {} failed: {}", event.id.job_id(),
-                event.id.stage_id(), event.id.task_index(), event.id.attempt(),
-                event.status.ToString());
+      LOG_INFO("scheduler", "task {}/{}/{} attempt {} failed on executor {}: {}",
+               event.id.job_id(), event.id.stage_id(), event.id.task_index(),
+               event.id.attempt(), event.executor_id, event.status.message());
       PostLocked(std::move(event));
     }
   }
@@ -796,13 +796,13 @@ arrow::Status JobService::WhyEndedLocked(const std::string& job_id) const {
   return outcome->second.status;
 }
 
-control::JobProgressResponse JobService::Progress(const std::string& job_id) const {
+profile::QueryProfile JobService::Outline(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
   const auto outcome = outcomes_.find(job_id);
   if (outcome != outcomes_.end() && outcome->second.ended) {
-    return outcome->second.progress;
+    return outcome->second.outline;
   }
-  return core_.Progress(job_id, Now());
+  return core_.Outline(job_id, Now());
 }
 
 std::string JobService::id() const {

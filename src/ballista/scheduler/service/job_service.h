@@ -128,7 +128,7 @@ class JobService {
   // The error that the job has ended with; OK: none, or there is no such job.
   arrow::Status WhyEnded(const std::string& job_id) const;
 
-  control::JobProgressResponse Progress(const std::string& job_id) const;
+  profile::QueryProfile Outline(const std::string& job_id) const;
   // Complete; no value for a job that is not there (any more).
   std::optional<profile::QueryProfile> Profile(const std::string& job_id) const;
   // Of the jobs that are there, the oldest first.
@@ -166,7 +166,7 @@ class JobService {
     bool kept = false;  // beyond this process
     arrow::Status status;
     std::shared_ptr<const JobFinished> result;
-    control::JobProgressResponse progress;
+    profile::QueryProfile outline;
   };
 
   Time Now() const { return clock_.Now(); }

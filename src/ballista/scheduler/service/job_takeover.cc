@@ -41,9 +41,10 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
     outcome.ended = outcome.kept = true;
     outcome.user = failure.user;
     outcome.status = failure.status;
-    outcome.progress.set_job_id(job_id);
-    outcome.progress.set_state(control::JobProgressResponse::FAILED);
-    outcome.progress.set_error(failure.status.message());
+    profile::JobSummary* summary = outcome.outline.mutable_job();
+    summary->set_job_id(job_id);
+    summary->set_state(profile::JOB_STATE_FAILED);
+    summary->set_error(failure.status.message());
     failed_.emplace_back(Now(), job_id);
   }
   for (auto& job : recovered.jobs) {
@@ -103,9 +104,10 @@ void JobService::LoseJobs() {
           "again",
           Cancelled::SHUTDOWN);
       outcome.ended = true;
-      outcome.progress.set_job_id(it->first);
-      outcome.progress.set_state(control::JobProgressResponse::CANCELLED);
-      outcome.progress.set_error(outcome.status.message());
+      profile::JobSummary* summary = outcome.outline.mutable_job();
+      summary->set_job_id(it->first);
+      summary->set_state(profile::JOB_STATE_CANCELLED);
+      summary->set_error(outcome.status.message());
       failed_.emplace_back(Now(), it->first);
     }
     ++it;

@@ -227,9 +227,9 @@ arrow::Result<Monitor::SharedProfile> Monitor::FindFor(const security::Identity&
 
 arrow::Status Monitor::Cancel(const security::Identity& who, const std::string& job_id) {
   const bool others = !queries_->CheckMayTouch(who, job_id).ok();
-  const auto state = jobs_->Progress(job_id).state();
-  const bool ended = state == control::JobProgressResponse::FAILED ||
-                     state == control::JobProgressResponse::CANCELLED;
+  const auto state = jobs_->Outline(job_id).job().state();
+  const bool ended =
+      state == profile::JOB_STATE_FAILED || state == profile::JOB_STATE_CANCELLED;
   if (others || ended || !queries_->Cancel(job_id)) {
     return arrow::Status::KeyError("there is no job '", profile::Cut(job_id, 100),
                                    "' that runs: it has ended, or never was");

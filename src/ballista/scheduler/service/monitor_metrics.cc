@@ -18,7 +18,11 @@ void Monitor::DescribeJobs(metrics::Exposition* out) const {
   uint64_t queued = 0;
   uint64_t running = 0;
   uint64_t finished = 0;
+  uint64_t pending = 0;
+  uint64_t unknown = 0;  // of whose tasks nothing is known yet
   for (const auto& job : jobs_->Summaries()) {
+    pending += job.pending_tasks();
+    unknown += job.state() == profile::JOB_STATE_QUEUED && job.pending_tasks() == 0;
     queued += job.state() == profile::JOB_STATE_QUEUED;
     running += job.state() == profile::JOB_STATE_RUNNING;
     finished += job.state() == profile::JOB_STATE_FINISHED;
@@ -29,6 +33,12 @@ void Monitor::DescribeJobs(metrics::Exposition* out) const {
   out->Value({{"state", "queued"}}, Of(queued));
   out->Value({{"state", "running"}}, Of(running));
   out->Value({{"state", "finished"}}, Of(finished));
+  out->Gauge("ballista_tasks_pending",
+             "Tasks whose inputs are there, and which wait for a slot.", Of(pending));
+  out->Gauge("ballista_work",
+             "What executors are needed for: tasks that run or wait for a slot, and "
+             "queued jobs whose tasks are not known yet.",
+             Of(jobs_->Kept().running_tasks + pending + unknown));
   out->Counter("ballista_jobs_submitted_total", "Jobs that were given to the core.",
                counted.submitted);
   out->Counter("ballista_jobs_refused_total", "Of those, refused: too many at once.",

@@ -265,6 +265,7 @@ arrow::Result<QueryHandle> QueryService::Execute(
   // Before it is asked whether the scheduler stops: whoever stops it sees one or the
   // other.
   ++executing_;
+  ++executed_;
   auto handle = ExecuteCounted(session, sql, parameters, abandoned, whole);
   --executing_;
   return handle;
@@ -297,6 +298,7 @@ arrow::Result<QueryHandle> QueryService::Execute(sql::SqlSession* session,
                                                  const dataframe::CommandDataFrame& frame,
                                                  const std::function<bool()>& abandoned) {
   ++executing_;
+  ++executed_;
   const auto begin = [&]() -> arrow::Result<QueryHandle> {
     ARROW_RETURN_NOT_OK(RefuseWhenStopping());
     ARROW_ASSIGN_OR_RAISE(auto statement, catalog_ == nullptr
@@ -553,7 +555,7 @@ bool QueryService::Renew(const std::string& query_id) {
       return true;
     }
   }
-  if (Progress(query_id).state() == control::JobProgressResponse::UNKNOWN) return false;
+  if (Outline(query_id).job().state() == profile::JOB_STATE_UNKNOWN) return false;
   jobs_->Renew(query_id);
   return true;
 }

@@ -85,7 +85,7 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenOwnJob(
       const std::string& job_id, const std::function<bool()>& abandoned, bool release);
   // Where this scheduler or another has the job.
-  control::JobProgressResponse Progress(const std::string& job_id);
+  profile::QueryProfile Outline(const std::string& job_id);
 
   // Runs the statement to its end and gives the count of an update, -1 where there is
   // none.
@@ -110,6 +110,8 @@ class QueryService {
   size_t KeptResults();
   // Calls of Execute under way: each may still become a result or a job.
   size_t Executing() const { return executing_; }
+  // Calls of Execute since the start.
+  uint64_t Executed() const { return executed_; }
 
  private:
   struct Known {
@@ -188,6 +190,7 @@ class QueryService {
   trace::Exporter* const exporter_;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
+  std::atomic<uint64_t> executed_{0};
   std::mutex mutex_;
   std::map<std::string, Known> known_;          // results without a job, not yet read
   std::map<std::string, std::string> awaited_;  // jobs, and their sessions

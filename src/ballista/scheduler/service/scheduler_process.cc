@@ -5,7 +5,9 @@
 #include <thread>
 #include <utility>
 
+#include "ballista/base/idle_release.h"
 #include "ballista/base/log.h"
+#include "ballista/base/process_memory.h"
 #include "ballista/base/version.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
@@ -29,6 +31,8 @@ namespace {
 constexpr size_t kMaxSessions = 10000;
 constexpr auto kDrainedReadResults = std::chrono::milliseconds(500);
 constexpr auto kSessionIdleLimit = std::chrono::hours(1);
+// So long without a statement, and memory that only statements need is given back.
+constexpr auto kIdleTime = std::chrono::seconds(10);
 
 arrow::Result<security::ProcessSecurity> LoadSecurity(
     const config::SchedulerConfig& config, const SchedulerProcess::Refuse& refuse) {
@@ -143,6 +147,13 @@ struct SchedulerProcess::Parts {
   Monitor monitor;
   flight::RunningServer server;
   std::unique_ptr<http::HttpServer> http;
+  // Most of an idle scheduler would be DuckDB's code that the start has touched.
+  IdleRelease idle{[this] { return queries.Executed(); },
+                   [] {
+                     TrimHeap();
+                     ReleaseCode();
+                   },
+                   kIdleTime};
 };
 
 SchedulerProcess::SchedulerProcess(std::unique_ptr<Parts> parts)

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "ballista/flight/allocator.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/partition_hash.h"
 #include "ballista/shuffle/task_input.h"
@@ -184,6 +185,7 @@ BENCHMARK(Hash)->ArgName("string")->Arg(5);
 
 int main(int argc, char** argv) {
   ballista::flight::TuneAllocator();
+  ballista::flight::SetUpTransport();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

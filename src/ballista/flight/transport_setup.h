@@ -11,8 +11,8 @@ namespace ballista::flight {
 //
 // GRPC_EXPERIMENTS: by default its sockets are read by threads of its own, which wake the
 // thread that waits for the call, once for each read. Without these two, that thread
-// reads the socket itself: batches come two to three times as fast, and small calls
-// sooner.
+// reads the socket itself: less than half as many context switches in a stream of
+// batches, and a small call takes two thirds of the time.
 void SetUpTransport();
 
 }  // namespace ballista::flight

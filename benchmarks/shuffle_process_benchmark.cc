@@ -17,6 +17,7 @@
 
 #include "ballista/engine/duckdb/duckdb_engine.h"
 #include "ballista/flight/allocator.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/plan/plan.h"
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/shuffle_store.h"
@@ -290,5 +291,6 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   ballista::flight::TuneAllocator();
+  ballista::flight::SetUpTransport();
   return ballista::engine::Main(argc, argv);
 }

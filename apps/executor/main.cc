@@ -17,7 +17,7 @@
 #include "ballista/executor/executor_process.h"
 #include "ballista/flight/address_list.h"
 #include "ballista/flight/allocator.h"
-#include "ballista/flight/transport_log.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/scheduler/service/scheduler_process.h"
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
@@ -121,7 +121,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
 
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
-  flight::QuietTransport();
+  flight::SetUpTransport();
   RaiseOpenFileLimit();
   auto parsed =
       config::Parse<config::ExecutorConfig>(config::ProcessInput(argc, argv, environ));

@@ -10,7 +10,7 @@
 #include "ballista/base/signals.h"
 #include "ballista/config/config.h"
 #include "ballista/flight/allocator.h"
-#include "ballista/flight/transport_log.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/scheduler/service/scheduler_process.h"
 
 namespace ballista {
@@ -36,7 +36,7 @@ arrow::Status Run(const config::Parsed<config::SchedulerConfig>& parsed) {
 
 int Main(int argc, char** argv) {
   flight::TuneAllocator();
-  flight::QuietTransport();
+  flight::SetUpTransport();
   RaiseOpenFileLimit();
   auto parsed =
       config::Parse<config::SchedulerConfig>(config::ProcessInput(argc, argv, environ));

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "ballista/base/version.h"
-#include "ballista/flight/transport_log.h"
+#include "ballista/flight/transport_setup.h"
 #include "benchmark.h"
 #include "generate.h"
 
@@ -48,7 +48,7 @@ void DeclareBenchmark(CLI::App* app, BenchmarkOptions* options, std::string* que
 }
 
 int Main(int argc, char** argv) {
-  flight::QuietTransport();
+  flight::SetUpTransport();
   CLI::App app("Makes TPC-H data and runs its queries on a Ballista cluster.", "tpch");
   app.set_version_flag("--version", fmt::format("Ballista v{} tpch", kVersion));
   app.require_subcommand(1);

@@ -7,6 +7,7 @@
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
+#include "ballista/flight/transport_setup.h"
 
 namespace ballista::flight {
 namespace {
@@ -107,6 +108,17 @@ std::vector<arrow::Status> EveryKind() {
       arrow::Status::IOError("without detail"),
       arrow::Status::NotImplemented("without detail"),
   };
+}
+
+TEST(TransportSetupTest, LeavesWhatIsSetAlready) {
+  ::setenv("GRPC_EXPERIMENTS", "-trace_record_callops", 1);
+  SetUpTransport();
+  EXPECT_STREQ(std::getenv("GRPC_EXPERIMENTS"), "-trace_record_callops");
+  ::unsetenv("GRPC_EXPERIMENTS");
+  SetUpTransport();
+  EXPECT_STREQ(std::getenv("GRPC_EXPERIMENTS"),
+               "-event_engine_client,-event_engine_listener");
+  EXPECT_NE(std::getenv("GRPC_VERBOSITY"), nullptr);
 }
 
 TEST_F(FlightTest, EveryKindOfErrorThroughEveryMethod) {

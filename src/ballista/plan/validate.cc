@@ -523,7 +523,7 @@ arrow::Status CheckStage(const job::JobGraph& graph, int position) {
   std::set<uint32_t> scans;
   arrow::Status status;
   VisitNodes(stage.fragment(), [&](const Node& node) {
-    if (!node.has_scan()) return;
+    if (!node.has_scan() || node.scan().files_size() > 0) return;
     if (!scans.insert(node.scan().scan_index()).second) {
       status = Bad(name + " has two scans of one index");
     }

@@ -234,6 +234,11 @@ class Replanner {
     }
   }
 
+  // A scan whose files are dealt out to the tasks.
+  static bool IsDealt(const Node& node) {
+    return node.has_scan() && node.scan().files_size() == 0;
+  }
+
   // As TakeIn, for a producer with scans: these are numbered anew.
   void TakeInScans(Stage* stage, int index, int producer) {
     const Stage taken = graph_.stages(producer);
@@ -246,13 +251,13 @@ class Replanner {
           static_cast<int>(node.exchange_read().input()) == index) {
         passed = true;
       }
-      if (node.has_scan() && !passed) ++offset;
+      if (IsDealt(node) && !passed) ++offset;
     });
     TakeIn(stage, index, producer);
     stage->clear_scans();
     uint32_t next = 0;
     plan::VisitNodes(stage->mutable_fragment(), [&](Node* node) {
-      if (!node->has_scan()) return;
+      if (!IsDealt(*node)) return;
       const uint32_t here = next++;
       const uint32_t of_taken = static_cast<uint32_t>(taken.scans_size());
       const bool is_taken = here >= offset && here < offset + of_taken;

@@ -24,6 +24,12 @@ JobGraph Planned(Node root, const PlannerOptions& options) {
   return *std::move(graph);
 }
 
+PlannerOptions FiftyExecutors() {
+  PlannerOptions options = TwoExecutors();
+  options.executors = 50;
+  return options;
+}
+
 Node SortedSums(double groups) {
   const Node scan = BigintScan("t", 2, kBig);
   return SortOf(
@@ -51,6 +57,44 @@ TEST(AdaptivePlannerTest, SmallRestIsOneTask) {
   EXPECT_TRUE(CheckRunningGraph(*better).ok());
 }
 
+TEST(AdaptivePlannerTest, SmallRestWithATableThatEachTaskReadsIsOneTask) {
+  PlannerOptions options = TwoExecutors();
+  options.single_task_threshold = 8 << 20;
+  const Node scan = BigintScan("t", 2, kBig);
+  const Node sums =
+      AggregateOf(scan, {0}, {AggregateCall("sum", Bigint(), {Column(scan, 1)})}, 1e6);
+  const auto graph = Planned(
+      SortOf(JoinOf(Join::INNER, sums, BigintScan("nation", 2, 25), {{0, 0}}, 1e6), 1),
+      options);
+  ASSERT_EQ(graph.stages_size(), 3);  // partial, final and join, sort
+  const auto better = ReplanJob(graph, {kSmall, {}, {}}, options);
+  ASSERT_TRUE(better);
+  EXPECT_EQ(Result(*better).parallelism(), job::SINGLE_TASK);
+  EXPECT_EQ(Result(*better).inputs_size(), 1);
+  const Node& join = Result(*better).fragment().inputs(0);
+  ASSERT_TRUE(join.has_join());
+  EXPECT_EQ(join.inputs(1).scan().files_size(), 1);
+}
+
+TEST(AdaptivePlannerTest, ScansThatEachTaskReadsKeepTheirFilesWhenAStageIsTakenIn) {
+  PlannerOptions options = FiftyExecutors();
+  options.single_task_threshold = 8 << 20;
+  const Node fact = BigintScan("fact", 2, kBig);
+  const Node named = JoinOf(
+      Join::INNER,
+      FilterOf(fact,
+               Compare(plan::Comparison::LESS, Column(fact, 0), plan::BigintLiteral(1))),
+      BigintScan("nation", 2, 25), {{1, 0}}, kBig);
+  const auto graph = Planned(
+      JoinOf(Join::INNER, named, BigintScan("dim", 2, kBig), {{0, 0}}, kBig), options);
+  ASSERT_EQ(graph.stages_size(), 3);
+  const auto better = ReplanJob(graph, {kSmall, {}, {}}, options);
+  ASSERT_TRUE(better);
+  ASSERT_EQ(Result(*better).scans_size(), 1);
+  EXPECT_EQ(Result(*better).scans(0).splits(0).path(), "/data/fact.parquet");
+  EXPECT_TRUE(CheckRunningGraph(*better).ok());
+}
+
 TEST(AdaptivePlannerTest, LargeRestIsLeftAlone) {
   const auto graph = Planned(SortedSums(1e6), TwoExecutors());
   EXPECT_FALSE(ReplanJob(graph, {kLarge, {}, {}}, TwoExecutors()));
@@ -60,12 +104,6 @@ TEST(AdaptivePlannerTest, LargeRestIsLeftAlone) {
 TEST(AdaptivePlannerTest, StartedStagesStand) {
   const auto graph = Planned(SortedSums(1e6), TwoExecutors());
   EXPECT_FALSE(ReplanJob(graph, {kSmall, {true, false, 0, 0}, {}}, TwoExecutors()));
-}
-
-PlannerOptions FiftyExecutors() {
-  PlannerOptions options = TwoExecutors();
-  options.executors = 50;
-  return options;
 }
 
 Node FilteredJoin(Join::Type type) {

@@ -113,6 +113,9 @@ arrow::Result<job::JobGraph> Distribute(const plan::Plan& plan, Node root,
 arrow::Result<job::JobGraph> PlanJob(const plan::Plan& plan,
                                      const PlannerOptions& options) {
   Node root = plan.root();
+  plan::VisitNodes(&root, [](Node* node) {
+    if (node->has_scan()) node->mutable_scan()->clear_scan_index();
+  });
   FillEstimates(&root);
   std::string reason = SingleTaskReason(root, options);
   if (reason.empty()) {

@@ -421,8 +421,8 @@ TEST(JoinTest, InequalityJoinIsSpreadByABroadcast) {
 
 TEST(JoinTest, SmallTablesAreJoinedInOneTask) {
   PlannerOptions options = TwoExecutors();
-  const Node dimensions = JoinOf(Join::INNER, BigintScan("nation", 2, 25),
-                                 BigintScan("region", 1, 5), {{1, 0}}, 25);
+  const Node dimensions = JoinOf(Join::INNER, BigintScan("nation", 2, 20'000),
+                                 BigintScan("region", 1, 5), {{1, 0}}, 20'000);
   const Node join =
       JoinOf(Join::INNER, BigintScan("fact", 2, kBig), dimensions, {{0, 0}}, kBig);
   EXPECT_EQ(Planned(join, options).stages_size(), 3);
@@ -431,6 +431,59 @@ TEST(JoinTest, SmallTablesAreJoinedInOneTask) {
   ASSERT_EQ(graph.stages_size(), 2);
   EXPECT_EQ(graph.stages(0).parallelism(), job::SINGLE_TASK);
   EXPECT_EQ(graph.stages(0).scans_size(), 2);
+}
+
+TEST(JoinTest, TinyTablesAreReadByEachTask) {
+  PlannerOptions options = TwoExecutors();
+  options.single_task_threshold = 8 << 20;
+  const Node dimensions = JoinOf(Join::INNER, BigintScan("nation", 2, 25),
+                                 BigintScan("region", 1, 5), {{1, 0}}, 25);
+  const Node fact = BigintScan("fact", 2, kBig);
+  const auto graph =
+      Planned(JoinOf(Join::INNER, fact, dimensions, {{0, 0}}, kBig), options);
+  ASSERT_EQ(graph.stages_size(), 1);
+  EXPECT_EQ(Result(graph).parallelism(), job::MANY_TASKS);
+  // `fact` is dealt out; the others have their files where they are.
+  ASSERT_EQ(Result(graph).scans_size(), 1);
+  EXPECT_EQ(Result(graph).scans(0).splits(0).path(), "/data/fact.parquet");
+  const Node& right = Result(graph).fragment().inputs(1);
+  EXPECT_EQ(right.inputs(0).scan().files(0).path(), "/data/nation.parquet");
+  EXPECT_EQ(right.inputs(1).scan().files(0).path(), "/data/region.parquet");
+
+  // Where it matters that a row is there once, one task has it.
+  const auto outer =
+      Planned(JoinOf(Join::FULL, fact, dimensions, {{0, 0}}, kBig), options);
+  EXPECT_GT(outer.stages_size(), 1);
+  // What may choose among its rows does so once.
+  const auto chosen =
+      Planned(JoinOf(Join::INNER, fact, LimitOf(dimensions, 1), {{0, 0}}, kBig), options);
+  ASSERT_EQ(chosen.stages_size(), 2);
+  EXPECT_EQ(chosen.stages(0).parallelism(), job::SINGLE_TASK);
+}
+
+TEST(GraphCheckerTest, ScanWithFilesOfItsOwnGivesItsRowsInEachTask) {
+  PlannerOptions options = TwoExecutors();
+  options.single_task_threshold = 8 << 20;
+  auto graph = Planned(JoinOf(Join::INNER, BigintScan("fact", 2, kBig),
+                              BigintScan("nation", 2, 25), {{0, 0}}, kBig),
+                       options);
+  ASSERT_EQ(graph.stages_size(), 1);
+  ASSERT_TRUE(CheckGraph(graph).ok());
+  // With both sides in each task, each would give all rows.
+  auto* stage = graph.mutable_stages(0);
+  auto* fact = stage->mutable_fragment()->mutable_inputs(0)->mutable_scan();
+  *fact->mutable_files() = stage->scans(0).splits();
+  stage->clear_scans();
+  EXPECT_FALSE(CheckGraph(graph).ok());
+  // With `nation` dealt out, rows of `fact` would miss their partners.
+  auto* nation = stage->mutable_fragment()->mutable_inputs(1)->mutable_scan();
+  *stage->add_scans()->mutable_splits() = fact->files();
+  *stage->add_scans()->mutable_splits() = nation->files();
+  fact->clear_files();
+  nation->clear_files();
+  nation->set_scan_index(1);
+  EXPECT_TRUE(plan::ValidateGraph(graph).ok());
+  EXPECT_FALSE(CheckGraph(graph).ok());
 }
 
 TEST(JoinTest, ConstantsNeedNoExchange) {

@@ -270,9 +270,10 @@ class StageChecker {
   arrow::Result<Rows> CheckLeaf(const Node& node) {
     switch (node.kind_case()) {
       case Node::kScan:
-        if (node.scan().scan_index() != static_cast<uint32_t>(scans_++) ||
-            node.scan().files_size() > 0) {
-          return Bad(node, "the scan is not numbered, or holds its files itself");
+        // With files of its own it is read whole by each task.
+        if (node.scan().files_size() > 0) return Rows::Whole();
+        if (node.scan().scan_index() != static_cast<uint32_t>(scans_++)) {
+          return Bad(node, "the scan is not numbered");
         }
         return Settle(Rows::Parts());
       case Node::kExchangeRead:

@@ -379,6 +379,33 @@ Fragment DistinctInParts(Fragment input, double estimated_rows) {
   return OnTop(std::move(node), std::move(input));
 }
 
+// So little, in so few files, is read by each task sooner than a stage would have started
+// that reads it for all of them.
+constexpr double kReadByEachBytes = 256 << 10;
+constexpr int kReadByEachFiles = 8;
+
+// Whether every task may read the sub-plan's files and compute its rows for itself, and
+// has all of the same rows then.
+bool MayReadInEachTask(const Node& root) {
+  if (ScannedBytes(root) > kReadByEachBytes) return false;
+  bool row_wise = true;
+  int files = 0;
+  plan::VisitNodes(root, [&](const Node& node) {
+    row_wise = row_wise && !HasVolatile(node) &&
+               ((node.has_scan() && node.scan().files_size() > 0) || node.has_filter() ||
+                node.has_project() ||
+                (node.has_join() && !node.join().positional() && !node.join().asof()));
+    if (node.has_scan()) files += node.scan().files_size();
+  });
+  return row_wise && files <= kReadByEachFiles;
+}
+
+bool HasScan(const Node& root) {
+  bool found = false;
+  plan::VisitNodes(root, [&](const Node& node) { found = found || node.has_scan(); });
+  return found;
+}
+
 bool HasReference(const Node& root) {
   bool found = false;
   plan::VisitNodes(root,
@@ -402,6 +429,12 @@ arrow::Result<Fragment> NodePlanner::PlanJoinSide(Node node) {
                                          : visited.scan().table()));
   });
   if (whole.steps.size() > 1) whole.steps.push_back("join");
+  if (MayReadInEachTask(node)) {
+    plan::VisitNodes(&node, [](Node* visited) {
+      if (visited->has_scan()) visited->mutable_scan()->set_scan_index(kReadByEachTask);
+    });
+    whole.distribution = Distribution::Replicated();
+  }
   whole.root = std::move(node);
   return whole;
 }
@@ -423,8 +456,10 @@ arrow::Result<Fragment> NodePlanner::PlanJoin(Node node) {
   Placement placement;
   Distribution distribution = Distribution::Single();
   if (!left.distribution.IsSpread() && !right.distribution.IsSpread()) {
+    // What is above a join of files may choose among its rows, each task for itself.
     const bool constant = left.distribution.kind == Distribution::kReplicated &&
-                          right.distribution.kind == Distribution::kReplicated;
+                          right.distribution.kind == Distribution::kReplicated &&
+                          !HasScan(left.root) && !HasScan(right.root);
     if (constant && !node.join().asof() && !node.join().positional() &&
         !HasVolatile(node)) {
       distribution = Distribution::Replicated();

@@ -50,11 +50,16 @@ std::string Describe(const std::vector<std::string>& steps, const job::Output& o
 }
 
 // Numbers the scans of a stage's fragment in pre-order and moves their files to the
-// stage.
+// stage, to be dealt out to its tasks; a scan that each task reads whole keeps its own.
 void MoveScans(job::Stage* stage) {
   plan::VisitNodes(stage->mutable_fragment(), [&](plan::Node* node) {
     if (!node->has_scan()) return;
     auto* scan = node->mutable_scan();
+    if (scan->scan_index() == kReadByEachTask) {
+      scan->clear_scan_index();
+      for (auto& file : *scan->mutable_files()) file.clear_row_group_ends();
+      return;
+    }
     scan->set_scan_index(static_cast<uint32_t>(stage->scans_size()));
     stage->add_scans()->mutable_splits()->Swap(scan->mutable_files());
     scan->clear_files();

@@ -15,6 +15,10 @@
 
 namespace ballista::planner {
 
+// While a job is planned, the scan_index of a scan that each task reads whole. It keeps
+// its files in the job (docs/plan-ir.md, "Splits").
+constexpr uint32_t kReadByEachTask = UINT32_MAX;
+
 class StageBuilder {
  public:
   // `partitions`: of every hash exchange of the job.

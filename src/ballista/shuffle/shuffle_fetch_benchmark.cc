@@ -1,16 +1,24 @@
-// What an exchange costs on loopback: a task's input fetched from an executor's store, as
-// rate of Arrow bytes, by width of the rows, number of partitions and where the data is.
+// What an exchange costs on loopback: a task's input fetched from an executor's store in
+// another process, as rate of Arrow bytes, by width of the rows, number of partitions and
+// where the data is. Process CPU is that of the fetching side.
 //
 //   shuffle_fetch_benchmark --benchmark_format=json
 
 #include <arrow/api.h>
 #include <arrow/flight/api.h>
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <fstream>
+#include <iostream>
 #include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "ballista/flight/allocator.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/partition_hash.h"
 #include "ballista/shuffle/task_input.h"
@@ -60,9 +68,9 @@ std::shared_ptr<arrow::RecordBatch> MakeBatch(bool wide) {
   return arrow::RecordBatch::Make(arrow::schema(fields), kBatchRows, columns);
 }
 
-// `width`: partitions that one reader takes.
-void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 1) {
-  const auto partitions = static_cast<uint32_t>(state.range(0));
+// The side that serves: `main` with the arguments of Served. Writes its port and the rows
+// of each partition into a file, and serves until its input ends.
+void Serve(bool wide, bool from_disk, uint32_t partitions, const std::string& answer) {
   TempFolder folder;
   StoreOptions options;
   options.work_dirs = {folder.path()};
@@ -77,6 +85,55 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 
   Server server(store.get());
   (void)server.Init(arrow::flight::FlightServerOptions(
       *arrow::flight::Location::ForGrpcTcp("127.0.0.1", 0)));
+  {
+    std::ofstream file(answer + ".part");
+    file << server.port();
+    for (const uint64_t rows : statistics.partition_rows()) file << ' ' << rows;
+    file << '\n';
+  }
+  std::rename((answer + ".part").c_str(), answer.c_str());
+  std::string ignored;
+  std::getline(std::cin, ignored);
+  (void)server.Shutdown();
+}
+
+// A process that serves, for as long as this lives.
+class Served {
+ public:
+  Served(bool wide, bool from_disk, uint32_t partitions) {
+    const std::string answer = folder_.path() + "/answer";
+    const std::string command = "/proc/" + std::to_string(::getpid()) + "/exe --serve " +
+                                std::to_string(wide) + " " + std::to_string(from_disk) +
+                                " " + std::to_string(partitions) + " " + answer;
+    process_ = ::popen(command.c_str(), "w");
+    std::ifstream file;
+    for (int i = 0; i < 3000 && !file.is_open(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      file.open(answer);
+    }
+    file >> port_;
+    for (int64_t rows = 0; file >> rows;) rows_.push_back(rows);
+  }
+  Served(const Served&) = delete;
+  Served& operator=(const Served&) = delete;
+  ~Served() { ::pclose(process_); }
+
+  // 0: it has not come up within half a minute.
+  uint32_t port() const { return port_; }
+  int64_t rows(uint32_t partition) const { return rows_.at(partition); }
+
+ private:
+  TempFolder folder_;
+  FILE* process_ = nullptr;
+  uint32_t port_ = 0;
+  std::vector<int64_t> rows_;
+};
+
+// `width`: partitions that one reader takes.
+void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 1) {
+  const auto partitions = static_cast<uint32_t>(state.range(0));
+  const Served server(wide, from_disk, partitions);
+  if (server.port() == 0) return state.SkipWithError("the other process does not serve");
 
   FetchContext context;
   context.clients = std::make_shared<flight::ClientPool>();
@@ -86,7 +143,7 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 
   auto* executor = task.add_executors();
   executor->set_executor_id("peer");
   executor->set_host("127.0.0.1");
-  executor->set_port(static_cast<uint32_t>(server.port()));
+  executor->set_port(server.port());
   int64_t bytes = 0;
   for (auto _ : state) {
     // One reader after the other.
@@ -96,8 +153,7 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 
       input.set_last_partition(p + width);
       auto* output = input.add_outputs();
       for (uint32_t each = p; each < p + width; ++each) {
-        output->set_rows(output->rows() +
-                         statistics.partition_rows(static_cast<int>(each)));
+        output->set_rows(output->rows() + static_cast<uint64_t>(server.rows(each)));
       }
       auto source = MakeTaskInput(context, task, input, {}).ValueOrDie();
       while (auto next = source->Next().ValueOrDie()) {
@@ -107,7 +163,6 @@ void Fetch(benchmark::State& state, bool wide, bool from_disk, uint32_t width = 
     }
   }
   state.SetBytesProcessed(bytes);
-  (void)server.Shutdown();
 }
 
 void Memory(benchmark::State& state) {
@@ -140,6 +195,7 @@ class BareServer : public arrow::flight::FlightServerBase {
   const arrow::RecordBatchVector batches_;
 };
 
+// Both sides in this process.
 void BareFlight(benchmark::State& state) {
   const auto batch = MakeBatch(false);
   BareServer server(arrow::RecordBatchVector(kNarrowBatches, batch));
@@ -184,6 +240,13 @@ BENCHMARK(Hash)->ArgName("string")->Arg(5);
 
 int main(int argc, char** argv) {
   ballista::flight::TuneAllocator();
+  ballista::flight::SetUpTransport();
+  const std::vector<std::string> words(argv, argv + argc);
+  if (argc == 6 && words[1] == "--serve") {
+    ballista::shuffle::Serve(words[2] == "1", words[3] == "1",
+                             static_cast<uint32_t>(std::stoul(words[4])), words[5]);
+    return 0;
+  }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

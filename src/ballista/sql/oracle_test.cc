@@ -89,6 +89,7 @@ class Oracle : public SqlTest {
         *scans.back().add_splits() = file;
         scans.back().mutable_splits()->rbegin()->clear_row_group_ends();
       }
+      node->mutable_scan()->clear_files();
     });
     task.fragment = &plan.root();
     task.settings.assign(plan.settings().begin(), plan.settings().end());

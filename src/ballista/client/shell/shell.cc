@@ -13,7 +13,7 @@
 #include "ballista/client/shell/repl.h"
 #include "ballista/client/shell/shell_options.h"
 #include "ballista/client/shell/statement_runner.h"
-#include "ballista/flight/transport_log.h"
+#include "ballista/flight/transport_setup.h"
 #include "ballista/security/credential_file.h"
 #include "ballista/security/secrets.h"
 #include "ballista/trace/open.h"
@@ -99,7 +99,7 @@ int RunScripts(const ShellOptions& options, StatementRunner* runner) {
 }  // namespace
 
 int RunShell(int argc, const char* const* argv) {
-  flight::QuietTransport();
+  flight::SetUpTransport();
   ShellOptions options;
   int exit_code = 0;
   if (!ParseShellOptions(argc, argv, &options, &exit_code)) return exit_code;

@@ -27,9 +27,11 @@ arrow::Status FillConfig(const DuckDbEngineOptions& options, duckdb::DBConfig* c
   using duckdb::Value;
   ARROW_RETURN_NOT_OK(
       SetOption(config, "preserve_insertion_order", Value::BOOLEAN(false)));
-  // An exchange gives its rows once; these rules make two scans of one.
-  ARROW_RETURN_NOT_OK(SetOption(config, "disabled_optimizers",
-                                Value("window_self_join,late_materialization")));
+  // An exchange gives its rows once; the first two rules make two scans of one. What is
+  // computed once, the plan says itself: planning has looked for it.
+  ARROW_RETURN_NOT_OK(
+      SetOption(config, "disabled_optimizers",
+                Value("window_self_join,late_materialization,common_subplan")));
   ARROW_RETURN_NOT_OK(
       SetOption(config, "autoinstall_known_extensions", Value::BOOLEAN(false)));
   ARROW_RETURN_NOT_OK(

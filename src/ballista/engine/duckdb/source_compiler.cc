@@ -248,7 +248,8 @@ QueryPtr NodeCompiler::ScanRange(const plan::Node& node, const plan::FileSplit& 
 QueryPtr NodeCompiler::CompileScan(const plan::Node& node) {
   const auto& scan = node.scan();
   const google::protobuf::RepeatedPtrField<plan::FileSplit>* splits = &scan.files();
-  if (sources_.scans) {
+  // One with files of its own is read whole by every task.
+  if (sources_.scans && scan.files_size() == 0) {
     if (scan.scan_index() >= sources_.scans->size()) return CompileEmpty(node);
     splits = &(*sources_.scans)[scan.scan_index()].splits();
   }

@@ -24,13 +24,22 @@ uint64_t ProcessCpuMicros() {
   return micros(usage.ru_utime) + micros(usage.ru_stime);
 }
 
-uint64_t SplitRows(const std::vector<job::ScanSplits>& scans) {
+template <typename Splits>
+uint64_t SplitRows(const Splits& splits) {
   uint64_t rows = 0;
-  for (const auto& scan : scans) {
-    for (const auto& split : scan.splits()) {
-      rows += split.row_count() > 0 ? split.row_count() : split.total_rows();
-    }
+  for (const auto& split : splits) {
+    rows += split.row_count() > 0 ? split.row_count() : split.total_rows();
   }
+  return rows;
+}
+
+// Of the task's splits, and of the files that every task of the stage reads.
+uint64_t ScanRows(const FragmentTask& task) {
+  uint64_t rows = 0;
+  for (const auto& scan : task.scans) rows += SplitRows(scan.splits());
+  plan::VisitNodes(*task.fragment, [&](const plan::Node& node) {
+    if (node.has_scan()) rows += SplitRows(node.scan().files());
+  });
   return rows;
 }
 
@@ -118,7 +127,7 @@ arrow::Result<job::TaskMetrics> TaskRunner::Run() {
   metrics.set_input_rows(state_.input_rows);
   metrics.set_output_rows(state_.output_rows);
   metrics.set_output_bytes(state_.output_bytes);
-  metrics.set_scan_rows(SplitRows(task_.scans));
+  metrics.set_scan_rows(ScanRows(task_));
   return metrics;
 }
 

@@ -108,6 +108,24 @@ TEST_F(TaskTest, ScansFilesAndRanges) {
   EXPECT_EQ(RowsOf(count), Strings{"0|null"});
 }
 
+TEST_F(TaskTest, ScanWithFilesOfItsOwnIsReadWhole) {
+  const std::string a = MakeParquet("a.parquet");
+  Node scan = ScanNode("parquet", {{"", kBoolean}});
+  *scan.mutable_scan()->add_files() = Split(a);
+  scan.mutable_scan()->mutable_files(0)->set_total_rows(100000);
+  MemorySink sink;
+  FragmentTask task = ResultTask(scan, &sink);
+  task.scans = Splits({Split(a, 100, 50)});  // of another scan
+  auto metrics = Run(task);
+  ASSERT_TRUE(metrics.ok()) << metrics.status().ToString();
+  EXPECT_EQ(metrics->output_rows(), 100000U);
+  EXPECT_EQ(metrics->scan_rows(), 100050U);
+  // As with splits, it must be the file that was planned with.
+  scan.mutable_scan()->mutable_files(0)->set_file_size(1);
+  MemorySink other;
+  EXPECT_FALSE(Run(ResultTask(scan, &other)).ok());
+}
+
 TEST_F(TaskTest, ScanReportsItsRows) {
   const std::string a = MakeParquet("a.parquet");
   const Node scan = ScanNode("parquet", {{"", kBoolean}});

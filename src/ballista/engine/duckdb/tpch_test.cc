@@ -122,6 +122,7 @@ class TpchTest : public EngineTest {
         middle->set_first_row(half);
         middle->set_row_count(1);
       }
+      node->mutable_scan()->clear_files();
     });
     return scans;
   }

@@ -1,5 +1,7 @@
 # What the fuzz targets call: these folders' code counts what was reached, which the fuzzer steers by.
 set(BALLISTA_FUZZED base config flight plan security shuffle)
+# As -fsanitize=fuzzer-no-link, which a header precompiled without it is not for.
+set(BALLISTA_FUZZ_COVERAGE -fsanitize-coverage=inline-8bit-counters,pc-table,indirect-calls,trace-cmp)
 
 # Whether anything here starts threads or is written to be called by several.
 function(ballista_folder_has_threads result)
@@ -29,10 +31,7 @@ function(ballista_component name)
     target_include_directories(ballista_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(ballista_${name} PUBLIC ${arg_LINK})
     if(BALLISTA_FUZZ AND name IN_LIST BALLISTA_FUZZED)
-      target_compile_options(ballista_${name} PRIVATE -fsanitize=fuzzer-no-link)
-    endif()
-    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
-      target_compile_options(ballista_${name} PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
+      target_compile_options(ballista_${name} PRIVATE ${BALLISTA_FUZZ_COVERAGE})
     endif()
     if(arg_PCH AND BALLISTA_PRECOMPILED_HEADERS)
       target_precompile_headers(ballista_${name} PRIVATE ${arg_PCH})
@@ -48,12 +47,6 @@ function(ballista_component name)
     target_link_libraries(${name}_test PRIVATE ballista_${name} ${arg_TEST_LINK} GTest::gtest_main GTest::gmock)
     if(TARGET ballista_sanitize)
       target_link_libraries(${name}_test PRIVATE ballista_sanitize)
-    endif()
-    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
-      target_compile_options(${name}_test PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
-    elseif(BALLISTA_SANITIZE)
-      # What EXPECT_EQ and its like become takes long to optimize (which the precompiled header needs).
-      target_compile_options(${name}_test PRIVATE -O0)
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
     # What scripts/sanitize builds and runs.

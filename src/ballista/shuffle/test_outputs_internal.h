@@ -145,7 +145,7 @@ inline std::vector<int64_t> Ids(const arrow::RecordBatchVector& batches) {
   for (const auto& batch : batches) {
     EXPECT_TRUE(batch->ValidateFull().ok());
     const auto& column = static_cast<const arrow::Int64Array&>(*batch->column(0));
-    for (int64_t i = 0; i < column.length(); ++i) ids.push_back(column.Value(i));
+    ids.insert(ids.end(), column.raw_values(), column.raw_values() + column.length());
   }
   return ids;
 }

@@ -1,5 +1,5 @@
-// Headers from outside of the source tree, precompiled for the trees of the sanitizers; see
-// SanitizePch.cmake.
+// Headers from outside of the source tree, precompiled for the trees of the sanitizers;
+// see SanitizePch.cmake.
 #pragma once
 
 #include <arrow/api.h>
@@ -16,29 +16,29 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/json/from_string.h>
-#include <arrow/util/byte_size.h>
 #include <arrow/util/bit_util.h>
 #include <arrow/util/bitmap_ops.h>
+#include <arrow/util/byte_size.h>
 #include <arrow/util/compression.h>
 #include <arrow/util/decimal.h>
 #include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/any.pb.h>
-#include <google/protobuf/text_format.h>
-#include <google/protobuf/generated_message_reflection.h>
-#include <google/protobuf/message.h>
-#include <google/protobuf/map_field.h>
-#include <google/protobuf/reflection_ops.h>
-#include <google/protobuf/repeated_field.h>
-#include <google/protobuf/wire_format.h>
-#include <google/protobuf/map.h>
-#include <google/protobuf/map_entry.h>
-#include <google/protobuf/map_field_inl.h>
-#include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/extension_set.h>
+#include <google/protobuf/generated_message_reflection.h>
 #include <google/protobuf/generated_message_util.h>
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/map.h>
+#include <google/protobuf/map_entry.h>
+#include <google/protobuf/map_field.h>
+#include <google/protobuf/map_field_inl.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/reflection_ops.h>
+#include <google/protobuf/repeated_field.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/unknown_field_set.h>
+#include <google/protobuf/wire_format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -2,6 +2,8 @@
 set(BALLISTA_HOT base plan flight shuffle engine engine_duckdb duckdb_terms)
 # What the fuzz targets call: these folders' code counts what was reached, which the fuzzer steers by.
 set(BALLISTA_FUZZED base config flight plan security shuffle)
+# As -fsanitize=fuzzer-no-link, which a header precompiled without it is not for.
+set(BALLISTA_FUZZ_COVERAGE -fsanitize-coverage=inline-8bit-counters,pc-table,indirect-calls,trace-cmp)
 
 # Whether anything here starts threads or is written to be called by several.
 function(ballista_folder_has_threads result)
@@ -31,10 +33,7 @@ function(ballista_component name)
     target_include_directories(ballista_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(ballista_${name} PUBLIC ${arg_LINK})
     if(BALLISTA_FUZZ AND name IN_LIST BALLISTA_FUZZED)
-      target_compile_options(ballista_${name} PRIVATE -fsanitize=fuzzer-no-link)
-    endif()
-    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
-      target_compile_options(ballista_${name} PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
+      target_compile_options(ballista_${name} PRIVATE ${BALLISTA_FUZZ_COVERAGE})
     endif()
     if(NOT name IN_LIST BALLISTA_HOT)
       target_compile_options(ballista_${name} PRIVATE $<$<CONFIG:Release>:-O2>)
@@ -60,12 +59,6 @@ function(ballista_component name)
       get_target_property(options ballista_${name} COMPILE_OPTIONS)
       target_compile_options(${name}_test PRIVATE -fPIC ${options})
       target_precompile_headers(${name}_test REUSE_FROM ballista_${name})
-    endif()
-    if(arg_PCH AND BALLISTA_SANITIZE_PCH)
-      target_compile_options(${name}_test PRIVATE "SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
-    elseif(BALLISTA_SANITIZE)
-      # What EXPECT_EQ and its like become takes long to optimize (which the precompiled header needs).
-      target_compile_options(${name}_test PRIVATE -O0)
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
     # What scripts/sanitize builds and runs.

@@ -1,4 +1,5 @@
-# DuckDB's and Arrow's headers precompiled by clang, for the trees of the sanitizers. The file lives beside the
+# DuckDB's, Arrow's, protobuf's, GoogleTest's and the library's headers precompiled by clang, for every file of the
+# trees of the sanitizers: reading them is most of what compiling a file costs. The precompiled file lives beside the
 # dependencies, named after what it is made of, and holds only headers from outside of the source tree, so that one
 # file serves all checkouts and the compiler cache knows it in each. (CMake's own precompiled headers name the source
 # tree's files in them, which clang checks: an object from the cache would not fit another checkout.)
@@ -9,7 +10,7 @@ separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS_SANITIZE}")
 get_directory_property(options COMPILE_OPTIONS)
 get_target_property(arrow_include arrow INTERFACE_INCLUDE_DIRECTORIES)
 get_target_property(duckdb_include duckdb INTERFACE_INCLUDE_DIRECTORIES)
-set(command ${CMAKE_CXX_COMPILER} -std=c++20 -fPIC ${flags} ${options} -DFMT_SHARED
+set(command ${CMAKE_CXX_COMPILER} -std=c++20 -fPIC ${flags} ${options} -DFMT_SHARED -DGTEST_HAS_PTHREAD=1 -fpch-instantiate-templates
     -isystem ${arrow_include} -isystem ${duckdb_include})
 file(SHA256 ${header} content)
 string(SHA256 key "${command} ${CMAKE_CXX_COMPILER_VERSION} ${content}")
@@ -29,3 +30,6 @@ if(NOT EXISTS ${BALLISTA_SANITIZE_PCH})
   file(WRITE ${BALLISTA_SANITIZE_PCH}.sum ${key})
   file(RENAME ${BALLISTA_SANITIZE_PCH}.${suffix} ${BALLISTA_SANITIZE_PCH})
 endif()
+# In all targets, with the macros of what it includes.
+add_compile_options("SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
+add_compile_definitions(FMT_SHARED GTEST_HAS_PTHREAD=1)

@@ -20,7 +20,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
 endif()
 if(BALLISTA_SANITIZE)
   # The build type Sanitize: compiled soon rather than run fast, with lines in stacks.
-  set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -gline-tables-only")
+  set(CMAKE_CXX_FLAGS_SANITIZE "-O0 -gline-tables-only")
   add_compile_options(-fsanitize=${BALLISTA_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${BALLISTA_SANITIZE})
   if(BALLISTA_SANITIZE MATCHES undefined)

@@ -491,7 +491,8 @@ TEST_F(TaskInputTest, TicketsOfAnotherVersionAreRefused) {
 
 constexpr const char* kServeVariable = "BALLISTA_SHUFFLE_TEST_SERVE";
 constexpr int64_t kPeerBatches = 200;
-constexpr int64_t kPeerRows = 30'000;
+constexpr int64_t kPeerRows = 3'000;
+constexpr int kPeerText = 300;  // a megabyte a batch
 
 // Not a test: the peer that the tests below start from this program. Writes its port to
 // the named file and serves until it is killed.
@@ -501,7 +502,7 @@ TEST(ShuffleTestPeer, Serve) {
   DataServer server("peer");
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   for (int64_t b = 0; b < kPeerBatches; ++b) {
-    batches.push_back(IdBatch(b * kPeerRows, kPeerRows));
+    batches.push_back(IdBatch(b * kPeerRows, kPeerRows, kPeerText));
   }
   WriteOutput(server.store(), MakeTaskId("job", 0, 0), 1, batches);
   const std::string file = port_file;

@@ -5,8 +5,9 @@
 #include "ballista/shuffle/partition_hash.h"
 
 // One copy of a loop for each generation of vector instructions, chosen when the program
-// is loaded. Sanitizers cannot instrument the choosing.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// is loaded. Sanitizers cannot instrument the choosing; clang builds only for those.
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define VECTOR_CLONES \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

@@ -144,7 +144,9 @@ TEST_F(DataFrame, FilterAndProjectReachTheScan) {
                           "' WHERE a < 5");
   const auto plan = session_->CompileFrame(frame)->plan;
   plan::VisitNodes(plan.root(), [](const plan::Node& node) {
-    if (node.has_scan()) EXPECT_EQ(node.scan().columns_size(), 3);
+    if (node.has_scan()) {
+      EXPECT_EQ(node.scan().columns_size(), 3);
+    }
   });
 }
 

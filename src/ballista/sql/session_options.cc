@@ -23,7 +23,7 @@ constexpr const char* kTimeoutAlias = "statement_timeout";
 
 arrow::Result<const SessionOptionSpec*> Find(const std::string& name) {
   auto wanted = Lower(name);
-  if (wanted == kTimeoutAlias) wanted = std::string("ballista.") + kTimeoutAlias;
+  if (wanted == kTimeoutAlias) wanted.insert(0, "ballista.");
   std::vector<std::string> names;
   for (const auto& spec : SessionOptionSpecs()) {
     if (wanted == spec.name) return &spec;

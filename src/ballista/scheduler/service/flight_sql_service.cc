@@ -461,7 +461,7 @@ bool FlightSqlService::CancelInfo(const Context& context, const fl::FlightInfo& 
     }
   }
   // One that is polled for has no ticket yet.
-  const std::string id(info.app_metadata());
+  const std::string& id = info.app_metadata();
   if (id.empty() || !CheckMayTouch(context, id).ok()) return false;
   return pending_.Cancel(id) || queries_->Cancel(id);
 }

@@ -63,11 +63,11 @@ PendingStatements::TakeForgottenLocked() {
 }
 
 arrow::Result<std::string> PendingStatements::Begin(
-    std::shared_ptr<sql::SqlSession> session, arrow::flight::FlightDescriptor request,
-    Work work) {
+    std::shared_ptr<sql::SqlSession> session,
+    const arrow::flight::FlightDescriptor& request, Work work) {
   auto entry = std::make_shared<Entry>();
   entry->session = std::move(session);
-  entry->request = std::move(request);
+  entry->request = request;
   std::string id = NewId();
   std::vector<std::shared_ptr<Entry>> forgotten;  // ends after the lock
   const std::lock_guard lock(mutex_);

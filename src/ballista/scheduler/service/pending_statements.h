@@ -40,7 +40,8 @@ class PendingStatements {
 
   // Gives an id to wait with. Errors: ResourcesExhausted where too many are under way.
   arrow::Result<std::string> Begin(std::shared_ptr<sql::SqlSession> session,
-                                   arrow::flight::FlightDescriptor request, Work work);
+                                   const arrow::flight::FlightDescriptor& request,
+                                   Work work);
   // Waits for the outcome for at most `limit`, and forgets the statement with it. Errors:
   // Invalid for one that is not known (any more).
   arrow::Result<Outcome> Wait(const std::string& id, std::chrono::milliseconds limit);

@@ -1,8 +1,12 @@
 // What is particular to one backend.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "ballista/state/etcd_client_internal.h"
 #include "ballista/state/open.h"
@@ -100,6 +104,27 @@ TEST(Etcd, SaysWhereItLookedInTime) {
   EXPECT_TRUE(IsStateError(backend.status(), StateError::kUnavailable));
   EXPECT_THAT(backend.status().message(), HasSubstr(url));
   EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(2));
+}
+
+TEST(Etcd, KeepsTheFailureBeforeACallThatTheDeadlineCutOff) {
+  // The first caller is turned away, the second one gets no answer.
+  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(bind(server, generic, size), 0);
+  ASSERT_EQ(listen(server, 8), 0);
+  ASSERT_EQ(getsockname(server, generic, &size), 0);
+  std::thread first([server] { close(accept(server, nullptr, nullptr)); });
+  const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  auto backend = OpenEtcd({url}, "", In(seconds(2)));
+  first.join();
+  close(server);
+  EXPECT_TRUE(IsStateError(backend.status(), StateError::kUnavailable));
+  EXPECT_THAT(backend.status().message(), HasSubstr("did not answer in time"));
+  EXPECT_THAT(backend.status().message(), testing::Not(HasSubstr("Timeout")));
 }
 
 TEST(Etcd, ReadsLists) {

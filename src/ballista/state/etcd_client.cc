@@ -236,8 +236,8 @@ arrow::Result<nlohmann::json> EtcdClient::TryAll(const std::string& path,
     if (left.count() <= 0) break;
     const size_t at = current_.load();
     const std::string& url = urls_[at % urls_.size()];
-    const Answer answer = CallOne(url + path, body, repeatable,
-                                  urls_.size() > 1 ? std::min(left, kTryTimeout) : left);
+    const milliseconds timeout = urls_.size() > 1 ? std::min(left, kTryTimeout) : left;
+    const Answer answer = CallOne(url + path, body, repeatable, timeout);
     if (answer.curl_code == CURLE_OK && answer.http_code == 200) {
       auto json = nlohmann::json::parse(answer.body, nullptr, false);
       if (json.is_object()) return json;
@@ -247,7 +247,9 @@ arrow::Result<nlohmann::json> EtcdClient::TryAll(const std::string& path,
       failed = EtcdError(answer.http_code, answer.body, refused);
       if (*refused) return failed;
       if (!IsStateError(failed, StateError::kUnavailable)) return failed;
-    } else {
+    } else if (tries == 1 || timeout < left ||
+               answer.curl_code != CURLE_OPERATION_TIMEDOUT) {
+      // Of a call that the deadline cut off there is less to say than of those before.
       failed = MakeStateError(
           StateError::kUnavailable,
           url + ": " + curl_easy_strerror(static_cast<CURLcode>(answer.curl_code)));

@@ -7,22 +7,6 @@ namespace {
 
 using plan::Expression;
 
-std::string NameOf(const pb::Expression& expression) {
-  const auto* field =
-      pb::Expression::descriptor()->FindFieldByNumber(expression.rex_type_case());
-  return field == nullptr ? "of an unknown kind" : "'" + field->name() + "'";
-}
-
-Typed NullOf(const plan::Type& type) {
-  Typed null;
-  null.type = type;
-  auto* value = null.expression.mutable_literal();
-  *value->mutable_type() =
-      type.id() == plan::Type::INVALID ? plan::MakeType(plan::Type::NULL_TYPE) : type;
-  *null.expression.mutable_type() = value->type();
-  return null;
-}
-
 plan::Comparison::Op ComparisonOf(
     pb::Expression::Subquery::SetComparison::ComparisonOp op, bool negated) {
   using Set = pb::Expression::Subquery::SetComparison;
@@ -100,7 +84,8 @@ arrow::Result<Typed> Translator::ExprWithin(const pb::Expression& expression,
     case pb::Expression::kDynamicParameter:
       return Parameter(expression.dynamic_parameter());
     default:
-      return NotSupported("an expression " + NameOf(expression));
+      return NotSupported("an expression " + KindOf(pb::Expression::descriptor(),
+                                                    expression.rex_type_case()));
   }
 }
 
@@ -186,22 +171,7 @@ arrow::Status Translator::ChainArguments(const pb::Expression::ScalarFunction& f
 
 arrow::Result<Typed> Translator::Function(const pb::Expression::ScalarFunction& function,
                                           const Scope& scope) {
-  Call call;
-  ARROW_ASSIGN_OR_RAISE(call.name, FunctionName(function.function_reference()));
-  if (call.name == "and" || call.name == "or") {
-    ARROW_RETURN_NOT_OK(ChainArguments(function, scope, &call));
-  } else {
-    ARROW_RETURN_NOT_OK(Arguments(function.arguments(), scope, &call));
-  }
-  for (const auto& argument : function.args()) {
-    ARROW_ASSIGN_OR_RAISE(auto value, Expr(argument, scope));
-    call.args.push_back(std::move(value));
-  }
-  for (const auto& option : function.options()) {
-    if (option.preference_size() > 0) call.options[option.name()] = option.preference(0);
-  }
-  ARROW_ASSIGN_OR_RAISE(call.declared, TypeOf(function.output_type()));
-  call.datafusion = plan_.version().producer() == "datafusion";
+  ARROW_ASSIGN_OR_RAISE(auto call, CallOf(function, scope));
   return ScalarFunction(std::move(call));
 }
 
@@ -211,6 +181,12 @@ namespace {
 void MeetType(const plan::Type& other, bool first, plan::Type* type) {
   if (first) *type = other;
   if (!plan::TypesEqual(*type, other)) *type = plan::Type();
+}
+
+void AddCase(Expression condition, Typed value, Typed* cases) {
+  MeetType(value.type, cases->expression.args().empty(), &cases->type);
+  *cases->expression.add_args() = std::move(condition);
+  *cases->expression.add_args() = std::move(value.expression);
 }
 
 }  // namespace
@@ -234,17 +210,9 @@ arrow::Result<Typed> Translator::IfThen(const pb::Expression::IfThen& cases,
                                      std::move(condition.expression));
     }
     ARROW_ASSIGN_OR_RAISE(auto value, Expr(clause.then(), scope));
-    MeetType(value.type, result.expression.args().empty(), &result.type);
-    *result.expression.add_args() = std::move(condition.expression);
-    *result.expression.add_args() = std::move(value.expression);
+    AddCase(std::move(condition.expression), std::move(value), &result);
   }
-  auto otherwise = NullOf(plan::Type());
-  if (cases.has_else_()) {
-    ARROW_ASSIGN_OR_RAISE(otherwise, Expr(cases.else_(), scope));
-    MeetType(otherwise.type, /*first=*/false, &result.type);
-  }
-  *result.expression.add_args() = std::move(otherwise.expression);
-  return result;
+  return EndCase(std::move(result), cases.has_else_() ? &cases.else_() : nullptr, scope);
 }
 
 arrow::Result<Typed> Translator::Switch(const pb::Expression::SwitchExpression& cases,
@@ -256,18 +224,23 @@ arrow::Result<Typed> Translator::Switch(const pb::Expression::SwitchExpression& 
   for (const auto& clause : cases.ifs()) {
     ARROW_ASSIGN_OR_RAISE(auto label, LiteralOf(clause.if_()));
     ARROW_ASSIGN_OR_RAISE(auto value, Expr(clause.then(), scope));
-    *result.expression.add_args() =
-        Compare(plan::Comparison::EQUAL, match.expression, std::move(label));
-    MeetType(value.type, result.expression.args_size() == 1, &result.type);
-    *result.expression.add_args() = std::move(value.expression);
+    AddCase(Compare(plan::Comparison::EQUAL, match.expression, std::move(label)),
+            std::move(value), &result);
   }
-  auto otherwise = NullOf(plan::Type());
-  if (cases.has_else_()) {
-    ARROW_ASSIGN_OR_RAISE(otherwise, Expr(cases.else_(), scope));
-    MeetType(otherwise.type, /*first=*/false, &result.type);
+  return EndCase(std::move(result), cases.has_else_() ? &cases.else_() : nullptr, scope);
+}
+
+// `otherwise`: null, and it is NULL.
+arrow::Result<Typed> Translator::EndCase(Typed cases, const pb::Expression* otherwise,
+                                         const Scope& scope) {
+  if (otherwise == nullptr) {
+    *cases.expression.add_args() = LiteralOf(NullOf(plan::Type()));
+    return cases;
   }
-  *result.expression.add_args() = std::move(otherwise.expression);
-  return result;
+  ARROW_ASSIGN_OR_RAISE(auto value, Expr(*otherwise, scope));
+  MeetType(value.type, /*first=*/false, &cases.type);
+  *cases.expression.add_args() = std::move(value.expression);
+  return cases;
 }
 
 arrow::Result<Typed> Translator::OrList(const pb::Expression::SingularOrList& list,
@@ -417,23 +390,7 @@ arrow::Result<Typed> Translator::Subquery(const pb::Expression::Subquery& subque
 arrow::Result<AggregateResult> Translator::Measure(
     const pb::AggregateRel::Measure& measure, const Scope& scope) {
   const auto& function = measure.measure();
-  if (function.phase() != pb::AGGREGATION_PHASE_UNSPECIFIED &&
-      function.phase() != pb::AGGREGATION_PHASE_INITIAL_TO_RESULT) {
-    return NotSupported("an aggregation in phases");
-  }
-  Call call;
-  ARROW_ASSIGN_OR_RAISE(call.name, FunctionName(function.function_reference()));
-  ARROW_RETURN_NOT_OK(Arguments(function.arguments(), scope, &call));
-  for (const auto& argument : function.args()) {
-    ARROW_ASSIGN_OR_RAISE(auto value, Expr(argument, scope));
-    call.args.push_back(std::move(value));
-  }
-  for (const auto& option : function.options()) {
-    if (option.preference_size() > 0) call.options[option.name()] = option.preference(0);
-  }
-  // Older versions have the distribution as an argument.
-  if (!call.enums.empty()) call.options["distribution"] = call.enums[0];
-  ARROW_ASSIGN_OR_RAISE(call.declared, TypeOf(function.output_type()));
+  ARROW_ASSIGN_OR_RAISE(auto call, CallOf(function, scope));
   ARROW_ASSIGN_OR_RAISE(auto result, AggregateFunction(std::move(call)));
   auto& aggregate = *result.call.mutable_aggregate();
   aggregate.set_distinct(function.invocation() ==

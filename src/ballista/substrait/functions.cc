@@ -14,15 +14,15 @@ using plan::Expression;
 using plan::Operator;
 using plan::Type;
 
-struct Simple {
+// Means the same under the engine's name.
+struct Known {
   std::string_view name;
   const char* engine;
   size_t least;
   size_t most;
 };
 
-// Calls that mean the same under the engine's name.
-constexpr auto kSimple = std::to_array<Simple>({
+constexpr auto kSimple = std::to_array<Known>({
     {"add", "+", 2, 2},
     {"subtract", "-", 2, 2},
     {"multiply", "*", 2, 2},
@@ -164,22 +164,6 @@ Expression Named(const std::string& name, std::vector<Expression> args) {
   return plan::MakeCall(name, Type(), std::move(args));
 }
 
-Expression Text(const std::string& text) {
-  Expression literal;
-  *literal.mutable_type() = plan::MakeType(Type::VARCHAR);
-  *literal.mutable_literal()->mutable_type() = literal.type();
-  literal.mutable_literal()->set_varchar(text);
-  return literal;
-}
-
-Expression Truthful(bool value) {
-  Expression literal;
-  *literal.mutable_type() = plan::MakeType(Type::BOOLEAN);
-  *literal.mutable_literal()->mutable_type() = literal.type();
-  literal.mutable_literal()->set_boolean(value);
-  return literal;
-}
-
 Typed Boolean(Expression expression) {
   return {std::move(expression), plan::MakeType(Type::BOOLEAN)};
 }
@@ -216,7 +200,7 @@ arrow::Result<Typed> Like(Call call) {
   // DataFusion's pattern has an escape of its own.
   if (args.size() == 2 && call.datafusion && args[1].has_literal() &&
       args[1].literal().varchar().find('\\') != std::string::npos) {
-    args.push_back(Text("\\"));
+    args.push_back(LiteralOf(TextOf("\\")));
   }
   std::string name = any_case ? "~~*" : "~~";
   if (args.size() == 3) name = any_case ? "ilike_escape" : "like_escape";
@@ -251,7 +235,8 @@ arrow::Result<Typed> Extract(Call call) {
              part != "second") {
     return NotSupported("the function 'extract' of " + call.enums[0]);
   }
-  auto date_part = Named("date_part", {Text(part), std::move(call.args[0].expression)});
+  auto date_part =
+      Named("date_part", {LiteralOf(TextOf(part)), std::move(call.args[0].expression)});
   return Typed{std::move(date_part), call.declared};
 }
 
@@ -278,14 +263,21 @@ arrow::Result<Typed> Between(Call call) {
   return Boolean(std::move(between));
 }
 
-struct AggregateName {
-  std::string_view name;
-  const char* engine;
-  size_t least;
-  size_t most;
-};
+constexpr auto kWindows = std::to_array<Known>({
+    {"row_number", "row_number", 0, 0},
+    {"rank", "rank", 0, 0},
+    {"dense_rank", "dense_rank", 0, 0},
+    {"percent_rank", "percent_rank", 0, 0},
+    {"cume_dist", "cume_dist", 0, 0},
+    {"ntile", "ntile", 1, 1},
+    {"first_value", "first_value", 1, 1},
+    {"last_value", "last_value", 1, 1},
+    {"nth_value", "nth_value", 2, 2},
+    {"lead", "lead", 1, 3},
+    {"lag", "lag", 1, 3},
+});
 
-constexpr auto kAggregates = std::to_array<AggregateName>({
+constexpr auto kAggregates = std::to_array<Known>({
     {"count", "count", 0, 1},
     {"sum", "sum", 1, 1},
     {"avg", "avg", 1, 1},
@@ -322,7 +314,7 @@ constexpr auto kAggregates = std::to_array<AggregateName>({
 });
 
 // The specification's type of the result, where the plan does not declare it.
-Column ResultOf(const std::string& name, const Call& call) {
+Column ColumnOf(std::string_view name, const Call& call) {
   Column column;
   column.type = call.declared;
   const Type argument = call.args.empty() ? Type() : call.args[0].type;
@@ -345,12 +337,28 @@ Column ResultOf(const std::string& name, const Call& call) {
   return column;
 }
 
+AggregateResult ResultOf(std::string_view engine, Column column, Call call) {
+  AggregateResult result;
+  result.column = std::move(column);
+  result.call.mutable_aggregate()->set_name(std::string(engine));
+  for (auto& arg : call.args) *result.call.add_args() = std::move(arg.expression);
+  return result;
+}
+
 }  // namespace
 
 Expression Use(const Column& column, uint32_t position) {
   Expression expression;
   expression.set_column(position);
   return column.cast ? Cast(std::move(expression), column.type) : expression;
+}
+
+Column Computed(Type type, uint32_t position) {
+  Column column;
+  column.loose = type.id() != Type::INVALID;
+  column.type = std::move(type);
+  column.position = position;
+  return column;
 }
 
 Expression Cast(Expression value, const Type& type) {
@@ -404,7 +412,7 @@ arrow::Result<Typed> ScalarFunction(Call call) {
     return NotSupported("the function '" + name + "' with '" + call.enums[0] + "'");
   }
   if (name == "and" || name == "or") {
-    if (call.args.empty()) return Boolean(Truthful(name == "and"));
+    if (call.args.empty()) return Boolean(LiteralOf(TruthOf(name == "and")));
     return Boolean(Conjunction(name == "or", Expressions(&call)));
   }
   if (const auto found = Find(kComparisons, name); found != kComparisons.end()) {
@@ -414,8 +422,8 @@ arrow::Result<Typed> ScalarFunction(Call call) {
   }
   if (const auto found = Find(kTruths, name); found != kTruths.end()) {
     ARROW_RETURN_NOT_OK(Demand(call, 1, 1));
-    return Boolean(
-        Compare(found->op, std::move(call.args[0].expression), Truthful(found->value)));
+    return Boolean(Compare(found->op, std::move(call.args[0].expression),
+                           LiteralOf(TruthOf(found->value))));
   }
   if (const auto found = Find(kOperators, name); found != kOperators.end()) {
     ARROW_RETURN_NOT_OK(Demand(call, 1, found->most));
@@ -435,17 +443,24 @@ arrow::Result<AggregateResult> AggregateFunction(Call call) {
     return NotSupported("the aggregate function '" + call.name + "'");
   }
   ARROW_RETURN_NOT_OK(Demand(call, found->least, found->most));
-  std::string engine = found->engine;
-  const auto option = call.options.find("distribution");
-  if (option != call.options.end() && option->second == "POPULATION") {
+  std::string_view engine = found->engine;
+  // Older versions have it as an argument.
+  const std::string distribution =
+      call.enums.empty() ? call.options["distribution"] : call.enums[0];
+  if (distribution == "POPULATION") {
     if (engine == "stddev_samp") engine = "stddev_pop";
     if (engine == "var_samp") engine = "var_pop";
   }
-  AggregateResult result;
-  result.column = ResultOf(engine, call);
-  result.call.mutable_aggregate()->set_name(engine);
-  for (auto& arg : call.args) *result.call.add_args() = std::move(arg.expression);
-  return result;
+  auto column = ColumnOf(engine, call);
+  return ResultOf(engine, std::move(column), std::move(call));
+}
+
+arrow::Result<AggregateResult> WindowFunction(Call call) {
+  const auto found = Find(kWindows, call.name);
+  if (found == kWindows.end()) return AggregateFunction(std::move(call));
+  ARROW_RETURN_NOT_OK(Demand(call, found->least, found->most));
+  auto column = Computed(call.declared, 0);
+  return ResultOf(found->engine, std::move(column), std::move(call));
 }
 
 }  // namespace ballista::substrait

@@ -17,11 +17,6 @@ Relation Over(Relation input) {
   return relation;
 }
 
-std::string NameOf(const pb::Rel& rel) {
-  const auto* field = pb::Rel::descriptor()->FindFieldByNumber(rel.rel_type_case());
-  return field == nullptr ? "of an unknown kind" : "'" + field->name() + "'";
-}
-
 arrow::Status Emit(const pb::RelCommon& common, std::vector<Column>* columns) {
   if (!common.has_emit()) return arrow::Status::OK();
   std::vector<Column> emitted;
@@ -93,13 +88,12 @@ void PassAll(uint32_t width, Relation* project) {
   }
 }
 
-// The input's own column that the expression, which has been checked, is; null: it is
+// The input's column that the expression, which has been checked, is; null: it is
 // computed.
-const Column* PlainColumn(const pb::Expression& expression, const Translated& input) {
+const Column* InputColumn(const pb::Expression& expression, const Translated& input) {
   const auto& reference = expression.selection();
   if (!expression.has_selection() || reference.has_outer_reference()) return nullptr;
-  const auto& column = input.columns[reference.direct_reference().struct_field().field()];
-  return column.cast ? nullptr : &column;
+  return &input.columns[reference.direct_reference().struct_field().field()];
 }
 
 // How many rows; -1: all of them.
@@ -162,7 +156,8 @@ arrow::Result<Translated> Translator::RelWithoutEmit(const pb::Rel& rel) {
     case pb::Rel::kReference:
       return Reference(rel.reference());
     default:
-      return NotSupported("the relation " + NameOf(rel));
+      return NotSupported("the relation " +
+                          KindOf(pb::Rel::descriptor(), rel.rel_type_case()));
   }
 }
 
@@ -199,19 +194,14 @@ arrow::Result<Translated> Translator::Project(const pb::ProjectRel& project) {
       columns.push_back(std::move(windows[next_window++]));
       continue;
     }
-    const auto& reference = expression.selection();
-    if (expression.has_selection() && !reference.has_outer_reference()) {
-      ARROW_RETURN_NOT_OK(Expr(expression, scope));
-      columns.push_back(
-          input.columns[reference.direct_reference().struct_field().field()]);
+    ARROW_ASSIGN_OR_RAISE(auto computed, Expr(expression, scope));
+    if (const auto* column = InputColumn(expression, input)) {
+      columns.push_back(*column);
       continue;
     }
-    ARROW_ASSIGN_OR_RAISE(auto computed, Expr(expression, scope));
-    Column column;
-    column.position = input.width + static_cast<uint32_t>(expressions.expressions_size());
-    column.loose = computed.type.id() != plan::Type::INVALID;
-    column.type = std::move(computed.type);
-    columns.push_back(std::move(column));
+    columns.push_back(
+        Computed(std::move(computed.type),
+                 input.width + static_cast<uint32_t>(expressions.expressions_size())));
     *expressions.add_expressions() = std::move(computed.expression);
   }
   if (expressions.expressions().empty()) {
@@ -258,16 +248,13 @@ arrow::Result<std::vector<Column>> Translator::Groups(const pb::AggregateRel& ag
   uint32_t width = input->width;
   for (const auto* expression : expressions) {
     ARROW_ASSIGN_OR_RAISE(auto group, Expr(*expression, scope));
-    if (const auto* plain = PlainColumn(*expression, *input)) {
-      groups.push_back(*plain);
+    const auto* column = InputColumn(*expression, *input);
+    if (column != nullptr && !column->cast) {
+      groups.push_back(*column);
       continue;
     }
-    Column column;
-    column.type = std::move(group.type);
-    column.loose = column.type.id() != plan::Type::INVALID;
-    column.position = width++;
+    groups.push_back(Computed(std::move(group.type), width++));
     *project.mutable_project()->add_expressions() = std::move(group.expression);
-    groups.push_back(std::move(column));
   }
   if (width > input->width) {
     *project.add_inputs() = std::move(input->relation);

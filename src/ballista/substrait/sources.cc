@@ -66,18 +66,10 @@ arrow::Result<std::string> PathOf(const Item& item) {
   return path;
 }
 
-void AddOption(dataframe::Read* read, const std::string& name, const std::string& value) {
+void AddOption(dataframe::Read* read, const std::string& name, plan::Value value) {
   auto* option = read->add_options();
   option->set_name(name);
-  *option->mutable_value()->mutable_type() = plan::MakeType(plan::Type::VARCHAR);
-  option->mutable_value()->set_varchar(value);
-}
-
-void AddOption(dataframe::Read* read, const std::string& name, int64_t value) {
-  auto* option = read->add_options();
-  option->set_name(name);
-  *option->mutable_value()->mutable_type() = plan::MakeType(plan::Type::BIGINT);
-  option->mutable_value()->set_int_(value);
+  *option->mutable_value() = std::move(value);
 }
 
 arrow::Status AddTextOptions(const Item::DelimiterSeparatedTextReadOptions& text,
@@ -85,15 +77,20 @@ arrow::Status AddTextOptions(const Item::DelimiterSeparatedTextReadOptions& text
   if (text.header_lines_to_skip() > 1'000'000) {
     return NotSupported("a text file with so many lines before the rows");
   }
-  if (!text.field_delimiter().empty()) AddOption(read, "delim", text.field_delimiter());
-  if (!text.quote().empty()) AddOption(read, "quote", text.quote());
-  if (!text.escape().empty()) AddOption(read, "escape", text.escape());
+  const auto add = [read](const std::string& name, const std::string& value) {
+    if (!value.empty()) AddOption(read, name, TextOf(value));
+  };
+  add("delim", text.field_delimiter());
+  add("quote", text.quote());
+  add("escape", text.escape());
   if (text.has_value_treated_as_null()) {
-    AddOption(read, "nullstr", text.value_treated_as_null());
+    AddOption(read, "nullstr", TextOf(text.value_treated_as_null()));
   }
   // The first of them has the names.
   if (text.header_lines_to_skip() > 1) {
-    AddOption(read, "skip", static_cast<int64_t>(text.header_lines_to_skip()) - 1);
+    AddOption(read, "skip",
+              IntegerOf(plan::MakeType(plan::Type::BIGINT),
+                        static_cast<int64_t>(text.header_lines_to_skip()) - 1));
   }
   return arrow::Status::OK();
 }
@@ -128,13 +125,6 @@ arrow::Status AddFile(const Item& item, dataframe::Read* read) {
   read->set_format(format);
   read->add_paths(std::move(path));
   return arrow::Status::OK();
-}
-
-void AddTrue(plan::Values::Row* row) {
-  auto* cell = row->add_cells();
-  *cell->mutable_type() = plan::MakeType(plan::Type::BOOLEAN);
-  *cell->mutable_literal()->mutable_type() = cell->type();
-  cell->mutable_literal()->set_boolean(true);
 }
 
 }  // namespace
@@ -214,7 +204,7 @@ arrow::Result<Translated> Translator::Values(const pb::ReadRel& read) {
                      std::to_string(types.size()) + " columns");
     }
     auto* row = values->add_rows();
-    if (fields == 0) AddTrue(row);
+    if (fields == 0) *row->add_cells() = LiteralOf(TruthOf(true));
     return row;
   };
   for (const auto& literals : table.values()) {
@@ -234,13 +224,10 @@ arrow::Result<Translated> Translator::Values(const pb::ReadRel& read) {
   if (empty) {
     auto* row = values->add_rows();
     for (int i = 0; i < types.size(); ++i) {
-      auto* cell = row->add_cells();
-      ARROW_ASSIGN_OR_RAISE(auto type, TypeOf(types[i]));
-      if (type.id() == plan::Type::INVALID) type = plan::MakeType(plan::Type::NULL_TYPE);
-      *cell->mutable_type() = type;
-      *cell->mutable_literal()->mutable_type() = type;
+      ARROW_ASSIGN_OR_RAISE(const auto type, TypeOf(types[i]));
+      *row->add_cells() = LiteralOf(NullOf(type));
     }
-    if (types.empty()) AddTrue(row);
+    if (types.empty()) *row->add_cells() = LiteralOf(TruthOf(true));
   }
   for (int i = 0; i < types.size(); ++i) {
     Column column;
@@ -253,10 +240,7 @@ arrow::Result<Translated> Translator::Values(const pb::ReadRel& read) {
   if (!empty) return source;
   Translated filtered;
   *filtered.relation.add_inputs() = std::move(source.relation);
-  auto* never = filtered.relation.mutable_filter()->add_predicates();
-  *never->mutable_type() = plan::MakeType(plan::Type::BOOLEAN);
-  *never->mutable_literal()->mutable_type() = never->type();
-  never->mutable_literal()->set_boolean(false);
+  *filtered.relation.mutable_filter()->add_predicates() = LiteralOf(TruthOf(false));
   filtered.width = source.width;
   filtered.columns = std::move(source.columns);
   return filtered;

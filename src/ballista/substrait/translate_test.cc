@@ -25,6 +25,7 @@ const char* const kFunctions = R"(
   extensions { extension_function { function_anchor: 4 name: "and:bool" } }
   extensions { extension_function { function_anchor: 5 name: "extract:req_date" } }
   extensions { extension_function { function_anchor: 6 name: "teleport:i64" } }
+  extensions { extension_function { function_anchor: 7 name: "std_dev:fp64" } }
 )";
 
 const char* const kTable = R"(read {
@@ -98,6 +99,19 @@ TEST(Translate, IntegersDivideAndAddUpToIntegers) {
   const auto& cast = summed.root().project().expressions(0);
   EXPECT_TRUE(cast.has_cast());
   EXPECT_EQ(cast.type().id(), plan::Type::BIGINT);
+}
+
+TEST(Translate, OptionsOfAggregatesHoldInWindowsToo) {
+  const std::string call = "function_reference: 7 " + Value(Field(0)) +
+                           " options { name: 'distribution' preference: 'POPULATION' }";
+  const auto aggregated =
+      Made(PlanOf(std::string("aggregate { input { ") + kTable +
+                  " } groupings {} measures { measure { " + call + " } } }"));
+  EXPECT_THAT(aggregated.DebugString(), HasSubstr("stddev_pop"));
+  const auto windowed = Made(
+      PlanOf(std::string("project { common { emit { output_mapping: 2 } } input { ") +
+             kTable + " } expressions { window_function { " + call + " } } }"));
+  EXPECT_THAT(windowed.DebugString(), HasSubstr("stddev_pop"));
 }
 
 // Fields that the specification has replaced since.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ballista/dataframe.pb.h"
@@ -23,6 +24,14 @@ arrow::Status BadPlan(const std::string& what);
 // INVALID for a type that is not given.
 arrow::Result<plan::Type> TypeOf(const pb::Type& type);
 arrow::Result<plan::Expression> LiteralOf(const pb::Expression::Literal& literal);
+plan::Expression LiteralOf(plan::Value value);
+// NULL; of the type that NULL has by itself where that is INVALID.
+plan::Value NullOf(const plan::Type& type);
+plan::Value TextOf(const std::string& text);
+plan::Value IntegerOf(const plan::Type& type, int64_t number);
+plan::Value TruthOf(bool value);
+// What a oneof holds, for people.
+std::string KindOf(const google::protobuf::Descriptor* message, int field_number);
 
 // An expression and its type; INVALID where that is for the planner to find.
 struct Typed {
@@ -63,6 +72,8 @@ struct Scope {
 // The relation's columns become what the plan sees, in its order and of its types.
 arrow::Result<Translated> Exactly(Translated input);
 
+// That of an expression of the type.
+Column Computed(plan::Type type, uint32_t position);
 plan::Expression Use(const Column& column, uint32_t position);
 inline plan::Expression Use(const Column& column) {
   return Use(column, column.position);
@@ -91,6 +102,8 @@ struct AggregateResult {
   Column column;
 };
 arrow::Result<AggregateResult> AggregateFunction(Call call);
+// One that windows alone have, or an aggregate function, by the engine's name.
+arrow::Result<AggregateResult> WindowFunction(Call call);
 
 // ---- the rest: relations.cc, sources.cc, windows.cc, expressions.cc
 class Translator {
@@ -131,7 +144,6 @@ class Translator {
                                              Translated* input);
   arrow::Result<AggregateResult> Window(const pb::Expression::WindowFunction& function,
                                         const Scope& scope);
-  arrow::Result<AggregateResult> WindowName(Call call);
 
   // ---- expressions.cc
   arrow::Result<Typed> Expr(const pb::Expression& expression, const Scope& scope);
@@ -143,6 +155,8 @@ class Translator {
   arrow::Result<Typed> IfThen(const pb::Expression::IfThen& cases, const Scope& scope);
   arrow::Result<Typed> Switch(const pb::Expression::SwitchExpression& cases,
                               const Scope& scope);
+  arrow::Result<Typed> EndCase(Typed cases, const pb::Expression* otherwise,
+                               const Scope& scope);
   arrow::Result<Typed> OrList(const pb::Expression::SingularOrList& list,
                               const Scope& scope);
   arrow::Result<Typed> OrRecords(const pb::Expression::MultiOrList& list,
@@ -160,6 +174,9 @@ class Translator {
   arrow::Status ChainArguments(const pb::Expression::ScalarFunction& function,
                                const Scope& scope, Call* call);
   arrow::Result<std::string> FunctionName(uint32_t reference) const;
+  // Of a scalar, aggregate or window function, whose messages are alike in this.
+  template <typename Message>
+  arrow::Result<Call> CallOf(const Message& function, const Scope& scope);
   arrow::Result<AggregateResult> Measure(const pb::AggregateRel::Measure& measure,
                                          const Scope& scope);
   arrow::Status SortKeys(const google::protobuf::RepeatedPtrField<pb::SortField>& sorts,
@@ -178,5 +195,31 @@ class Translator {
   int expression_depth_ = 0;
   int relations_ = 0;
 };
+
+template <typename Message>
+arrow::Result<Call> Translator::CallOf(const Message& function, const Scope& scope) {
+  Call call;
+  ARROW_ASSIGN_OR_RAISE(call.name, FunctionName(function.function_reference()));
+  bool chain = false;
+  if constexpr (std::is_same_v<Message, pb::Expression::ScalarFunction>) {
+    chain = call.name == "and" || call.name == "or";
+    if (chain) ARROW_RETURN_NOT_OK(ChainArguments(function, scope, &call));
+  } else if (function.phase() != pb::AGGREGATION_PHASE_UNSPECIFIED &&
+             function.phase() != pb::AGGREGATION_PHASE_INITIAL_TO_RESULT) {
+    return NotSupported("an aggregation in phases");
+  }
+  if (!chain) ARROW_RETURN_NOT_OK(Arguments(function.arguments(), scope, &call));
+  // Where older versions have them.
+  for (const auto& argument : function.args()) {
+    ARROW_ASSIGN_OR_RAISE(auto value, Expr(argument, scope));
+    call.args.push_back(std::move(value));
+  }
+  for (const auto& option : function.options()) {
+    if (option.preference_size() > 0) call.options[option.name()] = option.preference(0);
+  }
+  ARROW_ASSIGN_OR_RAISE(call.declared, TypeOf(function.output_type()));
+  call.datafusion = plan_.version().producer() == "datafusion";
+  return call;
+}
 
 }  // namespace ballista::substrait

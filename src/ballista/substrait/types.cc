@@ -60,18 +60,6 @@ arrow::Result<int64_t> Rescale(int64_t value, int from, int to) {
   return value;
 }
 
-plan::Value ValueOf(const Type& type) {
-  plan::Value value;
-  *value.mutable_type() = type;
-  return value;
-}
-
-plan::Value IntegerOf(const Type& type, int64_t number) {
-  auto value = ValueOf(type);
-  value.set_int_(number);
-  return value;
-}
-
 arrow::Result<plan::Value> TimeOf(const Type& type, int64_t number, int precision) {
   ARROW_ASSIGN_OR_RAISE(number, Rescale(number, precision, DigitsOf(type.id())));
   return IntegerOf(type, number);
@@ -98,14 +86,14 @@ arrow::Result<plan::Value> DecimalValue(const Literal::Decimal& decimal) {
   if (type.precision() <= 18) {
     return IntegerOf(type, static_cast<int64_t>(static_cast<__int128>(bits)));
   }
-  auto value = ValueOf(type);
+  auto value = NullOf(type);
   value.set_wide(decimal.value());
   return value;
 }
 
 arrow::Result<plan::Value> IntervalOf(const Literal::IntervalYearToMonth* years,
                                       const Literal::IntervalDayToSecond* days) {
-  auto value = ValueOf(plan::MakeType(Type::INTERVAL));
+  auto value = NullOf(plan::MakeType(Type::INTERVAL));
   auto* interval = value.mutable_interval();
   if (years != nullptr) {
     int32_t months = 0;
@@ -136,11 +124,8 @@ arrow::Result<plan::Value> IntervalOf(const Literal::IntervalYearToMonth* years,
 arrow::Result<plan::Value> PlainValue(const Literal& literal) {
   using plan::MakeType;
   switch (literal.literal_type_case()) {
-    case Literal::kBoolean: {
-      auto value = ValueOf(MakeType(Type::BOOLEAN));
-      value.set_boolean(literal.boolean());
-      return value;
-    }
+    case Literal::kBoolean:
+      return TruthOf(literal.boolean());
     case Literal::kI8:
       return IntegerOf(MakeType(Type::TINYINT), static_cast<int8_t>(literal.i8()));
     case Literal::kI16:
@@ -150,27 +135,24 @@ arrow::Result<plan::Value> PlainValue(const Literal& literal) {
     case Literal::kI64:
       return IntegerOf(MakeType(Type::BIGINT), literal.i64());
     case Literal::kFp32: {
-      auto value = ValueOf(MakeType(Type::FLOAT));
+      auto value = NullOf(MakeType(Type::FLOAT));
       value.set_float_(literal.fp32());
       return value;
     }
     case Literal::kFp64: {
-      auto value = ValueOf(MakeType(Type::DOUBLE));
+      auto value = NullOf(MakeType(Type::DOUBLE));
       value.set_double_(literal.fp64());
       return value;
     }
     case Literal::kString:
     case Literal::kFixedChar:
-    case Literal::kVarChar: {
-      auto value = ValueOf(MakeType(Type::VARCHAR));
-      value.set_varchar(literal.has_string()       ? literal.string()
-                        : literal.has_fixed_char() ? literal.fixed_char()
-                                                   : literal.var_char().value());
-      return value;
-    }
+    case Literal::kVarChar:
+      return TextOf(literal.has_string()       ? literal.string()
+                    : literal.has_fixed_char() ? literal.fixed_char()
+                                               : literal.var_char().value());
     case Literal::kBinary:
     case Literal::kFixedBinary: {
-      auto value = ValueOf(MakeType(Type::BLOB));
+      auto value = NullOf(MakeType(Type::BLOB));
       value.set_blob(literal.has_binary() ? literal.binary() : literal.fixed_binary());
       return value;
     }
@@ -211,14 +193,13 @@ arrow::Result<plan::Value> PlainValue(const Literal& literal) {
       return DecimalValue(literal.decimal());
     case Literal::kUuid: {
       if (literal.uuid().size() != 16) return BadPlan("a UUID that is not of 16 bytes");
-      auto value = ValueOf(MakeType(Type::UUID));
+      auto value = NullOf(MakeType(Type::UUID));
       value.set_wide(literal.uuid());
       return value;
     }
     case Literal::kNull: {
       ARROW_ASSIGN_OR_RAISE(auto type, TypeOf(literal.null()));
-      if (type.id() == Type::INVALID) type = MakeType(Type::NULL_TYPE);
-      return ValueOf(type);
+      return NullOf(type);
     }
     default: {
       const auto* field =
@@ -318,10 +299,45 @@ arrow::Result<Type> TypeOf(const pb::Type& type) {
 }
 
 arrow::Result<plan::Expression> LiteralOf(const Literal& literal) {
+  ARROW_ASSIGN_OR_RAISE(auto value, PlainValue(literal));
+  return LiteralOf(std::move(value));
+}
+
+plan::Expression LiteralOf(plan::Value value) {
   plan::Expression expression;
-  ARROW_ASSIGN_OR_RAISE(*expression.mutable_literal(), PlainValue(literal));
-  *expression.mutable_type() = expression.literal().type();
+  *expression.mutable_type() = value.type();
+  *expression.mutable_literal() = std::move(value);
   return expression;
+}
+
+plan::Value NullOf(const Type& type) {
+  plan::Value value;
+  *value.mutable_type() =
+      type.id() == Type::INVALID ? plan::MakeType(Type::NULL_TYPE) : type;
+  return value;
+}
+
+plan::Value TextOf(const std::string& text) {
+  auto value = NullOf(plan::MakeType(Type::VARCHAR));
+  value.set_varchar(text);
+  return value;
+}
+
+plan::Value IntegerOf(const Type& type, int64_t number) {
+  auto value = NullOf(type);
+  value.set_int_(number);
+  return value;
+}
+
+plan::Value TruthOf(bool truth) {
+  auto value = NullOf(plan::MakeType(Type::BOOLEAN));
+  value.set_boolean(truth);
+  return value;
+}
+
+std::string KindOf(const google::protobuf::Descriptor* message, int field_number) {
+  const auto* field = message->FindFieldByNumber(field_number);
+  return field == nullptr ? "of an unknown kind" : "'" + field->name() + "'";
 }
 
 }  // namespace ballista::substrait

@@ -1,8 +1,5 @@
 // Window functions of projections: part of Translator.
-#include <algorithm>
-#include <array>
 #include <optional>
-#include <string_view>
 
 #include "ballista/substrait/translator_internal.h"
 
@@ -11,27 +8,6 @@ namespace {
 
 using plan::WindowCall;
 using Frame = pb::Expression::WindowFunction;
-
-struct Known {
-  std::string_view name;
-  size_t least;
-  size_t most;
-};
-
-// Of the same name in the engine.
-constexpr auto kWindows = std::to_array<Known>({
-    {"row_number", 0, 0},
-    {"rank", 0, 0},
-    {"dense_rank", 0, 0},
-    {"percent_rank", 0, 0},
-    {"cume_dist", 0, 0},
-    {"ntile", 1, 1},
-    {"first_value", 1, 1},
-    {"last_value", 1, 1},
-    {"nth_value", 2, 2},
-    {"lead", 1, 3},
-    {"lag", 1, 3},
-});
 
 struct End {
   WindowCall::Bound bound = WindowCall::INVALID;
@@ -66,35 +42,11 @@ void SetFrame(const Frame& function, WindowCall* window) {
 
 }  // namespace
 
-arrow::Result<AggregateResult> Translator::WindowName(Call call) {
-  const auto found =
-      std::find_if(kWindows.begin(), kWindows.end(),
-                   [&](const Known& known) { return known.name == call.name; });
-  if (found == kWindows.end()) return AggregateFunction(std::move(call));
-  if (call.args.size() < found->least || call.args.size() > found->most) {
-    return NotSupported("the window function '" + call.name + "' with " +
-                        std::to_string(call.args.size()) + " arguments");
-  }
-  AggregateResult result;
-  result.column.type = call.declared;
-  result.column.loose = call.declared.id() != plan::Type::INVALID;
-  result.call.mutable_aggregate()->set_name(call.name);
-  for (auto& arg : call.args) *result.call.add_args() = std::move(arg.expression);
-  return result;
-}
-
 // The call and its column, whose position is still to be set.
 arrow::Result<AggregateResult> Translator::Window(const Frame& function,
                                                   const Scope& scope) {
-  if (function.phase() != pb::AGGREGATION_PHASE_UNSPECIFIED &&
-      function.phase() != pb::AGGREGATION_PHASE_INITIAL_TO_RESULT) {
-    return NotSupported("an aggregation in phases");
-  }
-  Call call;
-  ARROW_ASSIGN_OR_RAISE(call.name, FunctionName(function.function_reference()));
-  ARROW_RETURN_NOT_OK(Arguments(function.arguments(), scope, &call));
-  ARROW_ASSIGN_OR_RAISE(call.declared, TypeOf(function.output_type()));
-  ARROW_ASSIGN_OR_RAISE(auto named, WindowName(std::move(call)));
+  ARROW_ASSIGN_OR_RAISE(auto call, CallOf(function, scope));
+  ARROW_ASSIGN_OR_RAISE(auto named, WindowFunction(std::move(call)));
   AggregateResult result;
   result.column = std::move(named.column);
   auto& window = *result.call.mutable_window();

@@ -28,10 +28,16 @@ DISTRIBUTED = ("SET ballista.single_task_threshold = 0", "SET ballista.broadcast
 TIMEOUT = 120
 
 
-def setup(name: str) -> pathlib.Path:
-    """What scripts/setup-NAME makes, linked as .deps-NAME."""
-    subprocess.run(["bash", str(ROOT / "scripts" / f"setup-{name}")], check=True)
+def setup(name: str, script: str = "") -> pathlib.Path:
+    """What scripts/setup-NAME makes, or `script` when it is given the name, linked as .deps-NAME."""
+    command = [script, name] if script else [f"setup-{name}"]
+    subprocess.run(["bash", str(ROOT / "scripts" / command[0]), *command[1:]], check=True)
     return (ROOT / f".deps-{name}").resolve()
+
+
+def modules(name: str) -> str:
+    """The folder of the Python packages of scripts/requirements-NAME.txt."""
+    return str(setup(name, "setup-modules"))
 
 
 def tpch_cluster(**options) -> Cluster:

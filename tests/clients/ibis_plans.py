@@ -1,6 +1,6 @@
 """Writes the Substrait plans of Ibis's own TPC-H expressions, one file a query: ibis_plans.py DATA FOLDER
 
-Runs with the modules of scripts/setup-ibis-substrait alone, whose versions are not those of the other tests. Prints
+Runs with the modules of `scripts/setup-modules ibis-substrait` alone, whose versions are not those of the other tests. Prints
 "NUMBER: why" for each query of which ibis-substrait makes none.
 """
 

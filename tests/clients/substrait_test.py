@@ -15,10 +15,10 @@ import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.flight as flight
-from clients import DISTRIBUTED, FOLDER, ROOT, compare, main, setup, snippet, tpc_data, tpch_cluster
+from clients import DISTRIBUTED, FOLDER, ROOT, compare, main, modules, snippet, tpc_data, tpch_cluster
 from messages import field, packed
 
-sys.path.append(str(setup("datafusion")))
+sys.path.append(modules("datafusion"))
 import datafusion  # noqa: E402
 from datafusion import substrait  # noqa: E402
 
@@ -205,9 +205,9 @@ class IbisPlans(OnCluster):
 
     def test_tpch(self):
         program = [sys.executable, str(ROOT / "tests" / "clients" / "ibis_plans.py")]
-        modules = {**os.environ, "PYTHONPATH": str(setup("ibis-substrait"))}
+        environment = {**os.environ, "PYTHONPATH": modules("ibis-substrait")}
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([*program, str(FOLDER), folder], env=modules, check=True, timeout=120)
+            subprocess.run([*program, str(FOLDER), folder], env=environment, check=True, timeout=120)
             plans = {int(path.stem): path.read_bytes() for path in pathlib.Path(folder).iterdir()}
         self.assertEqual(set(range(1, 23)) - set(plans), {8, 14, 17})
         for number, sql in tpc_data.queries("tpch").items():

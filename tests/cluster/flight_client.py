@@ -1,23 +1,16 @@
 """Flight SQL without a driver, for tests that need the ticket of a query in their own hands."""
 
+import pathlib
+import sys
 import threading
 import time
 
 import pyarrow.flight as fl
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+from messages import field  # noqa: E402
+
 COMMAND = "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-
-
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes(out) + bytes([number])
-
-
-def field(number, data):
-    return bytes([number << 3 | 2]) + varint(len(data)) + data
 
 
 class CookieJar(fl.ClientMiddlewareFactory):

@@ -20,11 +20,6 @@ SECONDS = 5  # over which CPU time is measured
 LIMIT = 60  # until memory has been given back
 
 
-def resident_mib(pid: int) -> float:
-    [line] = [one for one in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS:")]
-    return int(line.split()[1]) / 1024
-
-
 def cpu_seconds(pid: int) -> float:
     """To the nanosecond, unlike /proc/PID/stat: clock_getcpuclockid(3) of another process."""
     return time.clock_gettime(~pid << 3 | 2)
@@ -33,13 +28,14 @@ def cpu_seconds(pid: int) -> float:
 class Idle(unittest.TestCase):
     def check(self, cluster: Cluster, what: str) -> None:
         pid = cluster.scheduler.pid
-        cluster.wait_for(lambda: resident_mib(pid) <= MOST_MIB, LIMIT, f"the scheduler to have {MOST_MIB} MiB {what}")
+        resident_mib = lambda: cluster.scheduler.resident_bytes() / (1 << 20)  # noqa: E731
+        cluster.wait_for(lambda: resident_mib() <= MOST_MIB, LIMIT, f"the scheduler to have {MOST_MIB} MiB {what}")
         begin, before = time.monotonic(), cpu_seconds(pid)
         time.sleep(SECONDS)
         percent = 100 * (cpu_seconds(pid) - before) / (time.monotonic() - begin)
         self.assertLess(percent, MOST_CPU_PERCENT, what)
-        self.assertLessEqual(resident_mib(pid), MOST_MIB, what)
-        print(f"{what}: {resident_mib(pid):.0f} MiB, {percent:.2f} % CPU")
+        self.assertLessEqual(resident_mib(), MOST_MIB, what)
+        print(f"{what}: {resident_mib():.0f} MiB, {percent:.2f} % CPU")
 
     def test_idle_scheduler(self):
         options = ["--http-port", str(free_ports(1)[0])]

@@ -10,17 +10,9 @@ import pyarrow.flight as flight
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 import messages  # noqa: E402
+from messages import field as length_delimited  # noqa: E402
 
 STATEMENT = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-
-
-def length_delimited(field: int, payload: bytes) -> bytes:
-    """One field of a protobuf message."""
-    size, length = len(payload), b""
-    while size >= 0x80:
-        length += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return bytes([field << 3 | 2]) + length + bytes([size]) + payload
 
 
 def job_state(profile: bytes) -> str:

@@ -49,9 +49,8 @@ class Schedulers(unittest.TestCase):
         return client.read_at(self.uris[scheduler], client.submit(text))
 
     def state(self, scheduler, ticket):
-        job_id = self.job_of(ticket).encode()
+        body = field(1, self.job_of(ticket))
         with fl.connect(self.uris[scheduler].replace("grpc://", "grpc+tcp://")) as client:
-            body = b"\x0a" + bytes([len(job_id)]) + job_id
             [result] = client.do_action(("job_profile", body), fl.FlightCallOptions(timeout=5))
             return job_state(result.body.to_pybytes())
 
@@ -125,8 +124,7 @@ class Schedulers(unittest.TestCase):
             endless = client.submit("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b", self.uris[0])
             self.wait_until(lambda: self.state(1, endless) == "running", 10, "the query to run")
             with fl.connect(self.uris[1].replace("grpc://", "grpc+tcp://")) as other:
-                job_id = self.job_of(endless).encode()
-                [_] = other.do_action(("cancel_job", b"\x0a" + bytes([len(job_id)]) + job_id))
+                [_] = other.do_action(("cancel_job", field(1, self.job_of(endless))))
             with self.assertRaisesRegex(Exception, "cancelled"):
                 client.read_at(self.uris[1], endless, 10)
             # Nothing of the jobs is left in etcd either.

@@ -163,11 +163,7 @@ class HostileInput(unittest.TestCase):
 
     @classmethod
     def memory(cls):
-        def resident(process):
-            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-            return int(status.split("VmRSS:")[1].split()[0]) << 10
-
-        return {process.name: resident(process) for process in cls.cluster.processes()}
+        return {process.name: process.resident_bytes() for process in cls.cluster.processes()}
 
     @classmethod
     def query(cls):

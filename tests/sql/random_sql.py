@@ -175,9 +175,7 @@ class Generator:
     def project(self, depth: int) -> Relation:
         inner, alias = self.relation(depth), self.name("t")
         columns = self.qualified(inner, alias)
-        items, result = [], []
-        for column in self.random.sample(columns, self.random.randint(1, min(3, len(columns)))):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(columns, self.random.randint(1, 3)))
         for _ in range(self.random.randint(1, 3)):
             kind = self.random.choice(KINDS)
             name = self.name("x")
@@ -196,45 +194,36 @@ class Generator:
         if not pairs:
             return self.small_cross(left, right)
         conditions = []
-        for x, y in self.random.sample(pairs, min(len(pairs), self.random.choice([1, 1, 2]))):
+        for x, y in self.some(pairs, self.random.choice([1, 1, 2])):
             operator = "IS NOT DISTINCT FROM" if self.random.random() < 0.12 else "="
             conditions.append(f"{x.name} {operator} {y.name}")
         if self.random.random() < 0.25:
             conditions.append(self.condition(lefts + rights, 1))
-        items: list[str] = []
-        result: list[Column] = []
         shown = lefts if kind in ("SEMI JOIN", "ANTI JOIN") else lefts + rights
-        for column in self.random.sample(shown, min(len(shown), self.random.randint(2, 6))):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(shown, self.random.randint(2, 6)))
         sql = f"SELECT {', '.join(items)} FROM {self.bounded(left)} {a} {kind} {self.bounded(right)} {b}"
         return Relation(f"{sql} ON {' AND '.join(conditions)}", result)
 
     def small_cross(self, left: Relation, right: Relation) -> Relation:
         a, b = self.name("l"), self.name("r")
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.qualified(left, a)[:3] + self.qualified(right, b)[:3]:
-            self.keep(column, items, result)
+        items, result = self.kept(self.qualified(left, a)[:3] + self.qualified(right, b)[:3])
         return Relation(f"SELECT {', '.join(items)} FROM {self.bounded(left, 30)} {a}, {self.bounded(right, 30)} {b}", result)
 
     def bounded(self, relation: Relation, rows: int = 400) -> str:
-        """At most `rows` rows of it, where it is not a table, so that joins of joins do not explode."""
-        if relation.sql.split()[-1] in TABLES and rows > 100 and self.sub(relation)[0] != "(":
+        """At most `rows` rows of it, so that joins of joins do not explode; none where it has no exact order. A whole
+        table where many are wanted."""
+        if rows > 100 and self.sub(relation) in TABLES:
             return self.sub(relation)
         order = self.order(relation.columns)
-        if not order:
-            return f"({relation.sql} LIMIT 0)" if " LIMIT " not in relation.sql[-20:] else self.sub(relation)
-        return f"(SELECT * FROM {self.sub(relation)} {self.name('t')} ORDER BY {order} LIMIT {rows})"
+        bound = f"ORDER BY {order} LIMIT {rows}" if order else "LIMIT 0"
+        return f"(SELECT * FROM {self.sub(relation)} {self.name('t')} {bound})"
 
     def aggregate(self, depth: int) -> Relation:
         inner, alias = self.relation(depth), self.name("t")
         columns = self.qualified(inner, alias)
         keys = [c for c in columns if c.comparable]
-        keys = self.random.sample(keys, min(len(keys), self.random.choice([0, 1, 1, 2, 3])))
-        items: list[str] = []
-        result: list[Column] = []
-        for key in keys:
-            self.keep(key, items, result)
+        keys = self.some(keys, self.random.choice([0, 1, 1, 2, 3]))
+        items, result = self.kept(keys)
         self.aggregates(columns, items, result)
         sql = f"SELECT {', '.join(items)} FROM {self.sub(inner)} {alias}"
         if self.random.random() < 0.3:
@@ -251,11 +240,8 @@ class Generator:
         keys = [c for c in columns if c.comparable]
         if len(keys) < 2:
             return self.aggregate(depth)
-        keys = self.random.sample(keys, min(len(keys), self.random.choice([2, 2, 3])))
-        items: list[str] = []
-        result: list[Column] = []
-        for key in keys:
-            self.keep(key, items, result)
+        keys = self.some(keys, self.random.choice([2, 2, 3]))
+        items, result = self.kept(keys)
         names = ", ".join(key.name for key in keys)
         sets = self.random.choice([f"ROLLUP ({names})", f"CUBE ({names})",
                                    f"GROUPING SETS (({names}), ({keys[0].name}), ({keys[-1].name}), ())"])  # fmt: skip
@@ -277,7 +263,7 @@ class Generator:
     def aggregate_call(self, columns: list[Column]) -> tuple[str, str, bool]:
         """The call, its type, and whether it is exact."""
         choice = self.random.choice(["count(*)", "count", "distinct", "min", "max", "sum", "sum", "avg", "bool", "list",
-                                     "string", "stddev", "sum distinct", "median", "any", "arg", "bit", "avg decimal"])  # fmt: skip
+                                     "string", "stddev", "sum distinct", "median", "arg", "bit", "avg decimal"])  # fmt: skip
         number = lambda kinds: self.expression(columns, self.random.choice(kinds), 1)  # noqa: E731
         some = self.expression(columns, self.random.choice(KINDS), 1)
         if choice == "count(*)":
@@ -286,10 +272,9 @@ class Generator:
             return f"count({some})", "BIGINT", True
         if choice == "distinct":
             return f"count(DISTINCT {some})", "BIGINT", True
-        if choice in ("min", "max", "any"):
+        if choice in ("min", "max"):
             kind = self.random.choice(KINDS)
-            function = choice if choice != "any" else "max"
-            return f"{function}({self.expression(columns, kind, 1)})", kind, True
+            return f"{choice}({self.expression(columns, kind, 1)})", kind, True
         if choice == "sum":
             return f"sum({number(NUMBERS)})", "SUM", True
         if choice == "sum distinct":
@@ -322,7 +307,7 @@ class Generator:
         columns = [c for c in left.columns if c.comparable]
         if not columns:
             return left
-        columns = self.random.sample(columns, min(len(columns), self.random.randint(1, 3)))
+        columns = self.some(columns, self.random.randint(1, 3))
         a, right, b = self.name("t"), self.relation(depth), self.name("t")
         rights = self.qualified(right, b)
         items = [f"{a}.{c.name}" for c in columns]
@@ -342,14 +327,11 @@ class Generator:
         if not order:
             return inner
         parts = [c for c in columns if c.comparable]
-        parts = self.random.sample(parts, min(len(parts), self.random.choice([0, 1, 1, 2])))
+        parts = self.some(parts, self.random.choice([0, 1, 1, 2]))
         partition = f"PARTITION BY {', '.join(c.name for c in parts)} " if parts else ""
         frames = ["", "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
                   "ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING"]  # fmt: skip
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(columns, min(len(columns), 4)):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(columns, 4))
         for _ in range(self.random.randint(1, 2)):
             value = self.random.choice([c for c in columns if c.comparable])
             call, kind = self.random.choice([("row_number()", "BIGINT"), ("rank()", "BIGINT"), ("dense_rank()", "BIGINT"),
@@ -383,7 +365,7 @@ class Generator:
         order = self.order(columns)
         if not order:
             return inner
-        keys = self.random.sample(columns, min(len(columns), self.random.randint(1, 2)))
+        keys = self.some(columns, self.random.randint(1, 2))
         names = ", ".join(key.name for key in keys)
         return Relation(f"SELECT DISTINCT ON ({names}) * FROM {self.sub(inner)} {alias} ORDER BY {names}, {order}", inner.columns)
 
@@ -396,10 +378,7 @@ class Generator:
         keys = [c for c in lefts if c.exact and c.type == "VARCHAR"]
         if not dates or not keys:
             return self.filter(depth)
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(lefts, min(len(lefts), 3)):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(lefts, 3))
         name = self.name("x")
         items.append(f"{b}.m AS {name}")
         result.append(Column(name, "DECIMAL(12,2)"))
@@ -422,10 +401,7 @@ class Generator:
         frame = self.random.choice(["", f"RANGE BETWEEN {near} PRECEDING AND CURRENT ROW",
                                     f"RANGE BETWEEN {near} PRECEDING AND {near} FOLLOWING",
                                     "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"])  # fmt: skip
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(columns, min(len(columns), 3)):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(columns, 3))
         text, kind, exact = self.random.choice([("count(*)", "BIGINT", True), (f"sum({key.name})", "SUM", True),
             (f"max({self.expression(columns, 'VARCHAR', 0)})", "VARCHAR", True)])  # fmt: skip
         if kind == "SUM" and key.type == "DATE":
@@ -441,10 +417,7 @@ class Generator:
         columns = [c for c in self.qualified(inner, alias) if c.comparable]
         if not columns:
             return inner
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(columns, min(len(columns), self.random.randint(1, 3))):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(columns, self.random.randint(1, 3)))
         return Relation(f"SELECT DISTINCT {', '.join(items)} FROM {self.sub(inner)} {alias}", result)
 
     def subquery(self, depth: int) -> Relation:
@@ -485,10 +458,7 @@ class Generator:
         (x, y), body = self.random.choice(pairs), f"FROM {self.sub(inner)} {b}"
         call, kind, exact = self.aggregate_call(inners)
         where = f" WHERE {x.name} = {y.name}" if self.random.random() < 0.7 else ""
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(outers, min(len(outers), 3)):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(outers, 3))
         name, test = self.name("x"), self.name("x")
         items += [f"(SELECT {call} {body}{where}) AS {name}", f"{x.name} IN (SELECT {y.name} {body}) AS {test}"]
         result += [Column(name, kind, exact), Column(test, "BOOLEAN")]
@@ -498,10 +468,7 @@ class Generator:
         """Lists that are unnested again, or a lateral subquery."""
         inner, alias = self.relation(depth), self.name("t")
         columns = self.qualified(inner, alias)
-        items: list[str] = []
-        result: list[Column] = []
-        for column in self.random.sample(columns, min(len(columns), 3)):
-            self.keep(column, items, result)
+        items, result = self.kept(self.some(columns, 3))
         name = self.name("x")
         numbers = [c for c in columns if c.type == "INTEGER" and c.exact]
         if not numbers or self.random.random() < 0.5:
@@ -528,7 +495,7 @@ class Generator:
         if choice < 0.56:
             return f"{left} IS {self.random.choice(['', 'NOT '])}NULL"
         if choice < 0.63:
-            listed = ", ".join(self.random.sample(LITERALS[kind], min(3, len(LITERALS[kind]))))
+            listed = ", ".join(self.some(LITERALS[kind], 3))
             return f"{left} {self.random.choice(['', 'NOT '])}IN ({listed})"
         if choice < 0.69 and kind != "BOOLEAN":
             return f"{left} BETWEEN {self.random.choice(LITERALS[kind])} AND {self.random.choice(LITERALS[kind])}"
@@ -620,10 +587,13 @@ class Generator:
     def qualified(relation: Relation, alias: str) -> list[Column]:
         return [dataclasses.replace(c, name=f"{alias}.{c.name}") for c in relation.columns]
 
-    def keep(self, column: Column, items: list[str], result: list[Column]) -> None:
-        name = self.name("k")
-        items.append(f"{column.name} AS {name}")
-        result.append(dataclasses.replace(column, name=name))
+    def some(self, columns: list, most: int) -> list:
+        return self.random.sample(columns, min(len(columns), most))
+
+    def kept(self, columns: list[Column]) -> tuple[list[str], list[Column]]:
+        """Items of a SELECT that pass the columns on, and what they are then."""
+        result = [dataclasses.replace(column, name=self.name("k")) for column in columns]
+        return [f"{column.name} AS {kept.name}" for column, kept in zip(columns, result)], result
 
     def order(self, columns: list[Column]) -> str:
         """By all columns, so that only equal rows tie; empty where some column has no exact order."""

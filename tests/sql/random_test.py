@@ -71,10 +71,8 @@ def check(seed: int, cluster: Cluster, connection, oracle, totals: Totals, show:
     for statement in settings(seed):
         cluster.sql(statement, connection, prepare=False)
     got, problem = outcome(lambda: cluster.sql(sql, connection, prepare=False))
-    if refusal and problem and ("INTERNAL" in problem or "crash" in problem.lower()):
-        pass
-    elif refusal:
-        problem = ""
+    if refusal:
+        problem = problem if "internal" in problem.lower() or "crash" in problem.lower() else ""
     elif not problem:
         problem = compare.compare(sql, expected, got, oracle).problem
     if problem:

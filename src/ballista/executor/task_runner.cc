@@ -35,8 +35,7 @@ struct TaskRunner::Task {
     return held;
   }
 
-  // Unique among all attempts of all jobs.
-  // Within files' names.
+  // Unique among all attempts of all jobs; for the names of files.
   std::string Name() const {
     const auto& id = definition.id();
     return fmt::format("{}-{}-{}-{}", id.job_id(), id.stage_id(), id.task_index(),

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "ballista/base/status.h"
+#include "ballista/profile/ended.h"
 #include "ballista/scheduler/core_internal.h"
 
 namespace ballista::scheduler {
@@ -31,12 +32,9 @@ void SchedulerCore::Impl::Accept(JobSubmitted& event, Limits limits) {
         ResourcesExhausted::QUEUE, 0);
   }
   if (!status.ok()) {
-    JobFailed failed{event.job_id, std::move(status), {}};
-    profile::JobSummary* summary = failed.outline.mutable_job();
-    summary->set_job_id(event.job_id);
-    summary->set_state(profile::JOB_STATE_FAILED);
-    summary->set_error(failed.status.message());
-    ended_.emplace_back(std::move(failed));
+    auto outline =
+        profile::Ended(event.job_id, profile::JOB_STATE_FAILED, status.message());
+    ended_.emplace_back(JobFailed{event.job_id, std::move(status), std::move(outline)});
     return;
   }
   const uint64_t number = next_job_++;

@@ -114,17 +114,9 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
   ARROW_ASSIGN_OR_RAISE(auto description,
                         queries_->Describe(session.get(), request.query()));
-  sqlp::ActionCreatePreparedStatementResult result;
-  result.set_prepared_statement_handle(prepared_.Add(
-      {session->id(), request.query(), description.parameters, /*bound=*/nullptr}));
-  // An empty schema says that there are no rows, which is how older drivers tell updates;
-  // the count of an update is no row to them.
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
-                        SchemaBytes(description.is_query ? description.schema : nullptr));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
-                        SchemaBytes(description.parameters));
-  result.set_is_update(!description.is_query);
-  return Pack(result);
+  return KeepPrepared(
+      {session->id(), request.query(), description.parameters, /*bound=*/nullptr},
+      description.is_query ? description.schema : nullptr);
 }
 
 arrow::Result<std::string> FlightSqlService::PrepareSubstrait(const Context& context,
@@ -136,15 +128,23 @@ arrow::Result<std::string> FlightSqlService::PrepareSubstrait(const Context& con
   auto& plan = *request.mutable_plan()->mutable_plan();
   ARROW_ASSIGN_OR_RAISE(const auto frame, substrait::Translate(plan));
   ARROW_ASSIGN_OR_RAISE(const auto description, queries_->Describe(session.get(), frame));
-  const auto parameters = arrow::schema(arrow::FieldVector{});
+  return KeepPrepared(
+      {session->id(), std::move(plan), arrow::schema(arrow::FieldVector{}),
+       /*bound=*/nullptr, /*is_substrait=*/true},
+      description.schema);
+}
+
+// `rows`: their schema; null for an update.
+arrow::Result<std::string> FlightSqlService::KeepPrepared(
+    PreparedStatement statement, const std::shared_ptr<arrow::Schema>& rows) {
   sqlp::ActionCreatePreparedStatementResult result;
-  result.set_prepared_statement_handle(
-      prepared_.Add({session->id(), std::move(plan), parameters, /*bound=*/nullptr,
-                     /*is_substrait=*/true}));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(),
-                        SchemaBytes(description.schema));
-  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(), SchemaBytes(parameters));
-  result.set_is_update(false);
+  // An empty schema says that there are no rows, which is how older drivers tell updates;
+  // the count of an update is no row to them.
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_dataset_schema(), SchemaBytes(rows));
+  ARROW_ASSIGN_OR_RAISE(*result.mutable_parameter_schema(),
+                        SchemaBytes(statement.parameters));
+  result.set_is_update(rows == nullptr);
+  result.set_prepared_statement_handle(prepared_.Add(std::move(statement)));
   return Pack(result);
 }
 

@@ -113,6 +113,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<std::string> Prepare(const Context& context, std::string_view body);
   arrow::Result<std::string> PrepareSubstrait(const Context& context,
                                               std::string_view body);
+  arrow::Result<std::string> KeepPrepared(PreparedStatement statement,
+                                          const std::shared_ptr<arrow::Schema>& rows);
   arrow::Result<Info> PreparedInfo(const Context& context, const std::string& handle,
                                    const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::shared_ptr<arrow::Schema>> PreparedSchema(const Context& context,

@@ -5,6 +5,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/profile/ended.h"
 #include "ballista/scheduler/service/job_service.h"
 
 namespace ballista::scheduler {
@@ -41,10 +42,8 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
     outcome.ended = outcome.kept = true;
     outcome.user = failure.user;
     outcome.status = failure.status;
-    profile::JobSummary* summary = outcome.outline.mutable_job();
-    summary->set_job_id(job_id);
-    summary->set_state(profile::JOB_STATE_FAILED);
-    summary->set_error(failure.status.message());
+    outcome.outline =
+        profile::Ended(job_id, profile::JOB_STATE_FAILED, failure.status.message());
     failed_.emplace_back(Now(), job_id);
   }
   for (auto& job : recovered.jobs) {
@@ -104,10 +103,8 @@ void JobService::LoseJobs() {
           "again",
           Cancelled::SHUTDOWN);
       outcome.ended = true;
-      profile::JobSummary* summary = outcome.outline.mutable_job();
-      summary->set_job_id(it->first);
-      summary->set_state(profile::JOB_STATE_CANCELLED);
-      summary->set_error(outcome.status.message());
+      outcome.outline = profile::Ended(it->first, profile::JOB_STATE_CANCELLED,
+                                       outcome.status.message());
       failed_.emplace_back(Now(), it->first);
     }
     ++it;

@@ -148,6 +148,8 @@ def paths():
         if path.startswith("/api"):
             for code, description in ERRORS.items():
                 responses[code] = {"description": description, "content": content("ErrorAnswer")}
+        if path.endswith("/drain"):
+            responses["403"] = {"description": "It is for administrators alone.", "content": content("ErrorAnswer")}
         operation = {"summary": summary, "responses": responses}
         if parameters:
             operation["parameters"] = parameters

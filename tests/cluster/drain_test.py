@@ -12,6 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import REGISTERED, Cluster  # noqa: E402
 from etcd import Etcd  # noqa: E402
+from flight_client import Client  # noqa: E402
 from load import Load  # noqa: E402
 from raw_client import RawClient, length_delimited  # noqa: E402
 from summary import main  # noqa: E402
@@ -168,6 +169,31 @@ class Drain(unittest.TestCase):
             thread.join(60)
             self.assertEqual(answers, [ANSWER])
             self.assertEqual(cluster.scheduler.child.wait(10), 0)
+
+    def test_what_a_scheduler_has_not_answered_in_time_goes_on_at_the_next(self):
+        """Its state outlives it: a client that waits is cut off, and comes back with its ticket."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = ["--config-backend", "sqlite", "--state-dir", folder, "--drain-timeout", "200ms"]
+            with Cluster(executors=1, scheduler_args=options) as cluster:
+                client = Client([cluster.uri])
+                ticket = client.submit(LONG)
+                cut_off = []
+
+                def wait():
+                    try:
+                        client.read_at(cluster.uri, ticket)
+                    except Exception as error:  # looked at by the test
+                        cut_off.append(error)
+
+                waiting = threading.Thread(target=wait)
+                waiting.start()
+                cluster.wait_for(lambda: Cluster.status(cluster.scheduler)["waiting"] == 1, 10, "the client to wait")
+                self.terminate(cluster.scheduler, 10)
+                waiting.join(30)
+                self.assertEqual(len(cut_off), 1)
+                cluster.restart(cluster.scheduler)
+                self.assertEqual(client.read(ticket).column(0).to_pylist(), [ANSWER])
+                self.assertIn("Going on with job", cluster.scheduler.text())
 
 
 if __name__ == "__main__":

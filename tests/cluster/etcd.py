@@ -28,13 +28,17 @@ class Etcd:
 
     def get(self, prefix):
         """What is stored below it: bytes by key."""
-        def encode(text):
-            return base64.b64encode(text.encode()).decode()
-
-        body = json.dumps({"key": encode(prefix), "range_end": encode(prefix[:-1] + chr(ord(prefix[-1]) + 1))})
-        with urllib.request.urlopen(f"http://{self.urls}/v3/kv/range", body.encode(), timeout=10) as answer:
-            entries = json.load(answer).get("kvs", [])
+        entries = self.call("range", key=prefix, range_end=prefix[:-1] + chr(ord(prefix[-1]) + 1)).get("kvs", [])
         return {base64.b64decode(one["key"]).decode(): base64.b64decode(one.get("value", "")) for one in entries}
+
+    def put(self, key, value):
+        self.call("put", key=key, value=value)
+
+    def call(self, what, **arguments):
+        texts = {name: text.encode() if isinstance(text, str) else text for name, text in arguments.items()}
+        body = json.dumps({name: base64.b64encode(text).decode() for name, text in texts.items()})
+        with urllib.request.urlopen(f"http://{self.urls}/v3/kv/{what}", body.encode(), timeout=10) as answer:
+            return json.load(answer)
 
     def stop(self):
         self.process.kill()

@@ -218,6 +218,35 @@ class Schedulers(unittest.TestCase):
                     cluster.wait_for(lambda: Cluster.status(owner)["executors"] == 2, 20, "the executors")
             cluster.other_schedulers, cluster.scheduler = [], other
 
+    def test_a_query_of_many_tasks_at_one_holds_up_nobody_at_the_other(self):
+        """Each launches tasks by its own count of slots, on the one slot that there is."""
+        with self.start(executors=1, executor_args=["--concurrent-tasks", "1"]) as cluster:
+            self.find(cluster)
+            self.tables()
+            many = "SELECT sum(hash(f.v * r.range) % 3) AS s FROM facts f, range(200) r"
+            connection = cluster.connect()
+            with connection, connection.cursor() as cursor:
+                for option in ("tasks_per_stage = 6", "single_task_threshold = 0"):
+                    cursor.execute(f"SET ballista.{option}")
+                    cursor.fetch_arrow_table()
+                ended = []
+
+                def run():
+                    cursor.execute(many)
+                    cursor.fetch_arrow_table()
+                    ended.append(time.monotonic())
+
+                thread = threading.Thread(target=run)
+                thread.start()
+                self.wait_until(lambda: Cluster.status(cluster.scheduler)["jobs"], 10, "the query to run")
+                for _ in range(3):
+                    answer = self.sql_at(1, "SELECT count(*) AS n FROM facts WHERE k = 1")
+                    self.assertEqual(answer.to_pydict(), {"n": [20]})
+                between = list(ended)
+                thread.join(120)
+            self.assertEqual(len(ended), 1, "it came to its end")
+            self.assertEqual(between, [], "the other scheduler's queries went between its tasks")
+
     def test_settings_follow_their_session(self):
         """What is set at one scheduler holds at the other one, also where that has the session already."""
         with self.start(executors=1) as cluster:

@@ -2,7 +2,9 @@
 a client that comes back with its ticket gets its result, what was finished is not computed again, and wrong
 combinations of options are refused with a sentence."""
 
+import contextlib
 import pathlib
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -178,6 +180,24 @@ class State(unittest.TestCase):
             with Cluster(executors=1, scheduler_args=["--config-backend=sqlite", f"--state-dir={folder}"]) as cluster:
                 ended = self.run_scheduler(["--config-backend=sqlite", f"--state-dir={folder}"])
                 self.assertIn(f"in use by another scheduler (process {cluster.scheduler.pid})", ended.stderr)
+
+    def test_state_of_another_format_is_left_alone(self):
+        """One version's scheduler does not begin on what another one has written in a form that it does not know."""
+        with tempfile.TemporaryDirectory() as folder, Etcd(folder) as etcd:
+            sqlite_args = ["--config-backend=sqlite", f"--state-dir={folder}/state"]
+            etcd_args = ["--config-backend=etcd", f"--etcd-urls={etcd.urls}"]
+            with Cluster(executors=0, scheduler_args=sqlite_args), Cluster(executors=0, scheduler_args=etcd_args):
+                pass
+            self.assertEqual(etcd.get("ballista/format"), {"ballista/format": b"1"})
+            etcd.put("ballista/format", b"2")
+            with contextlib.closing(sqlite3.connect(f"{folder}/state/state.sqlite")) as database:
+                [(changed,)] = database.execute("UPDATE entries SET value = '2' WHERE key = CAST('format' AS BLOB) RETURNING 1")
+                self.assertEqual(changed, 1)
+                database.commit()
+            for args in (sqlite_args, etcd_args):
+                ended = self.run_scheduler(args)
+                self.assertEqual(ended.returncode, 1, ended.stderr)
+                self.assertIn("has the format 2, this scheduler (version", ended.stderr)
 
     @staticmethod
     def run_scheduler(args):

@@ -454,6 +454,7 @@ class Auth(Base):
             with self.assertRaisesRegex(Exception, "for schedulers of the cluster alone"):
                 loader.flight.do_get(flight.Ticket(forged), loader.options()).read_all()
             self.check_http_of_users(job.decode(), "Bearer " + token)
+            self.check_draining(cluster.executors[0].port, loader, carol, "Bearer " + token)
             self.assertTrue(known(alice), "it runs on")
             carol.cancel("CancelFlightInfo", running)
             with self.assertRaisesRegex(Exception, "cancelled"):
@@ -480,6 +481,17 @@ class Auth(Base):
         connection = http.client.HTTPConnection("localhost", self.http, timeout=10)
         connection.request("POST", f"/api/jobs/{job}/cancel", headers={"Authorization": users["loader"]})
         self.assertEqual(connection.getresponse().status, 404)
+
+    def check_draining(self, port, user, administrator, administrators_header):
+        """An executor is sent away by an administrator alone."""
+        with self.assertRaisesRegex(Exception, "for administrators alone"):
+            user.act("drain_executor", length_delimited(1, f"localhost:{port}".encode()))
+        with self.assertRaisesRegex(Exception, "there is no executor|no executor"):
+            administrator.act("drain_executor", length_delimited(1, b"x"))
+        for header, status in (("Bearer " + self.user_token, 403), (administrators_header, 404)):
+            connection = http.client.HTTPConnection("localhost", self.http, timeout=10)
+            connection.request("POST", "/api/executors/x/drain", headers={"Authorization": header})
+            self.assertEqual(connection.getresponse().status, status)
 
     def test_users_are_taken_away_while_it_runs(self):
         with self.cluster() as cluster:

@@ -267,6 +267,7 @@ class RestApi {
       return cancelled.ok() ? Said("the job is cancelled") : Error(cancelled);
     }
     if (path[1] == "executors" && path[3] == "drain" && sources_.drain) {
+      if (!request.who.MayManage()) return Error(403, security::kForAdministrators);
       const auto drained = sources_.drain(path[2]);
       if (!drained.ok()) return Error(drained.status());
       return Said("executor " + *drained +

@@ -39,7 +39,13 @@ struct Identity {
   bool MayTouch(const std::string& owner) const {
     return MayActAsCluster() || administrator || name == owner;
   }
+  // Whether it may change the cluster itself: send an executor away.
+  bool MayManage() const { return MayActAsCluster() || administrator; }
 };
+
+inline constexpr const char* kForAdministrators =
+    "this is for administrators alone (a line 'NAME administrator' in the scheduler's "
+    "auth-file)";
 
 class Authenticator {
  public:

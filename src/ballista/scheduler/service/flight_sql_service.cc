@@ -305,7 +305,14 @@ void FlightSqlService::AddControlActions() {
       "stop_executor", [this](const auto& r) { return jobs_->StopExecutor(r); });
   router_.Add<control::DrainExecutorRequest, control::DrainExecutorResponse>(
       "drain_executor",
-      [this](const auto& r) { return jobs_->DrainExecutor(r.executor()); });
+      [this](const Context& context,
+             const auto& r) -> arrow::Result<control::DrainExecutorResponse> {
+        if (!flight::IdentityOf(context).MayManage()) {
+          return fl::MakeFlightError(fl::FlightStatusCode::Unauthorized,
+                                     security::kForAdministrators);
+        }
+        return jobs_->DrainExecutor(r.executor());
+      });
   router_.Add<control::TaskStatusRequest, control::TaskStatusResponse>(
       "task_status", [this](const auto& r) { return jobs_->ReportTasks(r); });
   router_.Add<control::JobProfileRequest, profile::QueryProfile>(

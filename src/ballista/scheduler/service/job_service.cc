@@ -671,12 +671,22 @@ std::optional<std::string> JobService::UserOf(const std::string& job_id) const {
   return outcome->second.user;
 }
 
+void JobService::LeaveKept() {
+  const std::lock_guard lock(mutex_);
+  leaving_ = true;
+}
+
 void JobService::Release(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
   ReleaseLocked(job_id);
 }
 
 void JobService::ReleaseLocked(const std::string& job_id) {
+  if (leaving_) {
+    // It is this process that goes, not the client.
+    const auto outcome = outcomes_.find(job_id);
+    if (outcome != outcomes_.end() && outcome->second.kept) return;
+  }
   outcomes_.erase(job_id);
   if (keeper_ != nullptr) keeper_->ForgetJob(job_id);
   PostLocked(JobReleased{job_id});

@@ -97,6 +97,10 @@ class JobService {
   arrow::Result<std::shared_ptr<const JobFinished>> Wait(
       const std::string& job_id, const std::function<bool()>& abandoned);
 
+  // This process is about to end: from now on a kept job that nobody waits for any more
+  // stays for the next scheduler.
+  void LeaveKept();
+
   // Drops the job and everything that is kept of it; one still running is cancelled.
   void Release(const std::string& job_id);
   // Its result was sent to the end: the same, but after KeepReadResults' time. A client
@@ -280,6 +284,7 @@ class JobService {
   Time timer_due_ = kNever;  // when the timer wakes by itself
   StuckWatch stuck_{Time::zero()};
   size_t waiting_ = 0;
+  bool leaving_ = false;
   bool stopping_ = false;
   std::thread timer_;
   std::thread reaper_;

@@ -231,6 +231,7 @@ void SchedulerProcess::StopHttp() {
 
 void SchedulerProcess::Stop() {
   parts_->http.reset();
+  parts_->jobs.LeaveKept();
   parts_->server.Stop();
 }
 

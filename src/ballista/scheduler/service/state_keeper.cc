@@ -7,6 +7,7 @@
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/base/version.h"
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/state_keys_internal.h"
 #include "ballista/state/state_error.h"
@@ -26,10 +27,27 @@ constexpr milliseconds kLeaseTtl{5000};
 constexpr size_t kPiece = 256 << 10;
 constexpr size_t kMaxPendingBytes = 256 << 20;
 
+// Notes in a new store which format it has.
+arrow::Status CheckFormat(state::StateBackend* backend, state::Deadline deadline) {
+  const std::string ours = std::to_string(kFormat);
+  state::Transaction note;
+  note.compares.push_back({kFormatKey, 0});
+  note.puts.push_back({kFormatKey, ours});
+  ARROW_ASSIGN_OR_RAISE(const auto noted, backend->Commit(note, deadline));
+  if (noted.committed) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto found, backend->Get(kFormatKey, deadline));
+  if (!found.has_value() || found->value == ours) return arrow::Status::OK();
+  return arrow::Status::Invalid(
+      "the state there has the format ", found->value.substr(0, 20),
+      ", this scheduler (version ", kVersion, ") reads ", ours,
+      ": run the version that wrote it, or begin with an empty store");
+}
+
 }  // namespace
 
 arrow::Result<std::unique_ptr<StateKeeper>> StateKeeper::Open(
     std::unique_ptr<state::StateBackend> backend, const record::Scheduler& self) {
+  ARROW_RETURN_NOT_OK(CheckFormat(backend.get(), state::In(kJoinTimeout)));
   std::unique_ptr<StateKeeper> keeper(new StateKeeper(std::move(backend), self));
   if (!keeper->shared()) {
     keeper->id_ = NewId();

@@ -9,6 +9,9 @@
 
 namespace ballista::scheduler {
 
+// Of all that is kept (docs/state.md): raised where older schedulers can no longer read it.
+inline const std::string kFormatKey = "format";
+inline constexpr uint32_t kFormat = 1;
 inline const std::string kSchedulers = "schedulers/";
 inline const std::string kExecutors = "executors/";
 inline const std::string kJobs = "jobs/";

@@ -8,7 +8,8 @@ SF0.01 with every exchange made (no single task, no broadcast). The clusters (tw
 per round the median of the queries, over the rounds the least. The state folder and etcd's data are below
 $TMPDIR: a sync costs what that disk makes of it.
 --faults: with a query running, from the fault until its answer, next to the query's time without a fault; the scheduler
-killed and started again at once (sqlite, etcd), the owner of two schedulers killed, and stopped (etcd).
+killed and started again at once (sqlite, etcd), the owner of two schedulers killed, and stopped (etcd), etcd itself killed
+and started again; one of two executors killed, stopped, drained, both of them killed and started again; and one killed that has a part of a result, before that is read.
 """
 
 from __future__ import annotations
@@ -129,9 +130,76 @@ def other_takes_over(folder: str, etcd: Etcd, kill: bool) -> dict:
         return {"fault_to_takeover_s": taken, "fault_to_answer_s": answered, "undisturbed_s": undisturbed}
 
 
+def of_executors(folder: str, harm, heal=lambda cluster: None) -> dict:
+    """`harm` is done to the two executors with a quarter of the query over, `heal` once the answer is there."""
+    with Cluster(executors=2) as cluster:
+        client = Client([cluster.uri])
+        client.read(client.submit(slow_query(folder)))
+        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
+        ticket = client.submit(slow_query(folder))
+        time.sleep(undisturbed / 4)
+        start = time.perf_counter()
+        harm(cluster)
+        client.read(ticket)
+        answered = time.perf_counter() - start
+        heal(cluster)
+        return {"fault_to_answer_s": answered, "undisturbed_s": undisturbed}
+
+
+def kill_executors(count: int, again: bool):
+    def harm(cluster: Cluster) -> None:
+        for victim in cluster.executors[:count]:
+            victim.kill()
+            if again:
+                cluster.restart(victim)
+            else:
+                cluster.executors.remove(victim)
+
+    return harm
+
+
+def send(number: int):
+    return lambda cluster: cluster.executors[0].child.send_signal(number)
+
+
+def result_lost(folder: str) -> dict:
+    sql = f"SELECT k, v FROM '{folder}/facts/*.parquet' ORDER BY v"
+    with Cluster(executors=2) as cluster:
+        client = Client([cluster.uri])
+        undisturbed = seconds(lambda: client.read(client.submit(sql)))
+        ticket = client.submit(sql)
+        cluster.wait_for(lambda: cluster.status(cluster.scheduler)["running_tasks"] == 0, 20, "the end of the query")
+        start = time.perf_counter()
+        kill_executors(1, again=False)(cluster)
+        client.read(ticket)
+        return {"fault_to_answer_s": time.perf_counter() - start, "undisturbed_s": undisturbed}
+
+
+def etcd_restarted(folder: str) -> dict:
+    with Etcd(tempfile.mkdtemp(dir=folder)) as etcd, Cluster(
+        executors=2, scheduler_args=backend_args("etcd", folder, etcd)
+    ) as cluster:
+        client = Client([cluster.uri])
+        client.read(client.submit(slow_query(folder)))
+        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
+        ticket = client.submit(slow_query(folder))
+        time.sleep(undisturbed / 4)
+        start = time.perf_counter()
+        etcd.restart()
+        client.read(ticket)
+        return {"fault_to_answer_s": time.perf_counter() - start, "undisturbed_s": undisturbed}
+
+
 def faults(folder: str, etcd: Etcd) -> dict:
     write_tables(folder)
     return {
+        "one of two executors killed": of_executors(folder, kill_executors(1, again=False)),
+        "one of two executors killed and started again": of_executors(folder, kill_executors(1, again=True)),
+        "both executors killed and started again": of_executors(folder, kill_executors(2, again=True)),
+        "one of two executors stopped (SIGSTOP)": of_executors(folder, send(signal.SIGSTOP), send(signal.SIGCONT)),
+        "one of two executors drained (SIGTERM)": of_executors(folder, send(signal.SIGTERM), lambda cluster: cluster.executors.pop(0)),
+        "an executor killed that has a part of the result": result_lost(folder),
+        "etcd killed and started again": etcd_restarted(folder),
         "sqlite, scheduler killed and started again": restarted("sqlite", folder, etcd),
         "etcd, scheduler killed and started again": restarted("etcd", folder, etcd),
         "etcd, two schedulers, owner killed": other_takes_over(folder, etcd, kill=True),

@@ -18,7 +18,16 @@ class Etcd:
         command += ["--advertise-client-urls", client, "--listen-peer-urls", peer]
         command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
         command += ["--logger", "zap", "--log-level", "error"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.command = command
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def restart(self):
+        """Killed, and there again with all that it had."""
+        self.stop()
+        self.start()
 
     def __enter__(self):
         return self

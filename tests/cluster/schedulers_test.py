@@ -219,11 +219,11 @@ class Schedulers(unittest.TestCase):
             cluster.other_schedulers, cluster.scheduler = [], other
 
     def test_a_query_of_many_tasks_at_one_holds_up_nobody_at_the_other(self):
-        """Each launches tasks by its own count of slots, on the one slot that there is."""
-        with self.start(executors=1, executor_args=["--concurrent-tasks", "1"]) as cluster:
+        """Each launches tasks by its own count of slots, on the one slot of each executor."""
+        with self.start(executor_args=["--concurrent-tasks", "1"]) as cluster:
             self.find(cluster)
             self.tables()
-            many = "SELECT sum(hash(f.v * r.range) % 3) AS s FROM facts f, range(200) r"
+            many = "SELECT sum(hash(f.v * r.range) % 3) AS s FROM facts f, range(300) r"
             connection = cluster.connect()
             with connection, connection.cursor() as cursor:
                 for option in ("tasks_per_stage = 6", "single_task_threshold = 0"):

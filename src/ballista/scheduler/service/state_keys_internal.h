@@ -9,7 +9,8 @@
 
 namespace ballista::scheduler {
 
-// Of all that is kept (docs/state.md): raised where older schedulers can no longer read it.
+// Of all that is kept (docs/state.md): raised where older schedulers can no longer read
+// it.
 inline const std::string kFormatKey = "format";
 inline constexpr uint32_t kFormat = 1;
 inline const std::string kSchedulers = "schedulers/";

@@ -11,6 +11,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/machine_resources.h"
 #include "ballista/base/signals.h"
+#include "ballista/base/work_folder.h"
 #include "ballista/config/config.h"
 #include "ballista/config/work_dir.h"
 #include "ballista/engine/duckdb/duckdb_engine.h"
@@ -21,7 +22,6 @@
 #include "ballista/scheduler/service/scheduler_process.h"
 #include "ballista/security/path_guard.h"
 #include "ballista/security/process_security.h"
-#include "ballista/shuffle/work_folder.h"
 #include "ballista/trace/open.h"
 
 namespace ballista {
@@ -71,7 +71,7 @@ arrow::Status Run(const config::Parsed<config::ExecutorConfig>& parsed) {
   // A folder of its own for the engine's temporary files: removed at the end, or by the
   // next executor that starts here.
   ARROW_ASSIGN_OR_RAISE(const auto spill,
-                        shuffle::WorkFolder::Create(work_dir.roomiest().string()));
+                        WorkFolder::Create(work_dir.roomiest().string()));
   engine::DuckDbEngineOptions options;
   options.threads = static_cast<int>(config.threads);
   options.memory_limit = config.memory_limit - config.shuffle_memory_limit;

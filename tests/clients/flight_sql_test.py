@@ -52,6 +52,9 @@ def call(port, path, message):
     return answer[5:]
 
 
+FRAME_VERSION = 1
+
+
 class Wire(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -130,6 +133,66 @@ class Running(Wire):
             while descriptor is not None:
                 info, descriptor, _ = self.poll(descriptor)
             self.assertEqual(self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist(), [1000])
+
+    def test_polling_for_what_a_prepared_statement_writes(self):
+        long = "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i) WHERE a.i >= ?"
+        with tempfile.TemporaryDirectory() as folder:
+            for copy in (f"COPY ({long}) TO '{folder}/long' (FORMAT parquet)", f"COPY ({long.replace('?', '0')}) TO "
+                         f"'{folder}/long' (FORMAT parquet)"):  # fmt: skip
+                handle = one(self.prepare(copy), 1)
+                if "?" in copy:
+                    self.put("CommandPreparedStatementQuery", handle, pa.record_batch({"1": [0]}))
+                command = packed("CommandPreparedStatementQuery", field(1, handle))
+                info, descriptor, _ = self.poll(fl.FlightDescriptor.for_command(command).serialize())
+                self.assertIsNotNone(descriptor)
+                self.assertEqual(fl.FlightInfo.deserialize(info).endpoints, [])
+                self.assertEqual(one(self.action("CancelFlightInfo", field(1, info)), 1), 1)
+                self.cluster.time_until_clean()
+                self.assertEqual(list(pathlib.Path(folder).rglob("*.parquet")), [])
+
+            copy = f"COPY (SELECT i FROM range(1000) t(i) WHERE i >= ?) TO '{folder}/short' (FORMAT parquet)"
+            handle = one(self.prepare(copy), 1)
+            self.put("CommandPreparedStatementQuery", handle, pa.record_batch({"1": [10]}))
+            command = packed("CommandPreparedStatementQuery", field(1, handle))
+            descriptor = fl.FlightDescriptor.for_command(command).serialize()
+            while descriptor is not None:
+                info, descriptor, _ = self.poll(descriptor)
+            self.assertEqual(self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist(), [990])
+
+    def test_polling_for_a_prepared_query_of_several_rows_of_parameters(self):
+        handle = one(self.prepare("SELECT ?::INTEGER + 1 AS a"), 1)
+        for values in ([1, 2, 3], []):
+            self.put("CommandPreparedStatementQuery", handle, pa.record_batch({"1": pa.array(values, pa.int32())}))
+            command = packed("CommandPreparedStatementQuery", field(1, handle))
+            descriptor = fl.FlightDescriptor.for_command(command).serialize()
+            while descriptor is not None:
+                info, descriptor, _ = self.poll(descriptor)
+            info = fl.FlightInfo.deserialize(info)
+            self.assertEqual(info.schema, pa.schema({"a": pa.int32()}))
+            rows = [v for e in info.endpoints for v in self.client.do_get(e.ticket, OPTIONS).read_all()["a"].to_pylist()]
+            self.assertEqual(rows, [value + 1 for value in values])
+
+    def test_polling_for_what_a_data_frame_writes(self):
+        long = "SELECT sum(a.i * b.i) AS s FROM range(1000000) a(i), range(1000000) b(i)"
+        with tempfile.TemporaryDirectory() as folder:
+            for name, sql in (("slow", long), ("quick", "SELECT i FROM range(1000) t(i)")):
+                self.read(self.info("CommandStatementQuery", field(1, f"CREATE OR REPLACE VIEW {name} AS {sql}")))
+                root = field(11, field(1, name))
+                write = field(1, f"{folder}/{name}") + field(2, "parquet")
+                frame = field(1, FRAME_VERSION) + field(2, root) + field(5, write)
+                command = field(1, "type.googleapis.com/ballista.dataframe.CommandDataFrame") + field(2, frame)
+                info, descriptor, _ = self.poll(fl.FlightDescriptor.for_command(command).serialize())
+                if name == "slow":
+                    self.assertIsNotNone(descriptor)
+                    self.assertEqual(fl.FlightInfo.deserialize(info).endpoints, [])
+                    self.assertEqual(one(self.action("CancelFlightInfo", field(1, info)), 1), 1)
+                    self.cluster.time_until_clean()
+                    self.assertEqual(list(pathlib.Path(folder).rglob("*.parquet")), [])
+                else:
+                    while descriptor is not None:
+                        info, descriptor, _ = self.poll(descriptor)
+                    self.assertEqual(self.read(fl.FlightInfo.deserialize(info)).column(0).to_pylist(), [1000])
+                self.read(self.info("CommandStatementQuery", field(1, f"DROP VIEW {name}")))
 
     def test_polling_for_what_is_at_hand(self):
         descriptor = fl.FlightDescriptor.for_command(packed("CommandStatementQuery", field(1, "SELECT 1 AS a")))

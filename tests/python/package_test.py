@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 import pandas as pd
 import polars as pl
@@ -245,8 +246,32 @@ class Registration(Base):
         remote = ballista.Connection.__new__(ballista.Connection)
         remote.location = "grpc+tcp://db.example:50050"
         self.assertFalse(remote.is_local)
-        with self.assertRaisesRegex(ballista.RegistrationError, "shared_folder"):
-            ballista.connection.registration.Registrations(remote, None).add("x", pa.table({"a": [1]}))
+
+    def test_registering_with_a_cluster_on_other_machines(self):
+        with (
+            unittest.mock.patch.object(ballista.Connection, "is_local", False),
+            self.cluster.connect() as con,
+        ):
+            big = pa.table({"a": range(1_000_000), "s": ["x" * 100] * 1_000_000})  # of over 64 MiB
+            con.register("big one", big.to_reader(50_000))
+            con.register("few", pa.table({"a": [1, 2]}))
+            self.assertEqual(con.sql('SELECT count(*), sum(a), max(s) FROM "big one"').fetchall(),
+                             [(1_000_000, 499_999_500_000, "x" * 100)])  # fmt: skip
+            self.assertEqual(con.sql("SELECT sum(f.a) FROM few f JOIN \"big one\" b USING (a)").fetchall(), [(3,)])
+            con.register("few", pa.table({"b": ["new"]}))
+            self.assertEqual(con.sql("FROM few").fetchall(), [("new",)])
+
+            def broken():
+                yield pa.record_batch({"b": ["half"]})
+                raise ValueError("on purpose")
+
+            with self.assertRaisesRegex(ValueError, "on purpose"):
+                con.register("few", broken())
+            self.assertEqual(con.sql("FROM few").fetchall(), [("new",)])
+            con.unregister("few")
+            con.unregister("big one")
+            left = [table.name for table in con.tables() if "registered" in table.name or table.name in ("few", "big one")]
+            self.assertEqual(left, [])
 
 
 class Cancelling(Base):

@@ -116,8 +116,9 @@ class Connection:
     def register(self, name: str, data: Any) -> None:
         """Makes Arrow, pandas or polars data, or an iterator of record batches, the table `name` of this session.
 
-        The rows are streamed to Parquet files in the shared folder, which executors read. Errors:
-        RegistrationError where there is no folder that the cluster sees.
+        The rows are streamed: to Parquet files in the shared folder, which executors read, or, to a cluster on other
+        machines where there is no such folder, to the scheduler. Errors: RegistrationError where the cluster cannot
+        read the folder, or takes no more rows.
         """
         self._check_open()
         self._registrations.add(name, data)
@@ -172,6 +173,19 @@ class Connection:
                 failure = error
         assert failure is not None
         raise failure
+
+    def _ingest(self, table: str, reader: pa.RecordBatchReader) -> None:
+        """Streams rows to the scheduler: a new temporary table. Where they break off, what has come is a table."""
+        descriptor = flight.FlightDescriptor.for_command(wire.temporary_ingest(table))
+        try:
+            writer, answer = self._client.do_put(descriptor, reader.schema)
+            with writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+                writer.done_writing()
+                answer.read()
+        except flight.FlightError as error:
+            raise from_flight(error) from None
 
     def _client_at(self, location: flight.Location | None) -> flight.FlightClient:
         uri = "" if location is None else location.uri.decode()

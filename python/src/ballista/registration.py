@@ -1,7 +1,9 @@
-"""Data of this process as tables of a session: streamed to Parquet files, which a temporary view reads."""
+"""Data of this process as tables of a session: streamed to Parquet files that a temporary view reads, or to a cluster
+that sees no folder of ours, as a temporary table that the scheduler keeps."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -41,9 +43,32 @@ class Registrations:
         self._shared = pathlib.Path(shared_folder).absolute() if shared_folder is not None else None
         self._own: pathlib.Path | None = None
         self._files: dict[str, pathlib.Path] = {}
+        self._uploaded: dict[str, str] = {}  # names of tables
 
     def add(self, name: str, data: Any) -> None:
         reader = to_reader(data)
+        if self._shared is None and not self._connection.is_local:
+            self._upload(name, reader)
+        else:
+            self._write(name, reader)
+
+    def _upload(self, name: str, reader: pa.RecordBatchReader) -> None:
+        table = f"ballista_registered_{uuid.uuid4().hex}"
+        try:
+            self._connection._ingest(table, reader)
+            self._connection.sql(f"CREATE OR REPLACE TEMPORARY VIEW {quote(name)} AS FROM temp.main.{table}")
+        except BaseException as error:
+            # What has arrived of rows that did not come to their end.
+            with contextlib.suppress(BallistaError):
+                self._connection.sql(f"DROP TABLE IF EXISTS temp.main.{table}")
+            if not isinstance(error, (BallistaError, pa.ArrowException)):
+                raise
+            raise RegistrationError(f"cannot register {name}: {error}") from error
+        if (old := self._uploaded.pop(name, None)) is not None:
+            self._connection.sql(f"DROP TABLE temp.main.{old}")
+        self._uploaded[name] = table
+
+    def _write(self, name: str, reader: pa.RecordBatchReader) -> None:
         path = self._folder() / f"{uuid.uuid4().hex}.parquet"
         try:
             write(reader, path)
@@ -63,6 +88,10 @@ class Registrations:
         self._files[name] = path
 
     def drop(self, name: str) -> None:
+        if (table := self._uploaded.pop(name, None)) is not None:
+            self._connection.sql(f"DROP VIEW IF EXISTS {quote(name)}")
+            self._connection.sql(f"DROP TABLE temp.main.{table}")
+            return
         path = self._files.pop(name, None)
         if path is None:
             raise RegistrationError(f"{name} is not a registered table of this connection")
@@ -72,7 +101,7 @@ class Registrations:
             path.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
-        return list(self._files)
+        return [*self._files, *self._uploaded]
 
     def close(self) -> None:
         for path in self._files.values():
@@ -84,11 +113,6 @@ class Registrations:
 
     def _folder(self) -> pathlib.Path:
         if self._own is None:
-            if self._shared is None and not self._connection.is_local:
-                raise RegistrationError(
-                    f"the cluster at {self._connection.location} is on another machine: give connect() a "
-                    "shared_folder that this process and the cluster see under the same path"
-                )
             # A folder of its own, readable by the cluster's user too.
             self._own = pathlib.Path(tempfile.mkdtemp(prefix="ballista-registered-", dir=self._shared))
             self._own.chmod(0o755)

@@ -43,6 +43,13 @@ def statement_query(sql: str) -> bytes:
     return field(1, _TYPE + b"CommandStatementQuery") + field(2, field(1, sql.encode()))
 
 
+def temporary_ingest(table: str) -> bytes:
+    """CommandStatementIngest of a new temporary table, packed into an Any."""
+    create = 1
+    options = field(1, integer(1, create))
+    return field(1, _TYPE + b"CommandStatementIngest") + field(2, options + field(2, table.encode()) + integer(5, 1))
+
+
 def cancel_request(info: flight.FlightInfo) -> bytes:
     """CancelFlightInfoRequest."""
     return field(1, info.serialize())

@@ -19,32 +19,12 @@ namespace {
 constexpr size_t kMaxReaders = 16;
 
 bool IsRemote(const std::string& path) {
-  return path.find("://") != std::string::npos && path.rfind("file:", 0) != 0;
+  return !IsUploadPath(path) && path.find("://") != std::string::npos && path.rfind("file:", 0) != 0;
 }
 
 std::string LocalPath(const std::string& path) {
   if (path.rfind("file://", 0) == 0) return path.substr(7);
   return std::filesystem::absolute(path).lexically_normal().string();
-}
-
-arrow::Result<plan::FileSplit> StatFile(const std::string& path) {
-  plan::FileSplit split;
-  if (IsRemote(path)) {
-    split.set_path(path);
-    return split;
-  }
-  const std::string local = LocalPath(path);
-  struct stat info;
-  if (::stat(local.c_str(), &info) != 0) {
-    return UserErrorStatus(UserError::NOT_FOUND,
-                           "cannot read the file " + local + ": " + std::strerror(errno));
-  }
-  split.set_path(local);
-  split.set_size_bytes(static_cast<uint64_t>(info.st_size));
-  split.set_file_size(static_cast<uint64_t>(info.st_size));
-  split.set_modified_ns(static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000000 +
-                        info.st_mtim.tv_nsec);
-  return split;
 }
 
 // Runs body(0) ... body(count - 1) on a few threads.
@@ -66,13 +46,45 @@ void InParallel(size_t count, const std::function<void(size_t)>& body) {
 
 }  // namespace
 
+arrow::Result<plan::FileSplit> FileCatalog::StatFile(const std::string& path) const {
+  plan::FileSplit split;
+  if (IsUploadPath(path) && uploads_ != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const auto file, uploads_->Stat(path));
+    split.set_path(path);
+    split.set_size_bytes(static_cast<uint64_t>(file.size));
+    split.set_file_size(static_cast<uint64_t>(file.size));
+    split.set_modified_ns(file.modified_us * 1000);
+    return split;
+  }
+  if (IsRemote(path)) {
+    split.set_path(path);
+    return split;
+  }
+  const std::string local = LocalPath(path);
+  struct stat info;
+  if (::stat(local.c_str(), &info) != 0) {
+    return UserErrorStatus(UserError::NOT_FOUND,
+                           "cannot read the file " + local + ": " + std::strerror(errno));
+  }
+  split.set_path(local);
+  split.set_size_bytes(static_cast<uint64_t>(info.st_size));
+  split.set_file_size(static_cast<uint64_t>(info.st_size));
+  split.set_modified_ns(static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000000 +
+                        info.st_mtim.tv_nsec);
+  return split;
+}
+
 std::shared_ptr<const FileCatalog::Footer> FileCatalog::ReadFooter(
-    const plan::FileSplit& file) {
+    const plan::FileSplit& file) const {
   auto footer = std::make_shared<Footer>();
   footer->file_size = file.file_size();
   footer->modified_ns = file.modified_ns();
   try {
-    const auto reader = parquet::ParquetFileReader::OpenFile(file.path(), false);
+    auto path = file.path();
+    if (uploads_ != nullptr && IsUploadPath(path)) {
+      path = uploads_->LocalPath(path).ValueOr(path);
+    }
+    const auto reader = parquet::ParquetFileReader::OpenFile(path, false);
     const auto metadata = reader->metadata();
     uint64_t end = 0;
     for (int i = 0; i < metadata->num_row_groups(); ++i) {

@@ -12,8 +12,10 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "ballista/catalog/upload_store.h"
 #include "ballista/plan.pb.h"
 
 namespace ballista::catalog {
@@ -22,6 +24,9 @@ class FileCatalog {
  public:
   // Keeps what it knows about up to `capacity` parquet files.
   explicit FileCatalog(size_t capacity = 100000) : capacity_(capacity) {}
+
+  // Knows the files of uploads, too. Before the first Describe.
+  void SetUploads(std::shared_ptr<UploadStore> uploads) { uploads_ = std::move(uploads); }
 
   // The files as whole splits, in the order asked for. Paths of local files are absolute.
   // Parquet: with row groups, where the footer can be read. `format`: as Scan.format.
@@ -43,11 +48,13 @@ class FileCatalog {
     std::shared_ptr<const Footer> footer;
   };
 
-  static std::shared_ptr<const Footer> ReadFooter(const plan::FileSplit& file);
+  arrow::Result<plan::FileSplit> StatFile(const std::string& path) const;
+  std::shared_ptr<const Footer> ReadFooter(const plan::FileSplit& file) const;
   std::shared_ptr<const Footer> Lookup(const plan::FileSplit& file);
   void Insert(const plan::FileSplit& file, std::shared_ptr<const Footer> footer);
 
   const size_t capacity_;
+  std::shared_ptr<UploadStore> uploads_;  // null: there are none
   mutable std::mutex mutex_;
   std::list<Entry> by_age_;  // the most recently used first
   std::unordered_map<std::string, std::list<Entry>::iterator> by_path_;

@@ -78,29 +78,41 @@ FrameNode Over(const FrameNode& input) {
   FrameNode node;
   node.connection = input.connection;
   node.names = input.names;
+  node.tables = input.tables;
   *node.relation.add_inputs() = input.relation;
   return node;
 }
 
-// What a step gives, or its error. `step` is not asked where the input is one already.
+// What a step gives, or its error, which names it. `step` is not asked where the input is
+// an error already.
 template <typename Step>
-DataFrame Apply(const DataFrame& input, Step&& step) {
+DataFrame Apply(const char* name, const DataFrame& input, Step&& step) {
   const auto& frame = FrameAccess::Look(input);
   if (!frame.error.ok()) return input;
   arrow::Result<FrameNode> result = step(frame);
-  if (!result.ok()) return FrameAccess::Failed(frame.connection, result.status());
+  if (!result.ok()) {
+    const auto& error = result.status();
+    return FrameAccess::Failed(frame.connection,
+                               error.WithMessage(name, ": ", error.message()));
+  }
   return FrameAccess::Make(*std::move(result));
 }
 
 template <typename Step>
-DataFrame Apply(const DataFrame& left, const DataFrame& right, Step&& step) {
+DataFrame Apply(const char* name, const DataFrame& left, const DataFrame& right,
+                Step&& step) {
   const auto& other = FrameAccess::Look(right);
-  return Apply(left, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
-    ARROW_RETURN_NOT_OK(other.error);
+  if (!other.error.ok() && left.status().ok()) return right;
+  return Apply(name, left, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     if (other.connection != frame.connection) {
       return Wrong("the two data frames belong to different sessions");
     }
-    return step(frame, other);
+    auto result = step(frame, other);
+    if (result.ok()) {
+      result->tables.insert(result->tables.end(), other.tables.begin(),
+                            other.tables.end());
+    }
+    return result;
   });
 }
 
@@ -178,7 +190,7 @@ arrow::Result<std::shared_ptr<arrow::Schema>> DataFrame::Schema() const {
 // ------------------------------------------------------------------------- steps
 
 DataFrame DataFrame::Select(const std::vector<Expr>& expressions) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Select", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     if (expressions.empty()) return Wrong("Select needs an expression");
     std::vector<Output> outputs;
     for (const auto& expression : expressions) outputs.push_back({0, &expression});
@@ -187,7 +199,7 @@ DataFrame DataFrame::Select(const std::vector<Expr>& expressions) const {
 }
 
 DataFrame DataFrame::Filter(const Expr& condition) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Filter", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     ARROW_ASSIGN_OR_RAISE(auto lowered, internal::Lower(condition, ScopeOf(frame)));
     auto node = Over(frame);
     *node.relation.mutable_filter()->add_predicates() = std::move(lowered);
@@ -196,7 +208,7 @@ DataFrame DataFrame::Filter(const Expr& condition) const {
 }
 
 DataFrame DataFrame::WithColumn(const std::string& name, const Expr& expression) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("WithColumn", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     const auto named = expression.As(name);
     auto outputs = AllColumns(frame);
     const auto known = std::find(frame.names.begin(), frame.names.end(), name);
@@ -210,7 +222,7 @@ DataFrame DataFrame::WithColumn(const std::string& name, const Expr& expression)
 }
 
 DataFrame DataFrame::Window(const std::vector<Expr>& calls) const {
-  return Apply(*this, [&](const FrameNode& frame) {
+  return Apply("Window", *this, [&](const FrameNode& frame) {
     auto outputs = AllColumns(frame);
     for (const auto& call : calls) outputs.push_back({0, &call});
     return Project(frame, outputs);
@@ -218,7 +230,7 @@ DataFrame DataFrame::Window(const std::vector<Expr>& calls) const {
 }
 
 DataFrame DataFrame::Rename(const std::string& from, const std::string& to) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Rename", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     ARROW_ASSIGN_OR_RAISE(const uint32_t column, ScopeOf(frame).Find(from));
     FrameNode node = frame;
     node.names[column] = to;
@@ -227,7 +239,7 @@ DataFrame DataFrame::Rename(const std::string& from, const std::string& to) cons
 }
 
 DataFrame DataFrame::Drop(const std::vector<std::string>& columns) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Drop", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     std::set<size_t> dropped;
     for (const auto& name : columns) {
       ARROW_ASSIGN_OR_RAISE(const uint32_t column, ScopeOf(frame).Find(name));
@@ -318,7 +330,7 @@ arrow::Result<FrameNode> AggregateFrame(const FrameNode& frame,
 
 DataFrame DataFrame::Aggregate(const std::vector<Expr>& groups,
                                const std::vector<Expr>& aggregates) const {
-  return Apply(*this, [&](const FrameNode& frame) {
+  return Apply("Aggregate", *this, [&](const FrameNode& frame) {
     return AggregateFrame(frame, groups, aggregates);
   });
 }
@@ -422,14 +434,14 @@ arrow::Result<FrameNode> JoinOnKeys(const FrameNode& left, const FrameNode& righ
 
 DataFrame DataFrame::Join(const DataFrame& right, const std::vector<std::string>& keys,
                           JoinType type) const {
-  return Apply(*this, right, [&](const FrameNode& a, const FrameNode& b) {
+  return Apply("Join", *this, right, [&](const FrameNode& a, const FrameNode& b) {
     return JoinOnKeys(a, b, keys, type);
   });
 }
 
 DataFrame DataFrame::JoinOn(const DataFrame& right, const Expr& condition,
                             JoinType type) const {
-  return Apply(*this, right,
+  return Apply("JoinOn", *this, right,
                [&](const FrameNode& a, const FrameNode& b) -> arrow::Result<FrameNode> {
                  Scope both{a.names, a.names.size()};
                  both.names.insert(both.names.end(), b.names.begin(), b.names.end());
@@ -442,7 +454,7 @@ DataFrame DataFrame::JoinOn(const DataFrame& right, const Expr& condition,
 }
 
 DataFrame DataFrame::CrossJoin(const DataFrame& right) const {
-  return Apply(*this, right,
+  return Apply("CrossJoin", *this, right,
                [&](const FrameNode& a, const FrameNode& b) -> arrow::Result<FrameNode> {
                  return JoinOf(a, b, JoinType::kInner);
                });
@@ -452,9 +464,9 @@ DataFrame DataFrame::CrossJoin(const DataFrame& right) const {
 
 namespace {
 
-DataFrame SetOperation(const DataFrame& left, const DataFrame& right,
+DataFrame SetOperation(const char* name, const DataFrame& left, const DataFrame& right,
                        plan::SetOperation::Op op, bool all) {
-  return Apply(left, right,
+  return Apply(name, left, right,
                [&](const FrameNode& a, const FrameNode& b) -> arrow::Result<FrameNode> {
                  if (a.names.size() != b.names.size()) {
                    return Wrong("the two data frames have " +
@@ -473,26 +485,26 @@ DataFrame SetOperation(const DataFrame& left, const DataFrame& right,
 }  // namespace
 
 DataFrame DataFrame::Union(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::UNION, true);
+  return SetOperation("Union", *this, other, plan::SetOperation::UNION, true);
 }
 DataFrame DataFrame::UnionDistinct(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::UNION, false);
+  return SetOperation("UnionDistinct", *this, other, plan::SetOperation::UNION, false);
 }
 DataFrame DataFrame::Except(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::EXCEPT, false);
+  return SetOperation("Except", *this, other, plan::SetOperation::EXCEPT, false);
 }
 DataFrame DataFrame::ExceptAll(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::EXCEPT, true);
+  return SetOperation("ExceptAll", *this, other, plan::SetOperation::EXCEPT, true);
 }
 DataFrame DataFrame::Intersect(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::INTERSECT, false);
+  return SetOperation("Intersect", *this, other, plan::SetOperation::INTERSECT, false);
 }
 DataFrame DataFrame::IntersectAll(const DataFrame& other) const {
-  return SetOperation(*this, other, plan::SetOperation::INTERSECT, true);
+  return SetOperation("IntersectAll", *this, other, plan::SetOperation::INTERSECT, true);
 }
 
 DataFrame DataFrame::Distinct() const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Distinct", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     auto node = Over(frame);
     node.relation.mutable_distinct();
     return node;
@@ -500,7 +512,7 @@ DataFrame DataFrame::Distinct() const {
 }
 
 DataFrame DataFrame::Sort(const std::vector<SortKey>& keys) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Sort", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     if (keys.empty()) return Wrong("Sort needs a key");
     auto node = Over(frame);
     for (const auto& key : keys) {
@@ -512,7 +524,7 @@ DataFrame DataFrame::Sort(const std::vector<SortKey>& keys) const {
 }
 
 DataFrame DataFrame::Limit(int64_t rows, int64_t offset) const {
-  return Apply(*this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+  return Apply("Limit", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
     if (rows < 0 || offset < 0) return Wrong("Limit takes numbers from 0");
     // The first rows of an order are one step.
     if (frame.relation.has_sort() && !frame.relation.sort().has_limit()) {
@@ -534,7 +546,7 @@ DataFrame DataFrame::Limit(int64_t rows, int64_t offset) const {
 
 arrow::Result<Query> DataFrame::Submit() const {
   ARROW_RETURN_NOT_OK(status());
-  return node_->connection->Start(internal::CommandOf(*node_));
+  return node_->connection->Start(internal::CommandOf(*node_), node_->tables);
 }
 
 arrow::Result<std::shared_ptr<arrow::Table>> DataFrame::Collect() const {
@@ -583,7 +595,7 @@ arrow::Result<std::string> DataFrame::Explain(bool analyze) const {
   auto command = internal::CommandOf(*node_);
   command.set_mode(analyze ? dataframe::CommandDataFrame::EXPLAIN_ANALYZE
                            : dataframe::CommandDataFrame::EXPLAIN);
-  ARROW_ASSIGN_OR_RAISE(const auto table, node_->connection->Start(command).ToTable());
+  ARROW_ASSIGN_OR_RAISE(const auto table, node_->connection->Start(command, node_->tables).ToTable());
   std::string text;
   for (int64_t row = 0; row < table->num_rows() && table->num_columns() > 0; ++row) {
     const auto column = table->column(table->num_columns() - 1);
@@ -609,7 +621,7 @@ arrow::Result<int64_t> WriteFrame(const DataFrame& frame, const char* format,
     ARROW_ASSIGN_OR_RAISE(const uint32_t column, ScopeOf(node).Find(name));
     write->add_partition_by(node.names[column]);
   }
-  ARROW_ASSIGN_OR_RAISE(const auto table, node.connection->Start(command).ToTable());
+  ARROW_ASSIGN_OR_RAISE(const auto table, node.connection->Start(command, node.tables).ToTable());
   return OneNumber(*table);
 }
 

@@ -618,18 +618,17 @@ arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlClient::DescribeCommand(
   return (*result)->GetSchema(&memo);
 }
 
-arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
-  flight_sql::CommandStatementUpdate command;
-  command.set_query(sql);
-  const auto scheduler = impl_->scheduler();
-  auto put = scheduler->DoPut({}, PackCommand(command), arrow::schema({}));
-  if (!put.ok()) return FromServerError(put.status());
-  auto status = put->writer->DoneWriting();
+namespace {
+
+// Ends an upload: the count that the server gives.
+arrow::Result<int64_t> CountOf(flight::FlightClient::DoPutResult* put,
+                               arrow::Status status) {
+  if (status.ok()) status = put->writer->DoneWriting();
   std::shared_ptr<arrow::Buffer> answer;
   // An error of the statement comes with the answer; that of the half-closed stream would
   // only say that the server has hung up.
-  auto read = put->reader->ReadMetadata(&answer);
-  auto close = put->writer->Close();
+  const auto read = put->reader->ReadMetadata(&answer);
+  const auto close = put->writer->Close();
   for (const auto& outcome : {close, read, status}) {
     if (!outcome.ok()) return FromServerError(outcome);
   }
@@ -639,6 +638,35 @@ arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
     return InternalStatus("the server's answer to an update is no DoPutUpdateResult");
   }
   return result.record_count();
+}
+
+}  // namespace
+
+arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
+  flight_sql::CommandStatementUpdate command;
+  command.set_query(sql);
+  auto put = impl_->scheduler()->DoPut({}, PackCommand(command), arrow::schema({}));
+  if (!put.ok()) return FromServerError(put.status());
+  return CountOf(&*put, arrow::Status::OK());
+}
+
+arrow::Result<int64_t> FlightSqlClient::Ingest(const std::string& command,
+                                               arrow::RecordBatchReader* rows) {
+  auto put = impl_->scheduler()->DoPut(
+      {}, flight::FlightDescriptor::Command(command), rows->schema());
+  if (!put.ok()) return FromServerError(put.status());
+  arrow::Status sent;
+  std::shared_ptr<arrow::RecordBatch> batch;
+  while (sent.ok()) {
+    const auto read = rows->ReadNext(&batch);
+    if (!read.ok()) {
+      ARROW_UNUSED(put->writer->Close());
+      return read;
+    }
+    if (batch == nullptr) break;
+    sent = put->writer->WriteRecordBatch(*batch);
+  }
+  return CountOf(&*put, sent);
 }
 
 arrow::Result<profile::QueryProfile> FlightSqlClient::Profile(const std::string& job_id) {

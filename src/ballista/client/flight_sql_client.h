@@ -66,6 +66,12 @@ class FlightSqlClient {
   // server does not say.
   arrow::Result<int64_t> Update(const std::string& sql);
 
+  // Streams rows into a table; the command is a CommandStatementIngest, packed. Gives
+  // their number. Errors: also those of the rows; what has come before may be in the
+  // table then, or not.
+  arrow::Result<int64_t> Ingest(const std::string& command,
+                                arrow::RecordBatchReader* rows);
+
   // How far a job is: its profile in outline (control.proto, JobProfileRequest).
   arrow::Result<profile::QueryProfile> Profile(const std::string& job_id);
   arrow::Result<std::vector<control::ExecutorMetadata>> ListExecutors();

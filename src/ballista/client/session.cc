@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "ballista/base/ids.h"
 #include "ballista/client/connection_options.h"
 #include "ballista/client/session_internal.h"
+#include "ballista/flight_sql.pb.h"
 #include "ballista/plan/data_frame.h"
 
 namespace ballista {
@@ -18,6 +20,7 @@ using internal::RunningQuery;
 namespace {
 
 constexpr uint16_t kDefaultPort = 50050;
+constexpr int64_t kUploadedRows = 65536;
 
 arrow::Status BadAddress(const std::string& address, const std::string& what) {
   return arrow::Status::Invalid("the address '", address, "': ", what);
@@ -75,6 +78,33 @@ std::string Pack(const dataframe::CommandDataFrame& frame) {
   return any.SerializeAsString();
 }
 
+std::string PackIngest(const std::string& table, const IngestOptions& options) {
+  namespace sqlp = arrow::flight::protocol::sql;
+  using Definition = sqlp::CommandStatementIngest::TableDefinitionOptions;
+  sqlp::CommandStatementIngest command;
+  command.set_table(table);
+  if (!options.schema.empty()) command.set_schema(options.schema);
+  command.set_temporary(options.temporary);
+  auto* definition = command.mutable_table_definition_options();
+  definition->set_if_not_exist(options.create
+                                   ? Definition::TABLE_NOT_EXIST_OPTION_CREATE
+                                   : Definition::TABLE_NOT_EXIST_OPTION_FAIL);
+  switch (options.if_exists) {
+    case IngestOptions::IfExists::kFail:
+      definition->set_if_exists(Definition::TABLE_EXISTS_OPTION_FAIL);
+      break;
+    case IngestOptions::IfExists::kAppend:
+      definition->set_if_exists(Definition::TABLE_EXISTS_OPTION_APPEND);
+      break;
+    case IngestOptions::IfExists::kReplace:
+      definition->set_if_exists(Definition::TABLE_EXISTS_OPTION_REPLACE);
+      break;
+  }
+  google::protobuf::Any any;
+  any.PackFrom(command);
+  return any.SerializeAsString();
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------- Connection
@@ -86,10 +116,12 @@ ballista::Query Connection::Start(const std::string& sql) {
       std::make_shared<RunningQuery>(shared_from_this(), flight_->Start(sql)));
 }
 
-ballista::Query Connection::Start(const dataframe::CommandDataFrame& frame) {
+ballista::Query Connection::Start(const dataframe::CommandDataFrame& frame,
+                                  std::vector<std::shared_ptr<const void>> tables) {
   auto query = flight_->StartCommand(Pack(frame), /*changes_nothing=*/!frame.has_write());
   return ballista::Query(
-      std::make_shared<RunningQuery>(shared_from_this(), std::move(query)));
+      std::make_shared<RunningQuery>(shared_from_this(), std::move(query),
+                                     std::move(tables)));
 }
 
 arrow::Result<std::shared_ptr<arrow::Schema>> Connection::Describe(
@@ -97,7 +129,36 @@ arrow::Result<std::shared_ptr<arrow::Schema>> Connection::Describe(
   return flight_->DescribeCommand(Pack(frame));
 }
 
-DataFrame Connection::Source(dataframe::Relation source) {
+namespace {
+
+// Dropped with its last owner.
+struct UploadedTable {
+  std::shared_ptr<Connection> connection;
+  std::string name;
+  ~UploadedTable() {
+    ARROW_UNUSED(connection->flight()->Update("DROP TABLE IF EXISTS temp.main." + name));
+  }
+};
+
+}  // namespace
+
+DataFrame Connection::Upload(arrow::RecordBatchReader* rows) {
+  auto table = std::make_shared<UploadedTable>();
+  table->connection = shared_from_this();
+  table->name = "frame_" + NewId();
+  std::replace(table->name.begin(), table->name.end(), '-', '_');
+  IngestOptions options;
+  options.temporary = true;
+  const auto done = flight_->Ingest(PackIngest(table->name, options), rows);
+  if (!done.ok()) return FrameAccess::Failed(shared_from_this(), done.status());
+  dataframe::Relation source;
+  for (const auto* part : {"temp", "main"}) source.mutable_table()->add_name(part);
+  source.mutable_table()->add_name(table->name);
+  return Source(std::move(source), {std::move(table)});
+}
+
+DataFrame Connection::Source(dataframe::Relation source,
+                             std::vector<std::shared_ptr<const void>> tables) {
   dataframe::CommandDataFrame frame;
   frame.set_version(plan::kDataFrameVersion);
   *frame.mutable_root() = source;
@@ -106,6 +167,7 @@ DataFrame Connection::Source(dataframe::Relation source) {
   FrameNode node;
   node.connection = shared_from_this();
   node.names = (*schema)->field_names();
+  node.tables = std::move(tables);
   for (const auto& name : node.names) {
     if (source.has_read()) {
       source.mutable_read()->add_columns(name);
@@ -182,6 +244,23 @@ DataFrame Session::Table(const std::string& schema, const std::string& name) {
   source.mutable_table()->add_name(schema);
   source.mutable_table()->add_name(name);
   return connection_->Source(std::move(source));
+}
+
+arrow::Result<int64_t> Session::Ingest(const std::string& table,
+                                       arrow::RecordBatchReader* rows,
+                                       const IngestOptions& options) {
+  return connection_->flight()->Ingest(PackIngest(table, options), rows);
+}
+
+DataFrame Session::FromArrow(const std::shared_ptr<arrow::Table>& rows) {
+  // Batches that the wire takes well.
+  arrow::TableBatchReader reader(*rows);
+  reader.set_chunksize(kUploadedRows);
+  return connection_->Upload(&reader);
+}
+
+DataFrame Session::FromArrow(arrow::RecordBatchReader* rows) {
+  return connection_->Upload(rows);
 }
 
 arrow::Status Session::Close() {

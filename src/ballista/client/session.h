@@ -44,6 +44,15 @@ struct SessionOptions {
   std::chrono::milliseconds timeout{5000};
 };
 
+struct IngestOptions {
+  enum class IfExists { kFail, kAppend, kReplace };
+  std::string schema;      // empty: the session's
+  bool temporary = false;  // seen by this session alone, and gone with it
+  bool create = true;      // where there is no such table; else that is an error
+  // Of a table that is there; appended rows are matched by the names of columns.
+  IfExists if_exists = IfExists::kFail;
+};
+
 // How far a query is.
 struct QueryProgress {
   enum class State { kPlanning, kQueued, kRunning, kFinished, kFailed, kCancelled };
@@ -121,6 +130,18 @@ class Session {
   // A table or view of the catalog.
   DataFrame Table(const std::string& name);
   DataFrame Table(const std::string& schema, const std::string& name);
+
+  // ---- rows of this program
+  // As a table of the cluster, streamed to the scheduler, which keeps many on its disk:
+  // their number. All or nothing, but where `rows` itself fails: then those before may be
+  // in the table. Errors: of `rows`; Invalid for a table that is there, or is not, or has
+  // other columns.
+  arrow::Result<int64_t> Ingest(const std::string& table, arrow::RecordBatchReader* rows,
+                                const IngestOptions& options = {});
+  // As a DataFrame, by a table of this session's that goes with the last DataFrame made
+  // of it. Uploaded when this returns; an error is the DataFrame's status().
+  DataFrame FromArrow(const std::shared_ptr<arrow::Table>& rows);
+  DataFrame FromArrow(arrow::RecordBatchReader* rows);
 
   // Drops what the session holds at the scheduler; its queries end.
   arrow::Status Close();

@@ -22,11 +22,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   client::FlightSqlClient* flight() { return flight_.get(); }
 
   ballista::Query Start(const std::string& sql);
-  ballista::Query Start(const dataframe::CommandDataFrame& frame);
+  // `tables`: what must be there until the query has ended.
+  ballista::Query Start(const dataframe::CommandDataFrame& frame,
+                        std::vector<std::shared_ptr<const void>> tables);
   arrow::Result<std::shared_ptr<arrow::Schema>> Describe(
       const dataframe::CommandDataFrame& frame);
   // The rows of a source, all columns; of no column where that fails, with the error.
-  DataFrame Source(dataframe::Relation source);
+  DataFrame Source(dataframe::Relation source,
+                   std::vector<std::shared_ptr<const void>> tables = {});
+  // The rows as a temporary table, which goes with the last data frame made of it.
+  DataFrame Upload(arrow::RecordBatchReader* rows);
 
  private:
   const std::unique_ptr<client::FlightSqlClient> flight_;
@@ -36,15 +41,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
 class RunningQuery {
  public:
   RunningQuery(std::shared_ptr<Connection> connection,
-               std::unique_ptr<client::Query> query)
-      : connection_(std::move(connection)), query_(std::move(query)) {}
+               std::unique_ptr<client::Query> query,
+               std::vector<std::shared_ptr<const void>> tables = {})
+      : connection_(std::move(connection)),
+        tables_(std::move(tables)),
+        query_(std::move(query)) {}
 
   client::FlightSqlClient* flight() { return connection_->flight(); }
   client::Query* query() { return query_.get(); }
 
  private:
   const std::shared_ptr<Connection> connection_;
-  const std::unique_ptr<client::Query> query_;
+  const std::vector<std::shared_ptr<const void>> tables_;
+  const std::unique_ptr<client::Query> query_;  // the first to end
 };
 
 // What a DataFrame holds. Never changes.
@@ -52,6 +61,8 @@ struct FrameNode {
   std::shared_ptr<Connection> connection;
   dataframe::Relation relation;
   std::vector<std::string> names;
+  // Tables that go with the last frame that reads them.
+  std::vector<std::shared_ptr<const void>> tables;
   arrow::Status error;  // then nothing else counts
 };
 

@@ -1,8 +1,17 @@
 #include "ballista/config/config.h"
 
 #include "ballista/base/machine_resources.h"
+#include "ballista/config/work_dir.h"
 
 namespace ballista::config {
+namespace {
+
+std::string FirstFolder(const std::string& work_dir) {
+  const auto folders = SplitFolders(work_dir);
+  return folders.empty() ? "" : folders.front();
+}
+
+}  // namespace
 
 arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& executor) {
   Input input;
@@ -20,6 +29,7 @@ arrow::Result<SchedulerConfig> LocalSchedulerConfig(const ExecutorConfig& execut
                      "--cluster-token-file=" + executor.cluster_token_file,
                      "--auth-file=" + executor.auth_file,
                      "--data-dirs=" + executor.data_dirs,
+                     "--upload-dir=" + FirstFolder(executor.work_dir),
                      "--otlp-endpoint=" + executor.otlp_endpoint};
   ARROW_ASSIGN_OR_RAISE(auto parsed, Parse<SchedulerConfig>(input));
   return parsed.config;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ballista/base/upload_reader.h"
 #include "ballista/engine/engine_resources.h"
 #include "ballista/job.pb.h"
 #include "ballista/plan.pb.h"
@@ -66,6 +67,9 @@ class ExecutionEngine {
 
   // Of the whole engine; null where it has nothing to say. Lives as long as the engine.
   virtual EngineResources* resources() { return nullptr; }
+
+  // Where the files of uploads come from; null: from nowhere. Also while tasks run.
+  virtual void ReadUploadsFrom(std::shared_ptr<UploadReader> reader) { (void)reader; }
 
   // The statement that Run would run, as text for people (EXPLAIN).
   virtual arrow::Result<std::string> Describe(const plan::Node& fragment) = 0;

@@ -14,6 +14,7 @@
 #include "ballista/base/version.h"
 #include "ballista/executor/executor_service.h"
 #include "ballista/executor/memory_arbiter.h"
+#include "ballista/executor/remote_uploads.h"
 #include "ballista/executor/scheduler_links.h"
 #include "ballista/executor/task_runner.h"
 #include "ballista/executor/task_spans.h"
@@ -100,7 +101,10 @@ struct ExecutorProcess::Parts {
     fetch.store = store.get();
     fetch.clients = clients;
     fetch.budget = fetch_budget;
+    engine->ReadUploadsFrom(std::make_shared<RemoteUploads>(
+        [this] { return links.Addresses(); }, clients));
   }
+  ~Parts() { engine->ReadUploadsFrom(nullptr); }
 
   arrow::Result<std::vector<std::shared_ptr<shuffle::TaskInputSource>>> OpenInputs(
       const job::StageDefinition& stage, const job::TaskDefinition& task);

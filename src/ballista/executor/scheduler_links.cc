@@ -211,4 +211,14 @@ std::string SchedulerLinks::WhyNotReady() const {
   return "no scheduler has answered it yet, or none does any more";
 }
 
+std::vector<flight::Address> SchedulerLinks::Addresses() const {
+  std::vector<flight::Address> answering;
+  std::vector<flight::Address> others;
+  for (const auto& link : Links()) {
+    (link->answers() ? answering : others).push_back(link->address());
+  }
+  answering.insert(answering.end(), others.begin(), others.end());
+  return answering;
+}
+
 }  // namespace ballista::executor

@@ -47,6 +47,9 @@ class SchedulerLinks {
   // Empty while a scheduler may give it tasks, else why none does.
   std::string WhyNotReady() const;
 
+  // Of all of them, those that answer first.
+  std::vector<flight::Address> Addresses() const;
+
   // Delivers the status of a task to the scheduler whose job it is of; again and again
   // until that has it.
   void Report(control::TaskStatus status);

@@ -12,10 +12,10 @@
 #include "ballista/base/disk_space.h"
 #include "ballista/base/ids.h"
 #include "ballista/base/status.h"
+#include "ballista/base/work_folder.h"
 #include "ballista/shuffle/output_reader.h"
 #include "ballista/shuffle/partition_hash.h"
 #include "ballista/shuffle/stored_output.h"
-#include "ballista/shuffle/work_folder.h"
 
 namespace ballista::shuffle {
 namespace {

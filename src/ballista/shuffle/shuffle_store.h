@@ -32,11 +32,14 @@
 #include "ballista/shuffle/disk_ledger.h"
 #include "ballista/shuffle/exchange.h"
 
+namespace ballista {
+class WorkFolder;
+}
+
 namespace ballista::shuffle {
 
 class OutputReader;
 class StoredOutput;
-class WorkFolder;
 struct StoreTotals;
 
 struct StoreOptions {

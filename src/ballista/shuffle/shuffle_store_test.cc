@@ -8,9 +8,9 @@
 
 #include <thread>
 
+#include "ballista/base/work_folder.h"
 #include "ballista/shuffle/batch_slice.h"
 #include "ballista/shuffle/test_outputs_internal.h"
-#include "ballista/shuffle/work_folder.h"
 
 namespace ballista::shuffle {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/sql/error_conversion.h"
+#include "ballista/sql/upload_writer.h"
 
 namespace ballista::sql {
 namespace {
@@ -113,6 +114,7 @@ void ExportSchema(duckdb::ClientContext& context, duckdb::SchemaCatalogEntry& sc
     schema.Scan(context, kKinds[kind].type, [&](duckdb::CatalogEntry& entry) {
       // Tables come with views, functions with macros.
       if (entry.internal || entry.temporary || entry.type != kKinds[kind].type) return;
+      if (IsUploadedTable(entry)) return;  // its rows are this process's, as a table's
       (*objects)[KeyOf(kind, schema.name, entry.name)] = ToBytes(*entry.GetInfo());
     });
   }

@@ -1,4 +1,5 @@
 #include "ballista/sandbox/confine.h"
+#include "ballista/sandbox/upload_files.h"
 #include "ballista/sql/catalog_objects.h"
 #include "ballista/sql/engine_internal.h"
 #include "ballista/sql/error_conversion.h"
@@ -116,7 +117,8 @@ arrow::Result<std::unique_ptr<SqlEngine>> SqlEngine::Make(
     set("allow_community_extensions", duckdb::Value::BOOLEAN(false));
     set("disabled_optimizers", duckdb::Value(kDisabledRules));
     sandbox::Confine(options.guard, "", &config);
-    auto state = std::make_shared<EngineState>(&config);
+    sandbox::ServeUploads(options.uploads, &config);
+    auto state = std::make_shared<EngineState>(&config, options.uploads);
     state->guard = options.guard;
     duckdb::Connection connection(state->database);
     const auto done = connection.Query("SET GLOBAL parquet_metadata_cache = true");

@@ -6,15 +6,25 @@
 #include <memory>
 #include <shared_mutex>
 #include <string>
+#include <utility>
 
 #include "ballista/catalog/file_catalog.h"
+#include "ballista/catalog/upload_store.h"
 #include "ballista/sql/pch_internal.h"
 #include "ballista/sql/session.h"
 
 namespace ballista::sql {
 
 struct EngineState {
-  explicit EngineState(duckdb::DBConfig* config) : database(nullptr, config) {}
+  EngineState(duckdb::DBConfig* config, std::shared_ptr<catalog::UploadStore> store)
+      : uploads(std::move(store)), database(nullptr, config) {
+    files.SetUploads(uploads);
+  }
+  ~EngineState() {
+    if (uploads != nullptr) uploads->Clear();
+  }
+
+  const std::shared_ptr<catalog::UploadStore> uploads;  // null: there are none
 
   duckdb::DuckDB database;
   std::shared_ptr<const security::PathGuard> guard;  // null: every path is allowed

@@ -110,8 +110,12 @@ arrow::Result<Statement> Session::Compile(const std::string& sql,
   Guard guard(*this, alone);
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Statement> {
-    if (auto planned = TakePlanned(sql, parameters)) return QueryOf(std::move(*planned));
-    return CompileText(sql, parameters);
+    auto planned = TakePlanned(sql, parameters);
+    auto statement =
+        planned ? QueryOf(std::move(*planned)) : CompileText(sql, parameters);
+    if (statement.ok()) HoldUploads(&*statement);
+    if (SqlEngine::MayChangeCatalog(sql)) SweepUploads();
+    return statement;
   });
 }
 
@@ -265,6 +269,7 @@ arrow::Result<Statement> Session::CompileText(
 
 arrow::Result<Statement> Session::CompileParsed(Parsed statement,
                                                 const ParameterValues& parameters) {
+  ARROW_RETURN_NOT_OK(RefuseUploadedTable(*statement));
   switch (statement->type) {
     case StatementType::SELECT_STATEMENT:
       return CompileSelect(statement->Cast<duckdb::SelectStatement>(), parameters);

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "ballista/catalog/upload_store.h"
 #include "ballista/dataframe.pb.h"
 #include "ballista/plan.pb.h"
 #include "ballista/security/path_guard.h"
@@ -45,6 +46,8 @@ struct Statement {
   std::function<arrow::Result<std::shared_ptr<arrow::Table>>(
       const std::shared_ptr<arrow::Table>&)>
       consume;
+  // What `plan` reads of uploaded tables stays there as long as these do.
+  std::vector<std::shared_ptr<const void>> holds;
   // SELECT-like (the client asked for rows) or an update (it wants a count).
   bool is_query = true;
   // For people: "SELECT", "CREATE VIEW", ...
@@ -115,6 +118,20 @@ class SqlSession {
                                const std::shared_ptr<arrow::Table>& rows) = 0;
   // The error that Ingest would give for the table itself.
   virtual arrow::Status CheckIngest(const IngestTarget& target) = 0;
+  // Rows that are too many for memory: they go to files, piece by piece, and are read
+  // from there. Of one thread at a time.
+  class Upload {
+   public:
+    // One that has not finished has changed nothing.
+    virtual ~Upload() = default;
+    // Errors: of the conversion; ResourcesExhausted (DISK).
+    virtual arrow::Status Add(const std::shared_ptr<arrow::Table>& rows) = 0;
+    // All or nothing. Errors: as of Ingest.
+    virtual arrow::Status Finish() = 0;
+  };
+  // Errors: as of Ingest, and NotImplemented where there is no room for uploads.
+  virtual arrow::Result<std::unique_ptr<Upload>> BeginUpload(
+      const IngestTarget& target, const std::shared_ptr<arrow::Schema>& schema) = 0;
 
   // The value of a `ballista.*` option, or of an engine setting. Errors: UserError for an
   // unknown one.
@@ -142,6 +159,8 @@ struct SqlEngineOptions {
   uint64_t memory_limit = 1ULL << 30;
   // The paths that statements may name; null: all.
   std::shared_ptr<const security::PathGuard> guard;
+  // Where uploads go that are too large for memory; null: there are none.
+  std::shared_ptr<catalog::UploadStore> uploads;
 };
 
 class SqlEngine {

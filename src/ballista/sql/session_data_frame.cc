@@ -21,7 +21,9 @@ arrow::Result<Statement> Session::CompileFrame(const dataframe::CommandDataFrame
   ARROW_RETURN_NOT_OK(guard.status());
   return Guarded([&]() -> arrow::Result<Statement> {
     ARROW_ASSIGN_OR_RAISE(auto statement, ParseFrame(frame));
-    return CompileParsed(std::move(statement), {});
+    auto compiled = CompileParsed(std::move(statement), {});
+    if (compiled.ok()) HoldUploads(&*compiled);
+    return compiled;
   });
 }
 

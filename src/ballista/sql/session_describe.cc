@@ -79,6 +79,7 @@ Session::Planned Session::PlanToDescribe(const duckdb::SQLStatement& statement,
 
 arrow::Result<SqlSession::Description> Session::DescribeParsed(
     Parsed statement, const std::vector<plan::Value>& values) {
+  ARROW_RETURN_NOT_OK(RefuseUploadedTable(*statement));
   Description description;
   ParameterValues given;
   bool takes_parameters = true;

@@ -1,4 +1,6 @@
 // Rows that a client uploads: part of Session.
+#include <arrow/util/byte_size.h>
+
 #include "ballista/base/status.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/result_conversion.h"
@@ -26,40 +28,51 @@ arrow::Status CatalogError(const std::string& sentence) {
 
 }  // namespace
 
-// Whether the table is there. Errors: it must not be, must be, or takes no rows.
-arrow::Result<bool> Session::FindIngestTarget(const IngestTarget& target) {
-  if (target.table.empty()) return CatalogError("the upload names no table");
+// What the target is at the moment; one that is the session's own is marked as temporary.
+// Errors: it must not be there, must be, or takes no rows.
+arrow::Result<Session::Found> Session::FindIngestTarget(IngestTarget* target) {
+  if (target->table.empty()) return CatalogError("the upload names no table");
   const std::string temp = "temp";
-  if (target.temporary &&
-      (!target.schema.empty() || (!target.catalog.empty() && target.catalog != temp))) {
+  if (target->temporary && (!target->schema.empty() ||
+                            (!target->catalog.empty() && target->catalog != temp))) {
     return CatalogError("a temporary table has no catalog and no schema: leave " +
-                        FullName(target) + "'s out");
+                        FullName(*target) + "'s out");
   }
-  bool exists = false;
-  bool table = false;
+  Found found = Found::kNothing;
+  bool other = false;
   connection_.context->RunFunctionInTransaction([&] {
-    const auto is_there = [&](CatalogType type) {
+    const auto look = [&](CatalogType type) {
       const auto entry = duckdb::Catalog::GetEntry(
-          *connection_.context, target.temporary ? temp : target.catalog, target.schema,
-          duckdb::EntryLookupInfo(type, target.table),
+          *connection_.context, target->temporary ? temp : target->catalog,
+          target->schema, duckdb::EntryLookupInfo(type, target->table),
           duckdb::OnEntryNotFound::RETURN_NULL);
-      return entry != nullptr && entry->type == type;
+      if (!entry || entry->type != type) return;
+      if (type == CatalogType::TABLE_ENTRY) {
+        found = Found::kTable;
+      } else if (IsUploadedTable(*entry)) {
+        found = Found::kUploadedTable;
+      } else {
+        other = true;
+        return;
+      }
+      target->temporary = target->temporary || entry->ParentCatalog().GetName() == temp;
     };
-    table = is_there(CatalogType::TABLE_ENTRY);
-    exists = table || is_there(CatalogType::VIEW_ENTRY);
+    look(CatalogType::TABLE_ENTRY);
+    if (found == Found::kNothing) look(CatalogType::VIEW_ENTRY);
   });
-  if (!exists && !target.create) {
-    return CatalogError("Table with name " + target.table + " does not exist!");
+  const bool exists = other || found != Found::kNothing;
+  if (!exists && !target->create) {
+    return CatalogError("Table with name " + target->table + " does not exist!");
   }
-  if (exists && target.if_exists == IngestTarget::IfExists::kFail) {
-    return CatalogError("Table with name \"" + target.table + "\" already exists!");
+  if (exists && target->if_exists == IngestTarget::IfExists::kFail) {
+    return CatalogError("Table with name \"" + target->table + "\" already exists!");
   }
-  if (exists && !table) {
-    return CatalogError(target.table +
+  if (other) {
+    return CatalogError(target->table +
                         " is a view or an external table, which takes no rows; upload "
                         "them to a table of another name");
   }
-  return exists;
+  return found;
 }
 
 arrow::Result<Session::Parsed> Session::IngestStatement(const IngestTarget& target,
@@ -94,23 +107,57 @@ arrow::Result<Session::Parsed> Session::IngestStatement(const IngestTarget& targ
   return std::move(parsed.at(0));
 }
 
-arrow::Status Session::CheckIngest(const IngestTarget& target) {
-  Guard guard(*this, false);
-  ARROW_RETURN_NOT_OK(guard.status());
-  return Guarded([&]() -> arrow::Status { return FindIngestTarget(target).status(); });
+// Whether the rows would make the table too large for a query to take along; by the size
+// of a row of these.
+arrow::Result<bool> Session::OutgrowsMemory(const IngestTarget& target,
+                                            const arrow::Table& rows) {
+  if (engine_->uploads == nullptr || rows.num_rows() == 0) return false;
+  uint64_t there = 0;
+  connection_.context->RunFunctionInTransaction([&] {
+    auto entry = duckdb::Catalog::GetEntry(
+        *connection_.context, target.temporary ? "temp" : target.catalog, target.schema,
+        duckdb::EntryLookupInfo(CatalogType::TABLE_ENTRY, target.table),
+        duckdb::OnEntryNotFound::RETURN_NULL);
+    there = entry->Cast<duckdb::DuckTableEntry>().GetStorage().GetTotalRows();
+  });
+  const auto bytes = static_cast<double>(arrow::util::TotalBufferSize(rows));
+  const double of_row = bytes / static_cast<double>(rows.num_rows());
+  return of_row * static_cast<double>(there) + bytes > double{kMaxLocalTableBytes};
 }
 
-arrow::Status Session::Ingest(const IngestTarget& target,
+arrow::Status Session::CheckIngest(const IngestTarget& wanted) {
+  Guard guard(*this, false);
+  ARROW_RETURN_NOT_OK(guard.status());
+  auto target = wanted;
+  return Guarded([&]() -> arrow::Status { return FindIngestTarget(&target).status(); });
+}
+
+arrow::Status Session::Ingest(const IngestTarget& wanted,
                               const std::shared_ptr<arrow::Table>& rows) {
   Guard guard(*this, true);
   ARROW_RETURN_NOT_OK(guard.status());
+  auto target = wanted;
   return Guarded([&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(const bool exists, FindIngestTarget(target));
+    ARROW_ASSIGN_OR_RAISE(const auto found, FindIngestTarget(&target));
     if (rows->num_columns() == 0) return CatalogError("the upload has no columns");
+    const bool appends = target.if_exists == IngestTarget::IfExists::kAppend;
+    bool to_files = found == Found::kUploadedTable && appends;
+    if (found == Found::kTable && appends) {
+      ARROW_ASSIGN_OR_RAISE(to_files, OutgrowsMemory(target, *rows));
+    }
+    if (to_files) {
+      if (rows->num_rows() == 0) return arrow::Status::OK();
+      return IngestToFiles(target, found, rows);
+    }
     ArrowSource source(rows);
-    ARROW_ASSIGN_OR_RAISE(auto statement,
-                          IngestStatement(target, exists, *rows->schema(), source));
-    return RunHere(std::move(statement), {}, false, "INGEST").status();
+    ARROW_ASSIGN_OR_RAISE(
+        auto statement,
+        IngestStatement(target, found == Found::kTable, *rows->schema(), source));
+    if (found != Found::kUploadedTable) {
+      return RunHere(std::move(statement), {}, false, "INGEST").status();
+    }
+    ARROW_RETURN_NOT_OK(ReplaceUploadedTable(target, std::move(statement)));
+    return arrow::Status::OK();
   });
 }
 

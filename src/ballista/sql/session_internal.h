@@ -18,6 +18,7 @@
 #include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session.h"
 #include "ballista/sql/session_options.h"
+#include "ballista/sql/upload_writer.h"
 
 namespace ballista::sql {
 
@@ -27,6 +28,7 @@ bool ShowsCatalog(const duckdb::SelectStatement& statement);
 class Session : public SqlSession, public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<EngineState> engine, std::string id);
+  ~Session() override;
 
   const std::string& id() const override { return id_; }
   arrow::Result<Statement> Compile(const std::string& sql,
@@ -42,6 +44,8 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   arrow::Status Ingest(const IngestTarget& target,
                        const std::shared_ptr<arrow::Table>& rows) override;
   arrow::Status CheckIngest(const IngestTarget& target) override;
+  arrow::Result<std::unique_ptr<Upload>> BeginUpload(
+      const IngestTarget& target, const std::shared_ptr<arrow::Schema>& schema) override;
   arrow::Result<std::string> GetOption(const std::string& name) override;
   arrow::Status SetOption(const std::string& name, const std::string& value) override;
   std::vector<ChangedSetting> ChangedSettings() override;
@@ -119,10 +123,32 @@ class Session : public SqlSession, public std::enable_shared_from_this<Session> 
   bool IsExternalTable(const duckdb::DropInfo& info);
 
   // ---- session_ingest.cc
-  arrow::Result<bool> FindIngestTarget(const IngestTarget& target);
+  enum class Found { kNothing, kTable, kUploadedTable };
+  arrow::Result<Found> FindIngestTarget(IngestTarget* target);
   arrow::Result<Parsed> IngestStatement(const IngestTarget& target, bool exists,
                                         const arrow::Schema& columns,
                                         ArrowSource& source);
+  arrow::Result<bool> OutgrowsMemory(const IngestTarget& target,
+                                     const arrow::Table& rows);
+
+  // ---- session_upload.cc: tables that are too large for memory, in files
+  class FileUpload;
+  arrow::Result<std::unique_ptr<FileUpload>> MakeUpload(
+      const IngestTarget& target, Found found,
+      const std::shared_ptr<arrow::Schema>& schema);
+  arrow::Status PutUploadedTable(const IngestTarget& target, Found found,
+                                 UploadWriter* writer);
+  arrow::Status IngestToFiles(const IngestTarget& target, Found found,
+                              const std::shared_ptr<arrow::Table>& rows);
+  arrow::Status ReplaceUploadedTable(const IngestTarget& target, Parsed statement);
+  arrow::Status RunAfter(const std::string& first, Parsed statement);
+  arrow::Status WriteTable(const IngestTarget& target, UploadWriter* writer);
+  arrow::Result<UploadedTable> ReadUploadedTable(const IngestTarget& target);
+  // Drops what no table is made of any more. With the engine alone.
+  void SweepUploads();
+  // Has the statement keep what it reads.
+  void HoldUploads(Statement* statement);
+  arrow::Status RefuseUploadedTable(const duckdb::SQLStatement& statement);
 
   // ---- session_settings.cc
   arrow::Result<Statement> CompileSet(duckdb::SetStatement& statement);

@@ -283,6 +283,12 @@ Status Errors(Context& context) {
   auto status = nation.Filter(Col("n_nam") == "x").Collect().status();
   DEMAND(status.IsInvalid() && status.message().find("\"n_name\"") != std::string::npos,
          status.ToString());
+  // The step at fault is named, and what is made of it names no other one.
+  DEMAND(status.message().rfind("Filter: ", 0) == 0, status.ToString());
+  status = nation.Select({"n_name"}).Sort({"n_key"}).Limit(1).status();
+  DEMAND(status.message().rfind("Sort: ", 0) == 0 &&
+             status.message().find("n_key") != std::string::npos,
+         status.ToString());
   status = session.Table("natoin").status();
   DEMAND(status.message().find("nation") != std::string::npos, status.ToString());
   status = session.ReadParquet("/no/such/file.parquet").status();
@@ -302,6 +308,88 @@ Status Errors(Context& context) {
   status = Session::Connect("ftp://x").status();
   DEMAND(status.IsInvalid(), status.ToString());
   return Status::OK();
+}
+
+std::shared_ptr<arrow::Table> Numbers(int64_t first, int64_t count) {
+  arrow::Int64Builder keys;
+  arrow::StringBuilder texts;
+  for (int64_t i = first; i < first + count; ++i) {
+    if (!keys.Append(i).ok() || !texts.Append(std::string(64, 'x')).ok()) return nullptr;
+  }
+  const auto schema =
+      arrow::schema({arrow::field("k", arrow::int64()), arrow::field("t", arrow::utf8())});
+  return arrow::Table::Make(schema,
+                            {keys.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
+}
+
+class FailingReader : public arrow::RecordBatchReader {
+ public:
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    if (given_++ > 0) return Status::Invalid("no more, on purpose");
+    return arrow::TableBatchReader(*rows_).ReadNext(batch);
+  }
+
+ private:
+  const std::shared_ptr<arrow::Table> rows_ = Numbers(0, 10);
+  int given_ = 0;
+};
+
+// Whether the session has a table of a name that begins so.
+arrow::Result<bool> HasTable(Session* session, const std::string& prefix) {
+  ARROW_ASSIGN_OR_RAISE(
+      const auto found,
+      session->Sql("SELECT table_name FROM information_schema.tables WHERE table_name "
+                   "LIKE '" +
+                   prefix + "%'"));
+  return found->num_rows() > 0;
+}
+
+Status RowsOfTheProgram(Context& context) {
+  auto& session = *context.session;
+  {
+    const auto few = session.FromArrow(Numbers(3, 4)).Rename("k", "n_nationkey");
+    ARROW_RETURN_NOT_OK(SameAsSql(
+        context,
+        session.Table("nation").Join(few, {"n_nationkey"}).Select({"n_name", "t"}),
+        "SELECT n_name, repeat('x', 64) AS t FROM nation WHERE n_nationkey BETWEEN 3 AND "
+        "6"));
+    // More than is kept in memory.
+    const auto many = session.FromArrow(Numbers(0, 1200000));
+    ARROW_ASSIGN_OR_RAISE(const auto rows, many.Filter(Col("k") % 2 == 0).Count());
+    DEMAND(rows == 600000, rows);
+    ARROW_ASSIGN_OR_RAISE(auto query, session.FromArrow(Numbers(0, 7)).Submit());
+    ARROW_ASSIGN_OR_RAISE(const auto seven, query.ToTable());
+    DEMAND(seven->num_rows() == 7, seven->num_rows());
+    ARROW_ASSIGN_OR_RAISE(const bool there, HasTable(&session, "frame_"));
+    DEMAND(there, "the tables of the frames");
+  }
+  ARROW_ASSIGN_OR_RAISE(const bool left, HasTable(&session, "frame_"));
+  DEMAND(!left, "a table of a frame that is gone");
+  FailingReader failing;
+  auto status = session.FromArrow(&failing).status();
+  DEMAND(status.message().find("on purpose") != std::string::npos, status.ToString());
+
+  const auto ingest = [&](int64_t count, const IngestOptions& options = {}) {
+    arrow::TableBatchReader reader(*Numbers(0, count));
+    return session.Ingest("ingested", &reader, options);
+  };
+  IngestOptions append;
+  append.create = false;
+  append.if_exists = IngestOptions::IfExists::kAppend;
+  DEMAND(!ingest(1, append).ok(), "there is no table to append to");
+  ARROW_ASSIGN_OR_RAISE(int64_t count, ingest(10));
+  DEMAND(count == 10, count);
+  DEMAND(!ingest(10).ok(), "the table is there");
+  ARROW_ASSIGN_OR_RAISE(count, ingest(5, append));
+  ARROW_ASSIGN_OR_RAISE(count, session.Table("ingested").Count());
+  DEMAND(count == 15, count);
+  IngestOptions replace;
+  replace.if_exists = IngestOptions::IfExists::kReplace;
+  ARROW_RETURN_NOT_OK(ingest(2, replace).status());
+  ARROW_ASSIGN_OR_RAISE(count, session.Table("ingested").Count());
+  DEMAND(count == 2, count);
+  return session.Update("DROP TABLE ingested").status();
 }
 
 // A query that would take very long. Each of its tasks has its rows to count.
@@ -452,6 +540,7 @@ int main(int argc, char** argv) {
       {"files", Files},
       {"show_and_explain", ShowAndExplain},
       {"errors", Errors},
+      {"rows_of_the_program", RowsOfTheProgram},
       {"streams", Streams},
       {"several_at_once", SeveralAtOnce},
       {"progress_and_cancel", ProgressAndCancel},

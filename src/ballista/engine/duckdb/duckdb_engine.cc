@@ -4,6 +4,7 @@
 #include "ballista/engine/duckdb/join_filters.h"
 #include "ballista/engine/duckdb/task_runner.h"
 #include "ballista/sandbox/confine.h"
+#include "ballista/sandbox/upload_files.h"
 
 namespace ballista::engine {
 namespace {
@@ -59,12 +60,41 @@ arrow::Status RunText(duckdb::Connection* connection, const std::string& sql) {
   return arrow::Status::IOError(result->GetErrorObject().RawMessage());
 }
 
+// Its source can be put in later, and taken away.
+class LateReader : public UploadReader {
+ public:
+  void ReadFrom(std::shared_ptr<UploadReader> source) {
+    const std::lock_guard lock(mutex_);
+    source_ = std::move(source);
+  }
+  arrow::Result<File> Stat(const std::string& path) override {
+    ARROW_ASSIGN_OR_RAISE(const auto source, Source());
+    return source->Stat(path);
+  }
+  arrow::Result<std::string> Read(const std::string& path, int64_t offset,
+                                  int64_t length) override {
+    ARROW_ASSIGN_OR_RAISE(const auto source, Source());
+    return source->Read(path, offset, length);
+  }
+
+ private:
+  arrow::Result<std::shared_ptr<UploadReader>> Source() {
+    const std::lock_guard lock(mutex_);
+    if (source_ != nullptr) return source_;
+    return arrow::Status::IOError("this process cannot read uploaded tables");
+  }
+
+  std::mutex mutex_;
+  std::shared_ptr<UploadReader> source_;
+};
+
 arrow::Result<std::shared_ptr<EngineState>> MakeState(
-    const DuckDbEngineOptions& options) {
+    const DuckDbEngineOptions& options, const std::shared_ptr<LateReader>& uploads) {
   try {
     duckdb::DBConfig config;
     ARROW_RETURN_NOT_OK(FillConfig(options, &config));
     sandbox::Confine(options.guard, options.temp_directory, &config);
+    sandbox::ServeUploads(uploads, &config);
     RegisterJoinFilterRule(&config);
     auto state = std::make_shared<EngineState>();
     state->guard = options.guard;
@@ -94,8 +124,11 @@ arrow::Result<std::shared_ptr<EngineState>> MakeState(
 
 class Engine : public DuckDbEngine, public EngineResources {
  public:
-  Engine(DuckDbEngineOptions options, std::shared_ptr<EngineState> state)
-      : options_(std::move(options)), state_(std::move(state)) {}
+  Engine(DuckDbEngineOptions options, std::shared_ptr<LateReader> uploads,
+         std::shared_ptr<EngineState> state)
+      : options_(std::move(options)),
+        uploads_(std::move(uploads)),
+        state_(std::move(state)) {}
 
   std::shared_ptr<Interrupt> MakeInterrupt() override {
     return std::make_shared<TaskInterrupt>();
@@ -114,6 +147,10 @@ class Engine : public DuckDbEngine, public EngineResources {
   }
 
   EngineResources* resources() override { return this; }
+
+  void ReadUploadsFrom(std::shared_ptr<UploadReader> reader) override {
+    uploads_->ReadFrom(std::move(reader));
+  }
 
   EngineUsage Usage() override {
     auto& buffers = Buffers(*Current());
@@ -170,7 +207,7 @@ class Engine : public DuckDbEngine, public EngineResources {
   arrow::Result<std::shared_ptr<EngineState>> State() {
     std::lock_guard lock(mutex_);
     if (state_->broken) {
-      ARROW_ASSIGN_OR_RAISE(state_, MakeState(options_));
+      ARROW_ASSIGN_OR_RAISE(state_, MakeState(options_, uploads_));
     }
     return state_;
   }
@@ -185,6 +222,7 @@ class Engine : public DuckDbEngine, public EngineResources {
   }
 
   const DuckDbEngineOptions options_;
+  const std::shared_ptr<LateReader> uploads_;
   std::mutex mutex_;
   std::shared_ptr<EngineState> state_;
 };
@@ -193,8 +231,9 @@ class Engine : public DuckDbEngine, public EngineResources {
 
 arrow::Result<std::unique_ptr<DuckDbEngine>> DuckDbEngine::Make(
     const DuckDbEngineOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(auto state, MakeState(options));
-  return std::make_unique<Engine>(options, std::move(state));
+  auto uploads = std::make_shared<LateReader>();
+  ARROW_ASSIGN_OR_RAISE(auto state, MakeState(options, uploads));
+  return std::make_unique<Engine>(options, std::move(uploads), std::move(state));
 }
 
 }  // namespace ballista::engine

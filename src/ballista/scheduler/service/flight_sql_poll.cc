@@ -93,26 +93,23 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Poll(
     if (any.ok() && any->type_url() == kPendingType) {
       return PollPending(context, any->value());
     }
-    sqlp::CommandStatementQuery statement;
-    if (any.ok() && UnpackInto(*any, &statement)) {
-      return PollStatement(context, statement, request);
-    }
+    if (any.ok() && IsQuery(*any)) return PollQuery(context, *any, request);
   }
   ARROW_ASSIGN_OR_RAISE(auto info, DispatchInfo(context, request));
   return PollStarted(std::move(info));
 }
 
-// It may be a COPY, which has run when it is begun.
-arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStatement(
-    const Context& context, const sqlp::CommandStatementQuery& command,
+// It may be a COPY, prepared or not, or a data frame that writes: those have run when they
+// are begun.
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollQuery(
+    const Context& context, const google::protobuf::Any& command,
     const fl::FlightDescriptor& request) {
-  ARROW_RETURN_NOT_OK(RefuseTransaction(command));
   ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  auto work = [queries = queries_, session, sql = command.query(),
-               parent = std::string(TraceParentOf(context))](
+  ARROW_ASSIGN_OR_RAISE(auto begin, WorkOf(command, session));
+  auto work = [begin = std::move(begin), parent = std::string(TraceParentOf(context))](
                   const std::function<bool()>& abandoned) {
     const trace::CallScope scope(parent);
-    return queries->Execute(session.get(), sql, {}, abandoned);
+    return begin(abandoned);
   };
   ARROW_ASSIGN_OR_RAISE(const auto id,
                         pending_.Begin(std::move(session), request, std::move(work)));

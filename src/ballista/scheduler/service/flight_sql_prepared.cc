@@ -148,33 +148,39 @@ arrow::Result<std::string> FlightSqlService::KeepPrepared(
   return Pack(result);
 }
 
-arrow::Result<FlightSqlService::Info> FlightSqlService::PreparedInfo(
-    const Context& context, const std::string& handle,
-    const fl::FlightDescriptor& request) {
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+arrow::Result<PendingStatements::Work> FlightSqlService::PreparedWork(
+    const std::string& handle, const std::shared_ptr<sql::SqlSession>& session) {
+  using Abandoned = std::function<bool()>;
   ARROW_ASSIGN_OR_RAISE(const auto statement, prepared_.Find(handle));
   if (statement.is_substrait) {
-    ARROW_ASSIGN_OR_RAISE(const auto frame, substrait::Translate(statement.sql));
-    return FrameInfo(context, frame, request);
+    ARROW_ASSIGN_OR_RAISE(auto frame, substrait::Translate(statement.sql));
+    return FrameWork(std::move(frame), session);
   }
   const auto rows = statement.bound;
-  if (rows == nullptr) return QueryInfo(context, statement.sql, {}, request);
-  if (rows->num_rows() == 0) {
+  if (rows != nullptr && rows->num_rows() == 0) {
     ARROW_ASSIGN_OR_RAISE(const auto description,
                           queries_->Describe(session.get(), statement.sql));
-    const auto schema = description.schema != nullptr
-                            ? description.schema
-                            : arrow::schema(arrow::FieldVector{});
-    return MakeInfo(*schema, request, "", 0, "");
+    QueryHandle none;
+    none.schema = description.schema != nullptr ? description.schema
+                                                : arrow::schema(arrow::FieldVector{});
+    return PendingStatements::Work(
+        [none](const Abandoned&) -> arrow::Result<QueryHandle> { return none; });
   }
-  if (rows->num_rows() == 1) {
-    ARROW_ASSIGN_OR_RAISE(const auto values, session->ReadParameters(rows));
-    return QueryInfo(context, statement.sql, values.at(0), request);
+  if (rows != nullptr && rows->num_rows() > 1) {
+    return PendingStatements::Work(
+        [this, session, sql = statement.sql, rows](const Abandoned& abandoned) {
+          return bound_.Begin(session, sql, rows, abandoned);
+        });
   }
-  ARROW_ASSIGN_OR_RAISE(const auto query, bound_.Begin(session, statement.sql, rows, [&] {
-    return context.is_cancelled();
-  }));
-  return StartedInfo(context, session.get(), query, request);
+  std::vector<plan::Value> values;
+  if (rows != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(auto read, session->ReadParameters(rows));
+    values = std::move(read.at(0));
+  }
+  return PendingStatements::Work([this, session, sql = statement.sql,
+                                  values = std::move(values)](const Abandoned& abandoned) {
+    return queries_->Execute(session.get(), sql, values, abandoned);
+  });
 }
 
 arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::PreparedSchema(

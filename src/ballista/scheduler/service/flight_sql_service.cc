@@ -72,12 +72,14 @@ arrow::Result<dataframe::CommandDataFrame> ParseFrame(const Any& any) {
 }  // namespace
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
-                                   SessionRegistry* sessions, const RowsBudget* budget)
+                                   SessionRegistry* sessions, const RowsBudget* budget,
+                                   catalog::UploadStore* uploads)
     : jobs_(jobs),
       queries_(queries),
       sessions_(sessions),
       bound_(queries),
       budget_(budget),
+      uploads_(uploads),
       pending_(kPollPatience) {
   AddControlActions();
   AddSqlActions();
@@ -102,18 +104,11 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
         "this server speaks Flight SQL: the descriptor must be a command, not a path");
   }
   ARROW_ASSIGN_OR_RAISE(const Any any, ParseAny(request.cmd));
-  sqlp::CommandStatementQuery query;
-  if (UnpackInto(any, &query)) {
-    ARROW_RETURN_NOT_OK(RefuseTransaction(query));
-    return QueryInfo(context, query.query(), {}, request);
-  }
-  if (IsFrame(any)) {
-    ARROW_ASSIGN_OR_RAISE(const auto frame, ParseFrame(any));
-    return FrameInfo(context, frame, request);
-  }
-  sqlp::CommandPreparedStatementQuery prepared;
-  if (UnpackInto(any, &prepared)) {
-    return PreparedInfo(context, prepared.prepared_statement_handle(), request);
+  if (IsQuery(any)) {
+    ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
+    ARROW_ASSIGN_OR_RAISE(const auto work, WorkOf(any, session));
+    ARROW_ASSIGN_OR_RAISE(const auto query, work([&] { return context.is_cancelled(); }));
+    return StartedInfo(context, session.get(), query, request);
   }
   ARROW_ASSIGN_OR_RAISE(auto schema, MetadataSchema(any));
   if (schema != nullptr) return MakeInfo(*schema, request, request.cmd, -1, "");
@@ -121,24 +116,38 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
                                        " is not supported by this server");
 }
 
-arrow::Result<FlightSqlService::Info> FlightSqlService::QueryInfo(
-    const Context& context, const std::string& sql,
-    const std::vector<plan::Value>& parameters, const fl::FlightDescriptor& request) {
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(const auto query,
-                        queries_->Execute(session.get(), sql, parameters,
-                                          [&] { return context.is_cancelled(); }));
-  return StartedInfo(context, session.get(), query, request);
+bool FlightSqlService::IsQuery(const Any& any) {
+  return any.Is<sqlp::CommandStatementQuery>() || IsFrame(any) ||
+         any.Is<sqlp::CommandPreparedStatementQuery>();
 }
 
-arrow::Result<FlightSqlService::Info> FlightSqlService::FrameInfo(
-    const Context& context, const dataframe::CommandDataFrame& frame,
-    const fl::FlightDescriptor& request) {
-  ARROW_ASSIGN_OR_RAISE(auto session, sessions_->ForCall(context));
-  ARROW_ASSIGN_OR_RAISE(const auto query, queries_->Execute(session.get(), frame, [&] {
-    return context.is_cancelled();
-  }));
-  return StartedInfo(context, session.get(), query, request);
+arrow::Result<PendingStatements::Work> FlightSqlService::WorkOf(
+    const Any& any, const std::shared_ptr<sql::SqlSession>& session) {
+  using Abandoned = std::function<bool()>;
+  sqlp::CommandPreparedStatementQuery prepared;
+  if (UnpackInto(any, &prepared)) {
+    return PreparedWork(prepared.prepared_statement_handle(), session);
+  }
+  if (IsFrame(any)) {
+    ARROW_ASSIGN_OR_RAISE(auto frame, ParseFrame(any));
+    return FrameWork(std::move(frame), session);
+  }
+  sqlp::CommandStatementQuery query;
+  if (!UnpackInto(any, &query)) return InternalStatus("the command is no query");
+  ARROW_RETURN_NOT_OK(RefuseTransaction(query));
+  return PendingStatements::Work(
+      [this, session, sql = query.query()](const Abandoned& abandoned) {
+        return queries_->Execute(session.get(), sql, {}, abandoned);
+      });
+}
+
+PendingStatements::Work FlightSqlService::FrameWork(
+    dataframe::CommandDataFrame frame, const std::shared_ptr<sql::SqlSession>& session) {
+  auto shared = std::make_shared<const dataframe::CommandDataFrame>(std::move(frame));
+  return [this, session,
+          frame = std::move(shared)](const std::function<bool()>& abandoned) {
+    return queries_->Execute(session.get(), *frame, abandoned);
+  };
 }
 
 arrow::Result<FlightSqlService::Info> FlightSqlService::StartedInfo(
@@ -147,6 +156,8 @@ arrow::Result<FlightSqlService::Info> FlightSqlService::StartedInfo(
   ARROW_RETURN_NOT_OK(sessions_->KeepSettings(context, session));
   // Nobody will come for the result.
   if (context.is_cancelled() && !bound_.Cancel(query.id)) queries_->Cancel(query.id);
+  // One without rows of parameters has not run, and gives none.
+  if (query.id.empty()) return MakeInfo(*query.schema, request, "", 0, "");
   sqlp::TicketStatementQuery ticket;
   ticket.set_statement_handle(query.id);
   return MakeInfo(*query.schema, request, Pack(ticket), query.rows, query.id);
@@ -296,7 +307,7 @@ void FlightSqlService::AddControlActions() {
   using control::HeartbeatResponse;
   router_.ForClusterOnly({"register_executor", "heartbeat", "stop_executor",
                           "task_status", "own_job_profile", "cancel_own_job",
-                          "release_own_job", "own_job_was_read"});
+                          "release_own_job", "own_job_was_read", "read_upload"});
   router_.Add<control::RegisterExecutorRequest, control::RegisterExecutorResponse>(
       "register_executor", [this](const auto& r) { return jobs_->RegisterExecutor(r); });
   router_.Add<control::HeartbeatRequest, HeartbeatResponse>(
@@ -324,6 +335,7 @@ void FlightSqlService::AddControlActions() {
         return queries_->Outline(may.ok() ? r.job_id() : "");
       });
   AddPeerActions();
+  AddUploadActions();
   router_.Add<control::CancelJobRequest, control::CancelJobRequest>(
       "cancel_job",
       [this](const Context& context,

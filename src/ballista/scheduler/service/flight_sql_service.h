@@ -3,12 +3,14 @@
 #pragma once
 
 #include <arrow/flight/server.h>
+#include <google/protobuf/any.pb.h>
 
 #include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "ballista/catalog/upload_store.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/bound_queries.h"
@@ -17,6 +19,7 @@
 #include "ballista/scheduler/service/prepared_statements.h"
 #include "ballista/scheduler/service/query_service.h"
 #include "ballista/scheduler/service/session_registry.h"
+#include "ballista/upload.pb.h"
 
 namespace ballista::scheduler {
 
@@ -24,7 +27,7 @@ namespace ballista::scheduler {
 class FlightSqlService : public arrow::flight::FlightServerBase {
  public:
   FlightSqlService(JobService* jobs, QueryService* queries, SessionRegistry* sessions,
-                   const RowsBudget* budget);
+                   const RowsBudget* budget, catalog::UploadStore* uploads);
 
   arrow::Status GetFlightInfo(const arrow::flight::ServerCallContext& context,
                               const arrow::flight::FlightDescriptor& request,
@@ -57,12 +60,13 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
 
   arrow::Result<Info> DispatchInfo(const Context& context,
                                    const arrow::flight::FlightDescriptor& request);
-  arrow::Result<Info> QueryInfo(const Context& context, const std::string& sql,
-                                const std::vector<plan::Value>& parameters,
-                                const arrow::flight::FlightDescriptor& request);
-  arrow::Result<Info> FrameInfo(const Context& context,
-                                const dataframe::CommandDataFrame& frame,
-                                const arrow::flight::FlightDescriptor& request);
+  // Whether WorkOf knows the command.
+  static bool IsQuery(const google::protobuf::Any& any);
+  // What begins a query. Errors: those that need no planning.
+  arrow::Result<PendingStatements::Work> WorkOf(
+      const google::protobuf::Any& any, const std::shared_ptr<sql::SqlSession>& session);
+  PendingStatements::Work FrameWork(dataframe::CommandDataFrame frame,
+                                    const std::shared_ptr<sql::SqlSession>& session);
   arrow::Result<Info> StartedInfo(const Context& context, sql::SqlSession* session,
                                   const QueryHandle& query,
                                   const arrow::flight::FlightDescriptor& request);
@@ -94,9 +98,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   // ---- flight_sql_poll.cc
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Poll(
       const Context& context, const arrow::flight::FlightDescriptor& request);
-  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStatement(
-      const Context& context,
-      const arrow::flight::protocol::sql::CommandStatementQuery& command,
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollQuery(
+      const Context& context, const google::protobuf::Any& command,
       const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollPending(
       const Context& context, const std::string& id);
@@ -115,8 +118,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
                                               std::string_view body);
   arrow::Result<std::string> KeepPrepared(PreparedStatement statement,
                                           const std::shared_ptr<arrow::Schema>& rows);
-  arrow::Result<Info> PreparedInfo(const Context& context, const std::string& handle,
-                                   const arrow::flight::FlightDescriptor& request);
+  arrow::Result<PendingStatements::Work> PreparedWork(
+      const std::string& handle, const std::shared_ptr<sql::SqlSession>& session);
   arrow::Result<std::shared_ptr<arrow::Schema>> PreparedSchema(const Context& context,
                                                                const std::string& handle);
   arrow::Result<std::string> BindParameters(const Context& context,
@@ -137,6 +140,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
       const Context& context,
       const arrow::flight::protocol::sql::CommandStatementIngest& command,
       arrow::flight::FlightMessageReader* reader);
+  void AddUploadActions();
+  arrow::Result<upload::ReadResponse> ReadUpload(const upload::ReadRequest& request);
 
   JobService* const jobs_;
   QueryService* const queries_;
@@ -144,6 +149,7 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   PreparedStatements prepared_;
   BoundQueries bound_;
   const RowsBudget* const budget_;
+  catalog::UploadStore* const uploads_;  // null: there are none
   flight::ActionRouter router_;
   PendingStatements pending_;  // the first to end: its threads use the others
 };

@@ -266,7 +266,9 @@ arrow::Result<QueryHandle> QueryService::Execute(
   // other.
   ++executing_;
   ++executed_;
+  DropHolds();
   auto handle = ExecuteCounted(session, sql, parameters, abandoned, whole);
+  DropHolds();
   --executing_;
   return handle;
 }
@@ -350,7 +352,26 @@ arrow::Result<QueryHandle> QueryService::Begin(sql::SqlSession* session,
   handle.is_query = statement.is_query;
   ARROW_ASSIGN_OR_RAISE(handle.id,
                         Start(session, statement.plan, text, false, /*kept=*/whole));
+  if (!statement.holds.empty()) {
+    const std::lock_guard lock(mutex_);
+    holds_[handle.id] = std::move(statement.holds);
+  }
   return handle;
+}
+
+void QueryService::DropHolds() {
+  std::vector<std::string> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [job_id, holds] : holds_) jobs.push_back(job_id);
+  }
+  std::erase_if(jobs, [&](const auto& job_id) { return jobs_->Knows(job_id); });
+  std::vector<std::vector<std::shared_ptr<const void>>> dropped;  // without the lock
+  const std::lock_guard lock(mutex_);
+  for (const auto& job_id : jobs) {
+    dropped.push_back(std::move(holds_[job_id]));
+    holds_.erase(job_id);
+  }
 }
 
 namespace {

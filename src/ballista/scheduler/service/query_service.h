@@ -17,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ballista/flight/client_pool.h"
 #include "ballista/planner/distributed_planner.h"
@@ -92,6 +93,9 @@ class QueryService {
   arrow::Result<int64_t> ExecuteUpdate(sql::SqlSession* session, const std::string& sql,
                                        const std::vector<plan::Value>& parameters,
                                        const std::function<bool()>& abandoned);
+
+  // Lets go of uploaded tables whose queries have ended.
+  void DropHolds();
 
   // Keeps the result for as long again. False when there is no such query (any more).
   bool Renew(const std::string& query_id);
@@ -194,6 +198,8 @@ class QueryService {
   std::mutex mutex_;
   std::map<std::string, Known> known_;          // results without a job, not yet read
   std::map<std::string, std::string> awaited_;  // jobs, and their sessions
+  // What queries read that are not dropped yet, by job.
+  std::map<std::string, std::vector<std::shared_ptr<const void>>> holds_;
   std::map<std::string, std::string> texts_;    // of queries whose result was not read
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -44,13 +45,33 @@ arrow::Result<security::ProcessSecurity> LoadSecurity(
   return security::LoadSecurity(options, refuse);
 }
 
+// Null: large uploads are refused. A scheduler does without where it has no folder by
+// default.
+arrow::Result<std::shared_ptr<catalog::UploadStore>> OpenUploads(
+    const config::SchedulerConfig& config, const SchedulerProcess::Refuse& refuse) {
+  if (config.upload_quota == 0) return nullptr;
+  std::error_code error;
+  const auto folder = config.upload_dir.empty()
+                          ? std::filesystem::temp_directory_path(error).string()
+                          : config.upload_dir;
+  auto uploads = catalog::UploadStore::Make(folder,
+                                            static_cast<int64_t>(config.upload_quota));
+  if (uploads.ok()) return uploads;
+  if (!config.upload_dir.empty()) return refuse("upload-dir", uploads.status().message());
+  LOG_WARN("scheduler", "Uploads over 64 MiB are refused, for want of an --upload-dir: {}",
+           uploads.status().message());
+  return nullptr;
+}
+
 }  // namespace
 
 struct SchedulerProcess::Parts {
   Parts(const config::SchedulerConfig& config, std::unique_ptr<sql::SqlEngine> engine,
         const security::ProcessSecurity& security, std::unique_ptr<StateKeeper> opened,
-        std::unique_ptr<history::History> kept, std::shared_ptr<trace::Exporter> spans)
-      : sql(std::move(engine)),
+        std::unique_ptr<history::History> kept, std::shared_ptr<trace::Exporter> spans,
+        std::shared_ptr<catalog::UploadStore> files)
+      : uploads(std::move(files)),
+        sql(std::move(engine)),
         exporter(std::move(spans)),
         clients({security.tls, security.cluster_token}),
         keeper(std::move(opened)),
@@ -70,7 +91,7 @@ struct SchedulerProcess::Parts {
               service.CloseSession(id);
             },
             keeper.get()),
-        service(&jobs, &queries, &sessions, &rows),
+        service(&jobs, &queries, &sessions, &rows, uploads.get()),
         monitor(config, &jobs, &queries, history.get(), exporter.get()) {
     jobs.LimitInlineResults(&rows);
     jobs.KeepReadResults(std::min(config.result_reread_timeout, config.result_timeout));
@@ -132,6 +153,7 @@ struct SchedulerProcess::Parts {
     return options;
   }
 
+  const std::shared_ptr<catalog::UploadStore> uploads;  // null: there are none
   std::unique_ptr<sql::SqlEngine> sql;
   std::shared_ptr<trace::Exporter> exporter;  // null: there are no traces
   flight::ClientPool clients;
@@ -170,6 +192,7 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
   auto guard = security::PathGuard::Make(config.data_dirs);
   if (!guard.ok()) return refuse("data-dirs", guard.status().message());
   options.guard = *guard;
+  ARROW_ASSIGN_OR_RAISE(options.uploads, OpenUploads(config, refuse));
   ARROW_ASSIGN_OR_RAISE(auto engine, sql::SqlEngine::Make(options));
   ARROW_ASSIGN_OR_RAISE(const auto security, LoadSecurity(config, refuse));
   ARROW_ASSIGN_OR_RAISE(auto keeper, OpenState(config, refuse));
@@ -179,7 +202,8 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
                           fmt::format("{}:{}", config.bind_host, config.port));
   if (!exporter.ok()) return refuse("otlp-endpoint", exporter.status().message());
   auto parts = std::make_unique<Parts>(config, std::move(engine), security,
-                                       std::move(keeper), std::move(history), *exporter);
+                                       std::move(keeper), std::move(history), *exporter,
+                                       options.uploads);
   parts->jobs.WatchStuckJobs(config.stuck_query_log);
   ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,

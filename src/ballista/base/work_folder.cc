@@ -1,4 +1,4 @@
-#include "ballista/shuffle/work_folder.h"
+#include "ballista/base/work_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,7 +15,7 @@
 
 #include "ballista/base/log.h"
 
-namespace ballista::shuffle {
+namespace ballista {
 namespace {
 
 namespace fs = std::filesystem;
@@ -63,7 +63,7 @@ int Sweep(const std::string& root) {
     const int lock = TryLock(path, 0);
     if (lock < 0) continue;
     const std::string folder = path.substr(0, path.size() - kLockSuffix.size());
-    LOG_INFO("shuffle", "removing the files of an executor that is gone: {}", folder);
+    LOG_INFO("base", "removing the files of a process that is gone: {}", folder);
     RemoveLocked(folder, lock);
     ++swept;
   }
@@ -100,4 +100,4 @@ WorkFolder::~WorkFolder() {
   RemoveLocked(path_, lock_);
 }
 
-}  // namespace ballista::shuffle
+}  // namespace ballista

@@ -1,4 +1,4 @@
-// The folder below the executor's work_dir that holds one process's shuffle files.
+// The folder below a work_dir that holds the files of one process.
 //
 // Its name is new with each process; a lock file beside it says whether the process still
 // lives. Create sweeps the folders of processes that are dead, however they ended; the
@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace ballista::shuffle {
+namespace ballista {
 
 class WorkFolder {
  public:
@@ -33,4 +33,4 @@ class WorkFolder {
   const int swept_;
 };
 
-}  // namespace ballista::shuffle
+}  // namespace ballista

@@ -371,7 +371,7 @@ Status RowsOfTheProgram(Context& context) {
   DEMAND(status.message().find("on purpose") != std::string::npos, status.ToString());
 
   const auto ingest = [&](int64_t count, const IngestOptions& options = {}) {
-    arrow::TableBatchReader reader(*Numbers(0, count));
+    arrow::TableBatchReader reader(Numbers(0, count));
     return session.Ingest("ingested", &reader, options);
   };
   IngestOptions append;

@@ -291,6 +291,51 @@ public final class Checks {
     }
   }
 
+  // A cast says what a parameter is where nothing else does.
+  private void checkParametersWithACast() throws SQLException {
+    String sql = "SELECT ?::INTEGER + 1, ?::BIGINT, ?::SMALLINT, ?::DOUBLE, ?::FLOAT, ?::DECIMAL(9, 2), ?::DATE, "
+        + "?::TIMESTAMP, ?::TIME, ?::BLOB, ?::INTEGER IS NULL, ? IS NULL FROM range(10) LIMIT ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setInt(1, 41);
+      statement.setLong(2, 1L << 40);
+      statement.setShort(3, (short) -3);
+      statement.setDouble(4, 1.25);
+      statement.setFloat(5, 2.5f);
+      statement.setBigDecimal(6, new java.math.BigDecimal("12.34"));
+      statement.setDate(7, java.sql.Date.valueOf("2024-02-28"));
+      statement.setTimestamp(8, java.sql.Timestamp.valueOf("2024-02-28 01:02:03.456"));
+      statement.setTime(9, java.sql.Time.valueOf("01:02:03"));
+      statement.setBytes(10, new byte[] {0, 1, -1});
+      statement.setInt(11, 7);
+      statement.setString(12, "not null");
+      statement.setLong(13, 1);
+      try (ResultSet rows = statement.executeQuery()) {
+        rows.next();
+        equal("int", 42, rows.getInt(1));
+        equal("long", 1L << 40, rows.getLong(2));
+        equal("short", (short) -3, rows.getShort(3));
+        equal("double", 1.25, rows.getDouble(4));
+        equal("float", 2.5f, rows.getFloat(5));
+        equal("decimal", new java.math.BigDecimal("12.34"), rows.getBigDecimal(6));
+        contains("date", "2024-02-28", String.valueOf(rows.getObject(7)));
+        equal("timestamp", java.time.LocalDateTime.parse("2024-02-28T01:02:03.456"),
+            rows.getObject(8, java.time.LocalDateTime.class));
+        contains("time", "01:02:03", String.valueOf(rows.getObject(9)));
+        equal("bytes", 3, rows.getBytes(10).length);
+        equal("null of a cast", false, rows.getBoolean(11));
+        equal("null of a text", false, rows.getBoolean(12));
+        equal("limit", false, rows.next());
+      }
+      statement.setNull(11, Types.INTEGER);
+      statement.setNull(12, Types.VARCHAR);
+      try (ResultSet rows = statement.executeQuery()) {
+        rows.next();
+        equal("null of a cast", true, rows.getBoolean(11));
+        equal("null of a text", true, rows.getBoolean(12));
+      }
+    }
+  }
+
   private void checkPreparedUpdates() throws SQLException {
     try (Statement statement = connection.createStatement()) {
       statement.executeUpdate("CREATE TABLE filled (a INTEGER, b VARCHAR)");

@@ -186,7 +186,8 @@ bool QueryService::CancelElsewhere(const std::string& job_id) {
 
 void QueryService::Release(const std::string& job_id, bool whole) {
   if (jobs_->Knows(job_id) || !jobs_->HasMoved(job_id)) {
-    return whole ? jobs_->ReleaseRead(job_id) : jobs_->Release(job_id);
+    whole ? jobs_->ReleaseRead(job_id) : jobs_->Release(job_id);
+    return DropHolds();
   }
   // Its rows have been read here; whoever has it now need keep it no longer.
   if (const auto owner = OwnerOf(job_id)) ReleaseAt(clients_, *owner, job_id, whole);

@@ -558,6 +558,7 @@ void QueryService::CloseSession(const std::string& session_id) {
         known_, [&](const auto& entry) { return entry.second.session_id == session_id; });
   }
   jobs_->CloseSession(session_id);
+  DropHolds();
 }
 
 size_t QueryService::KeptResults() {

@@ -79,6 +79,34 @@ arrow::Result<std::vector<int>> MatchColumns(const arrow::Schema& parameters,
   return order;
 }
 
+bool IsJava(const fl::ServerCallContext& context) {
+  const auto [begin, end] = context.incoming_headers().equal_range("user-agent");
+  return std::any_of(begin, end, [](const auto& header) {
+    return header.second.find("grpc-java") != std::string_view::npos;
+  });
+}
+
+// The JDBC driver (18.3.0) puts milliseconds into parameters of every unit of time.
+std::shared_ptr<arrow::DataType> InMilliseconds(
+    const std::shared_ptr<arrow::DataType>& type) {
+  if (type->id() == arrow::Type::TIMESTAMP) {
+    const auto& zone = static_cast<const arrow::TimestampType&>(*type).timezone();
+    return arrow::timestamp(arrow::TimeUnit::MILLI, zone);
+  }
+  return type->id() == arrow::Type::TIME64 ? arrow::time32(arrow::TimeUnit::MILLI) : type;
+}
+
+// The types that a client is to bind values of.
+std::shared_ptr<arrow::Schema> ParametersFor(
+    const fl::ServerCallContext& context, const std::shared_ptr<arrow::Schema>& schema) {
+  if (schema == nullptr || !IsJava(context)) return schema;
+  arrow::FieldVector fields;
+  for (const auto& field : schema->fields()) {
+    fields.push_back(field->WithType(InMilliseconds(field->type())));
+  }
+  return arrow::schema(std::move(fields));
+}
+
 // Of a stream that may have none.
 std::shared_ptr<arrow::Schema> SchemaOfUpload(fl::FlightMessageReader* reader) {
   return reader->GetSchema().ValueOr(arrow::schema(arrow::FieldVector{}));
@@ -115,7 +143,8 @@ arrow::Result<std::string> FlightSqlService::Prepare(const Context& context,
   ARROW_ASSIGN_OR_RAISE(auto description,
                         queries_->Describe(session.get(), request.query()));
   return KeepPrepared(
-      {session->id(), request.query(), description.parameters, /*bound=*/nullptr},
+      {session->id(), request.query(), ParametersFor(context, description.parameters),
+       /*bound=*/nullptr},
       description.is_query ? description.schema : nullptr);
 }
 

@@ -19,7 +19,8 @@ namespace {
 constexpr size_t kMaxReaders = 16;
 
 bool IsRemote(const std::string& path) {
-  return !IsUploadPath(path) && path.find("://") != std::string::npos && path.rfind("file:", 0) != 0;
+  return !IsUploadPath(path) && path.find("://") != std::string::npos &&
+         path.rfind("file:", 0) != 0;
 }
 
 std::string LocalPath(const std::string& path) {

@@ -65,8 +65,8 @@ arrow::Result<std::string> Upload::Keep(const std::string& file) {
   std::error_code error;
   const auto size = static_cast<int64_t>(std::filesystem::file_size(file, error));
   if (error) {
-    return arrow::Status::IOError("the file ", file, " of an upload cannot be read: ",
-                                  error.message());
+    return arrow::Status::IOError("the file ", file,
+                                  " of an upload cannot be read: ", error.message());
   }
   const auto taken = store_->Take(size);
   if (!taken.ok()) {
@@ -179,9 +179,9 @@ arrow::Result<UploadReader::File> UploadStore::Stat(const std::string& path) {
   ARROW_ASSIGN_OR_RAISE(const auto local, LocalPath(path));
   struct stat info {};
   if (::stat(local.c_str(), &info) != 0) return Gone(path);
-  return File{static_cast<int64_t>(info.st_size),
-              static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000 +
-                  info.st_mtim.tv_nsec / 1000};
+  return File{
+      static_cast<int64_t>(info.st_size),
+      static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000 + info.st_mtim.tv_nsec / 1000};
 }
 
 arrow::Result<std::string> UploadStore::Read(const std::string& path, int64_t offset,
@@ -202,8 +202,7 @@ arrow::Result<std::string> UploadStore::Read(const std::string& path, int64_t of
   ::close(file);
   if (done == length) return bytes;
   return arrow::Status::IOError("the file ", path, " of an upload has no ", length,
-                                " bytes from ", offset, " on",
-                                failure != 0 ? ": " : "",
+                                " bytes from ", offset, " on", failure != 0 ? ": " : "",
                                 failure != 0 ? std::strerror(failure) : "");
 }
 
@@ -216,10 +215,11 @@ int64_t UploadStore::used_bytes() const {
 arrow::Status UploadStore::Take(int64_t bytes) {
   if (FreeDiskBytes(folder_->path()) < kLeftFree) {
     return ResourcesExhaustedStatus(
-        fmt::format("the disk of the uploads, at {}, has less than {} MiB left; free space "
-                    "there, drop uploaded tables, or give the scheduler another "
-                    "--upload-dir",
-                    folder_->path(), kLeftFree >> 20),
+        fmt::format(
+            "the disk of the uploads, at {}, has less than {} MiB left; free space "
+            "there, drop uploaded tables, or give the scheduler another "
+            "--upload-dir",
+            folder_->path(), kLeftFree >> 20),
         ResourcesExhausted::DISK, 0);
   }
   const std::lock_guard lock(mutex_);

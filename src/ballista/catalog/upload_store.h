@@ -47,8 +47,8 @@ class Upload {
   const std::string id_;
   const std::string folder_;
   std::mutex mutex_;
-  uint64_t files_ = 0;                     // ever made
-  std::map<std::string, int64_t> kept_;    // bytes, by path
+  uint64_t files_ = 0;                   // ever made
+  std::map<std::string, int64_t> kept_;  // bytes, by path
 };
 
 // Thread-safe.
@@ -66,7 +66,8 @@ class UploadStore : public UploadReader,
   // A table is made of it. `owner`: the session that alone sees it; empty: all do.
   void Publish(std::shared_ptr<Upload> upload, const std::string& owner);
   // Drops those of `owner` whose ids `in_use` does not know.
-  void Retain(const std::string& owner, const std::function<bool(const std::string&)>& in_use);
+  void Retain(const std::string& owner,
+              const std::function<bool(const std::string&)>& in_use);
   // Drops all of them.
   void Clear();
   bool empty() const;

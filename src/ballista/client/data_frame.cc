@@ -208,17 +208,18 @@ DataFrame DataFrame::Filter(const Expr& condition) const {
 }
 
 DataFrame DataFrame::WithColumn(const std::string& name, const Expr& expression) const {
-  return Apply("WithColumn", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
-    const auto named = expression.As(name);
-    auto outputs = AllColumns(frame);
-    const auto known = std::find(frame.names.begin(), frame.names.end(), name);
-    if (known == frame.names.end()) {
-      outputs.push_back({0, &named});
-    } else {
-      outputs[static_cast<size_t>(known - frame.names.begin())] = {0, &named};
-    }
-    return Project(frame, outputs);
-  });
+  return Apply(
+      "WithColumn", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+        const auto named = expression.As(name);
+        auto outputs = AllColumns(frame);
+        const auto known = std::find(frame.names.begin(), frame.names.end(), name);
+        if (known == frame.names.end()) {
+          outputs.push_back({0, &named});
+        } else {
+          outputs[static_cast<size_t>(known - frame.names.begin())] = {0, &named};
+        }
+        return Project(frame, outputs);
+      });
 }
 
 DataFrame DataFrame::Window(const std::vector<Expr>& calls) const {
@@ -504,11 +505,12 @@ DataFrame DataFrame::IntersectAll(const DataFrame& other) const {
 }
 
 DataFrame DataFrame::Distinct() const {
-  return Apply("Distinct", *this, [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
-    auto node = Over(frame);
-    node.relation.mutable_distinct();
-    return node;
-  });
+  return Apply("Distinct", *this,
+               [&](const FrameNode& frame) -> arrow::Result<FrameNode> {
+                 auto node = Over(frame);
+                 node.relation.mutable_distinct();
+                 return node;
+               });
 }
 
 DataFrame DataFrame::Sort(const std::vector<SortKey>& keys) const {
@@ -595,7 +597,8 @@ arrow::Result<std::string> DataFrame::Explain(bool analyze) const {
   auto command = internal::CommandOf(*node_);
   command.set_mode(analyze ? dataframe::CommandDataFrame::EXPLAIN_ANALYZE
                            : dataframe::CommandDataFrame::EXPLAIN);
-  ARROW_ASSIGN_OR_RAISE(const auto table, node_->connection->Start(command, node_->tables).ToTable());
+  ARROW_ASSIGN_OR_RAISE(const auto table,
+                        node_->connection->Start(command, node_->tables).ToTable());
   std::string text;
   for (int64_t row = 0; row < table->num_rows() && table->num_columns() > 0; ++row) {
     const auto column = table->column(table->num_columns() - 1);
@@ -621,7 +624,8 @@ arrow::Result<int64_t> WriteFrame(const DataFrame& frame, const char* format,
     ARROW_ASSIGN_OR_RAISE(const uint32_t column, ScopeOf(node).Find(name));
     write->add_partition_by(node.names[column]);
   }
-  ARROW_ASSIGN_OR_RAISE(const auto table, node.connection->Start(command, node.tables).ToTable());
+  ARROW_ASSIGN_OR_RAISE(const auto table,
+                        node.connection->Start(command, node.tables).ToTable());
   return OneNumber(*table);
 }
 

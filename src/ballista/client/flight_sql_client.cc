@@ -652,8 +652,8 @@ arrow::Result<int64_t> FlightSqlClient::Update(const std::string& sql) {
 
 arrow::Result<int64_t> FlightSqlClient::Ingest(const std::string& command,
                                                arrow::RecordBatchReader* rows) {
-  auto put = impl_->scheduler()->DoPut(
-      {}, flight::FlightDescriptor::Command(command), rows->schema());
+  auto put = impl_->scheduler()->DoPut({}, flight::FlightDescriptor::Command(command),
+                                       rows->schema());
   if (!put.ok()) return FromServerError(put.status());
   arrow::Status sent;
   std::shared_ptr<arrow::RecordBatch> batch;

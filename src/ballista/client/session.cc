@@ -86,9 +86,8 @@ std::string PackIngest(const std::string& table, const IngestOptions& options) {
   if (!options.schema.empty()) command.set_schema(options.schema);
   command.set_temporary(options.temporary);
   auto* definition = command.mutable_table_definition_options();
-  definition->set_if_not_exist(options.create
-                                   ? Definition::TABLE_NOT_EXIST_OPTION_CREATE
-                                   : Definition::TABLE_NOT_EXIST_OPTION_FAIL);
+  definition->set_if_not_exist(options.create ? Definition::TABLE_NOT_EXIST_OPTION_CREATE
+                                              : Definition::TABLE_NOT_EXIST_OPTION_FAIL);
   switch (options.if_exists) {
     case IngestOptions::IfExists::kFail:
       definition->set_if_exists(Definition::TABLE_EXISTS_OPTION_FAIL);
@@ -119,9 +118,8 @@ ballista::Query Connection::Start(const std::string& sql) {
 ballista::Query Connection::Start(const dataframe::CommandDataFrame& frame,
                                   std::vector<std::shared_ptr<const void>> tables) {
   auto query = flight_->StartCommand(Pack(frame), /*changes_nothing=*/!frame.has_write());
-  return ballista::Query(
-      std::make_shared<RunningQuery>(shared_from_this(), std::move(query),
-                                     std::move(tables)));
+  return ballista::Query(std::make_shared<RunningQuery>(
+      shared_from_this(), std::move(query), std::move(tables)));
 }
 
 arrow::Result<std::shared_ptr<arrow::Schema>> Connection::Describe(

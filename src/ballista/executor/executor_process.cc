@@ -101,8 +101,8 @@ struct ExecutorProcess::Parts {
     fetch.store = store.get();
     fetch.clients = clients;
     fetch.budget = fetch_budget;
-    engine->ReadUploadsFrom(std::make_shared<RemoteUploads>(
-        [this] { return links.Addresses(); }, clients));
+    engine->ReadUploadsFrom(
+        std::make_shared<RemoteUploads>([this] { return links.Addresses(); }, clients));
   }
   ~Parts() { engine->ReadUploadsFrom(nullptr); }
 

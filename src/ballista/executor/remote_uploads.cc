@@ -80,9 +80,9 @@ arrow::Result<upload::ReadResponse> RemoteUploads::Ask(
     if (silent.ok()) break;
   }
   if (!silent.ok()) {
-    return arrow::Status::IOError("the uploaded table ", upload,
-                                  " cannot be read, since a scheduler does not answer: ",
-                                  silent.message());
+    return arrow::Status::IOError(
+        "the uploaded table ", upload,
+        " cannot be read, since a scheduler does not answer: ", silent.message());
   }
   return UserErrorStatus(UserError::RUNTIME,
                          "the rows of an uploaded table are not there any more (" +

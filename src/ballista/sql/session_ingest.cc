@@ -150,9 +150,8 @@ arrow::Status Session::Ingest(const IngestTarget& wanted,
       return IngestToFiles(target, found, rows);
     }
     ArrowSource source(rows);
-    ARROW_ASSIGN_OR_RAISE(
-        auto statement,
-        IngestStatement(target, found == Found::kTable, *rows->schema(), source));
+    ARROW_ASSIGN_OR_RAISE(auto statement, IngestStatement(target, found == Found::kTable,
+                                                          *rows->schema(), source));
     if (found != Found::kUploadedTable) {
       return RunHere(std::move(statement), {}, false, "INGEST").status();
     }

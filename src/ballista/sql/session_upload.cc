@@ -127,8 +127,7 @@ arrow::Result<UploadedTable> Session::ReadUploadedTable(const IngestTarget& targ
         duckdb::EntryLookupInfo(CatalogType::VIEW_ENTRY, target.table),
         duckdb::OnEntryNotFound::RETURN_NULL);
     if (!entry || entry->type != CatalogType::VIEW_ENTRY) return;
-    table.paths =
-        PathsIn(entry->Cast<duckdb::ViewCatalogEntry>().GetQuery().ToString());
+    table.paths = PathsIn(entry->Cast<duckdb::ViewCatalogEntry>().GetQuery().ToString());
   });
   if (!table.paths.empty()) table.upload = engine_->uploads->Find(table.paths.front());
   return table;
@@ -186,16 +185,16 @@ arrow::Status Session::IngestToFiles(const IngestTarget& target, Found found,
 // With the engine alone.
 arrow::Status Session::PutUploadedTable(const IngestTarget& target, Found found,
                                         UploadWriter* writer) {
-  const bool appends = found != Found::kNothing &&
-                       target.if_exists == IngestTarget::IfExists::kAppend;
+  const bool appends =
+      found != Found::kNothing && target.if_exists == IngestTarget::IfExists::kAppend;
   if (appends && found == Found::kTable) {
     ARROW_RETURN_NOT_OK(WriteTable(target, writer));
   } else if (appends) {
     ARROW_ASSIGN_OR_RAISE(auto now, ReadUploadedTable(target));
     if (now.upload != writer->table().upload) {
-      return UserErrorStatus(UserError::CATALOG,
-                             "the table " + target.table +
-                                 " was replaced while rows were uploaded to it");
+      return UserErrorStatus(
+          UserError::CATALOG,
+          "the table " + target.table + " was replaced while rows were uploaded to it");
     }
     writer->SetOthers(std::move(now.paths));
   }
@@ -308,11 +307,12 @@ arrow::Status Session::RefuseUploadedTable(const duckdb::SQLStatement& statement
     uploaded = entry && IsUploadedTable(*entry);
   });
   if (!uploaded) return arrow::Status::OK();
-  return UserErrorStatus(UserError::NOT_SUPPORTED,
-                         "the table " + name->table +
-                             " was uploaded and is too large for memory: it takes no "
-                             "INSERT, UPDATE, DELETE or ALTER, but more rows by an upload "
-                             "that appends");
+  return UserErrorStatus(
+      UserError::NOT_SUPPORTED,
+      "the table " + name->table +
+          " was uploaded and is too large for memory: it takes no "
+          "INSERT, UPDATE, DELETE or ALTER, but more rows by an upload "
+          "that appends");
 }
 
 }  // namespace ballista::sql

@@ -129,8 +129,8 @@ UploadWriter::~UploadWriter() {
 }
 
 arrow::Status UploadWriter::FindColumns(const arrow::Schema& schema) {
-  ARROW_ASSIGN_OR_RAISE(auto none, arrow::Table::MakeEmpty(
-                                       std::make_shared<arrow::Schema>(schema)));
+  ARROW_ASSIGN_OR_RAISE(auto none,
+                        arrow::Table::MakeEmpty(std::make_shared<arrow::Schema>(schema)));
   ArrowSource source(none);
   auto node = duckdb::make_uniq<duckdb::SelectNode>();
   node->from_table = source.MakeTableRef();

@@ -316,8 +316,8 @@ std::shared_ptr<arrow::Table> Numbers(int64_t first, int64_t count) {
   for (int64_t i = first; i < first + count; ++i) {
     if (!keys.Append(i).ok() || !texts.Append(std::string(64, 'x')).ok()) return nullptr;
   }
-  const auto schema =
-      arrow::schema({arrow::field("k", arrow::int64()), arrow::field("t", arrow::utf8())});
+  const auto schema = arrow::schema(
+      {arrow::field("k", arrow::int64()), arrow::field("t", arrow::utf8())});
   return arrow::Table::Make(schema,
                             {keys.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
 }

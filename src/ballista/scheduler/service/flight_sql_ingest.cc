@@ -103,9 +103,8 @@ class UploadedRows {
       ARROW_RETURN_NOT_OK(Flush());
       return files_->Finish();
     }
-    ARROW_ASSIGN_OR_RAISE(
-        const auto rows,
-        arrow::Table::FromRecordBatches(schema_, {held_.begin(), held_.end()}));
+    ARROW_ASSIGN_OR_RAISE(const auto rows, arrow::Table::FromRecordBatches(
+                                               schema_, {held_.begin(), held_.end()}));
     return session_->Ingest(target_, rows);
   }
 
@@ -185,9 +184,10 @@ void FlightSqlService::AddUploadActions() {
 arrow::Result<upload::ReadResponse> FlightSqlService::ReadUpload(
     const upload::ReadRequest& request) {
   upload::ReadResponse response;
-  const auto file = uploads_ == nullptr ? arrow::Result<UploadReader::File>(
-                                              arrow::Status::KeyError("no uploads"))
-                                        : uploads_->Stat(request.path());
+  const auto file =
+      uploads_ == nullptr
+          ? arrow::Result<UploadReader::File>(arrow::Status::KeyError("no uploads"))
+          : uploads_->Stat(request.path());
   if (!file.ok()) return response;
   response.set_found(true);
   response.set_size(static_cast<uint64_t>(file->size));

@@ -99,8 +99,8 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Poll(
   return PollStarted(std::move(info));
 }
 
-// It may be a COPY, prepared or not, or a data frame that writes: those have run when they
-// are begun.
+// It may be a COPY, prepared or not, or a data frame that writes: those have run when
+// they are begun.
 arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollQuery(
     const Context& context, const google::protobuf::Any& command,
     const fl::FlightDescriptor& request) {

@@ -206,10 +206,11 @@ arrow::Result<PendingStatements::Work> FlightSqlService::PreparedWork(
     ARROW_ASSIGN_OR_RAISE(auto read, session->ReadParameters(rows));
     values = std::move(read.at(0));
   }
-  return PendingStatements::Work([this, session, sql = statement.sql,
-                                  values = std::move(values)](const Abandoned& abandoned) {
-    return queries_->Execute(session.get(), sql, values, abandoned);
-  });
+  return PendingStatements::Work(
+      [this, session, sql = statement.sql,
+       values = std::move(values)](const Abandoned& abandoned) {
+        return queries_->Execute(session.get(), sql, values, abandoned);
+      });
 }
 
 arrow::Result<std::shared_ptr<arrow::Schema>> FlightSqlService::PreparedSchema(

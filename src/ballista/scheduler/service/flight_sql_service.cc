@@ -73,7 +73,7 @@ arrow::Result<dataframe::CommandDataFrame> ParseFrame(const Any& any) {
 
 FlightSqlService::FlightSqlService(JobService* jobs, QueryService* queries,
                                    SessionRegistry* sessions, const RowsBudget* budget,
-                                   catalog::UploadStore* uploads)
+                                   UploadReader* uploads)
     : jobs_(jobs),
       queries_(queries),
       sessions_(sessions),
@@ -144,10 +144,10 @@ arrow::Result<PendingStatements::Work> FlightSqlService::WorkOf(
 PendingStatements::Work FlightSqlService::FrameWork(
     dataframe::CommandDataFrame frame, const std::shared_ptr<sql::SqlSession>& session) {
   auto shared = std::make_shared<const dataframe::CommandDataFrame>(std::move(frame));
-  return [this, session,
-          frame = std::move(shared)](const std::function<bool()>& abandoned) {
-    return queries_->Execute(session.get(), *frame, abandoned);
-  };
+  return
+      [this, session, frame = std::move(shared)](const std::function<bool()>& abandoned) {
+        return queries_->Execute(session.get(), *frame, abandoned);
+      };
 }
 
 arrow::Result<FlightSqlService::Info> FlightSqlService::StartedInfo(

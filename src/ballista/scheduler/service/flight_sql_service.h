@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "ballista/catalog/upload_store.h"
+#include "ballista/base/upload_reader.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/bound_queries.h"
@@ -27,7 +27,7 @@ namespace ballista::scheduler {
 class FlightSqlService : public arrow::flight::FlightServerBase {
  public:
   FlightSqlService(JobService* jobs, QueryService* queries, SessionRegistry* sessions,
-                   const RowsBudget* budget, catalog::UploadStore* uploads);
+                   const RowsBudget* budget, UploadReader* uploads);
 
   arrow::Status GetFlightInfo(const arrow::flight::ServerCallContext& context,
                               const arrow::flight::FlightDescriptor& request,
@@ -149,7 +149,7 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   PreparedStatements prepared_;
   BoundQueries bound_;
   const RowsBudget* const budget_;
-  catalog::UploadStore* const uploads_;  // null: there are none
+  UploadReader* const uploads_;  // null: there are none
   flight::ActionRouter router_;
   PendingStatements pending_;  // the first to end: its threads use the others
 };

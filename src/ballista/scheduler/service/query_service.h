@@ -200,7 +200,7 @@ class QueryService {
   std::map<std::string, std::string> awaited_;  // jobs, and their sessions
   // What queries read that are not dropped yet, by job.
   std::map<std::string, std::vector<std::shared_ptr<const void>>> holds_;
-  std::map<std::string, std::string> texts_;    // of queries whose result was not read
+  std::map<std::string, std::string> texts_;  // of queries whose result was not read
 };
 
 }  // namespace ballista::scheduler

@@ -10,6 +10,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/process_memory.h"
 #include "ballista/base/version.h"
+#include "ballista/catalog/upload_store.h"
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/server.h"
 #include "ballista/http/http_server.h"
@@ -54,11 +55,12 @@ arrow::Result<std::shared_ptr<catalog::UploadStore>> OpenUploads(
   const auto folder = config.upload_dir.empty()
                           ? std::filesystem::temp_directory_path(error).string()
                           : config.upload_dir;
-  auto uploads = catalog::UploadStore::Make(folder,
-                                            static_cast<int64_t>(config.upload_quota));
+  auto uploads =
+      catalog::UploadStore::Make(folder, static_cast<int64_t>(config.upload_quota));
   if (uploads.ok()) return uploads;
   if (!config.upload_dir.empty()) return refuse("upload-dir", uploads.status().message());
-  LOG_WARN("scheduler", "Uploads over 64 MiB are refused, for want of an --upload-dir: {}",
+  LOG_WARN("scheduler",
+           "Uploads over 64 MiB are refused, for want of an --upload-dir: {}",
            uploads.status().message());
   return nullptr;
 }
@@ -201,9 +203,9 @@ arrow::Result<std::unique_ptr<SchedulerProcess>> SchedulerProcess::Start(
       trace::OpenExporter(config.otlp_endpoint, "ballista-scheduler",
                           fmt::format("{}:{}", config.bind_host, config.port));
   if (!exporter.ok()) return refuse("otlp-endpoint", exporter.status().message());
-  auto parts = std::make_unique<Parts>(config, std::move(engine), security,
-                                       std::move(keeper), std::move(history), *exporter,
-                                       options.uploads);
+  auto parts =
+      std::make_unique<Parts>(config, std::move(engine), security, std::move(keeper),
+                              std::move(history), *exporter, options.uploads);
   parts->jobs.WatchStuckJobs(config.stuck_query_log);
   ARROW_RETURN_NOT_OK(parts->TakeUp());
   const auto started = parts->server.Start(&parts->service, config.bind_host, config.port,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+import pyarrow as pa
 import pyarrow.flight as flight
 
 from ballista import registration, tracing, wire

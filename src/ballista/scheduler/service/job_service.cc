@@ -522,6 +522,9 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
         event.inline_result = HoldInline(finished.inline_result());
       }
       PostLocked(std::move(event));
+    } else if (status.has_reading()) {
+      NotePartReadingLocked(status.id().job_id(), status.id().task_index(),
+                            status.reading().state());
     } else {
       const auto& failed = status.failed();
       metrics_.tasks_failed.Add();
@@ -694,6 +697,10 @@ void JobService::ReleaseLocked(const std::string& job_id) {
 
 void JobService::ReleaseRead(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
+  ReleaseReadLocked(job_id);
+}
+
+void JobService::ReleaseReadLocked(const std::string& job_id) {
   const auto outcome = outcomes_.find(job_id);
   if (outcome == outcomes_.end() || !outcome->second.kept || keep_read_ == Time::zero() ||
       !core_.HasJob(job_id)) {
@@ -723,6 +730,12 @@ bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
   const std::lock_guard lock(mutex_);
   if (!outcomes_.contains(job_id)) return false;
   PostLocked(JobCancelled{job_id, reason, message});
+  // No reader of the whole result will drop it.
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome != outcomes_.end() && outcome->second.given_out && !core_.HasJob(job_id) &&
+      outcome->second.status.ok()) {
+    ReleaseLocked(job_id);
+  }
   return true;
 }
 

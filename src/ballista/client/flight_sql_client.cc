@@ -465,7 +465,9 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
       *lost = LostServer(reader.status());
       failure = FromServerError(reader.status());
       // What an executor does not have (any more) another location may have.
-      if (&location == &locations.back()) return failure;
+      if (&location == &locations.back() && !IsUnreachable(reader.status())) {
+        return failure;
+      }
       failure = failure.WithMessage("cannot read the result at ", location.ToString(),
                                     ": ", failure.message());
     }

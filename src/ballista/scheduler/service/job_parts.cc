@@ -1,27 +1,23 @@
 // Results whose parts clients read one by one: part of JobService.
 #include <utility>
 
-#include "ballista/flight/part_ticket.h"
 #include "ballista/scheduler/service/job_service.h"
 
 namespace ballista::scheduler {
 
-std::string JobService::ResultKeyLocked(const std::string& job_id) const {
-  const job::JobGraph* graph = core_.Graph(job_id);
-  return graph == nullptr ? "" : flight::FindResultKey(graph->settings());
-}
-
 std::string JobService::ResultKey(const std::string& job_id) const {
   const std::lock_guard lock(mutex_);
-  return ResultKeyLocked(job_id);
+  const auto outcome = outcomes_.find(job_id);
+  return outcome == outcomes_.end() ? "" : outcome->second.result_key;
 }
 
 arrow::Result<JobService::GivenOut> JobService::GiveOutParts(
     const std::string& job_id, const std::function<bool()>& abandoned) {
   std::unique_lock lock(mutex_);
   GivenOut given;
-  given.key = ResultKeyLocked(job_id);
-  if (given.key.empty()) return given;
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome == outcomes_.end() || outcome->second.result_key.empty()) return given;
+  given.key = outcome->second.result_key;
   ARROW_ASSIGN_OR_RAISE(given.result, WaitLocked(&lock, job_id, abandoned));
   ARROW_RETURN_NOT_OK(WhyEndedLocked(job_id));
   outcomes_.at(job_id).given_out = true;

@@ -10,6 +10,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 
@@ -580,6 +581,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   outcomes_[job_id].session_id = event.session_id;
   outcomes_[job_id].user = event.options.user;
   outcomes_[job_id].kept = kept;
+  outcomes_[job_id].result_key = flight::FindResultKey(event.graph.settings());
   stuck_.Begin(Now());
   metrics_.submitted.Add();
   PostLocked(std::move(event));

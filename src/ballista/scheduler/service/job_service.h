@@ -190,6 +190,7 @@ class JobService {
     bool ended = false;
     bool kept = false;       // beyond this process
     bool given_out = false;  // its parts, by this process
+    std::string result_key;  // empty: they are not
     arrow::Status status;
     std::shared_ptr<const JobFinished> result;
     profile::QueryProfile outline;
@@ -243,7 +244,6 @@ class JobService {
   Time DropReadJobs();
   void ReleaseLocked(const std::string& job_id);
   void ReleaseReadLocked(const std::string& job_id);
-  std::string ResultKeyLocked(const std::string& job_id) const;
   void NotePartReadingLocked(const std::string& job_id, uint32_t task,
                              control::PartReading::State state);
   // The job, which is there, can be dropped soon.

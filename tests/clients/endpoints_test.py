@@ -9,6 +9,7 @@ import threading
 import time
 import unittest
 
+import adbc_driver_flightsql.dbapi as dbapi
 import adbc_driver_manager
 import duckdb
 import messages
@@ -17,8 +18,7 @@ import pyarrow.flight as flight
 import pyarrow.parquet as pq
 from adbc_driver_flightsql import DatabaseOptions
 
-from clients import DISTRIBUTED, SecuredCluster, compare, hold_rows, main, tpc_data, tpch_cluster
-from clients import Cluster, FOLDER
+from clients import FOLDER, DISTRIBUTED, Cluster, SecuredCluster, compare, hold_rows, main, tpc_data, tpch_cluster
 from raw_client import RawClient
 
 FILES = 6
@@ -376,15 +376,13 @@ class TpcH(unittest.TestCase):
 
 class Secured(WithTable):
     def test_the_ticket_is_the_credential(self):
-        folder = self.folder / "secured"
-        secured = self.enterContext(SecuredCluster(folder, scheduler_args=FROM_EXECUTORS, env={"BALLISTA_LOG": "debug"}))
+        options = {"scheduler_args": FROM_EXECUTORS, "env": {"BALLISTA_LOG": "debug"}}
+        secured = self.enterContext(SecuredCluster(self.folder / "secured", **options))
         cluster = secured.cluster
         ca = {DatabaseOptions.TLS_ROOT_CERTS.value: secured.ca.read_text()}
         password = {"username": "alice", "password": secured.PASSWORD}
         token = {DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {secured.token}"}
         cluster_uri = cluster.uri.replace("grpc:", "grpc+tls:").replace("127.0.0.1", "localhost")
-        import adbc_driver_flightsql.dbapi as dbapi
-
         for credentials in (password, token):
             with self.subTest(list(credentials)):
                 options = {**ca, **credentials, DatabaseOptions.WITH_COOKIE_MIDDLEWARE.value: "true"}
@@ -406,14 +404,16 @@ class Secured(WithTable):
         executor = self.enterContext(flight.connect(endpoint.locations[0], **roots))
         part = messages.one(messages.unpacked(endpoint.ticket.ticket), 1)
         # A FetchTicket, as executors send it to each other.
-        fetch = messages.field(1, 1) + messages.field(2, messages.one(part, 1)) + messages.field(3, messages.one(part, 2))
+        job, output = messages.one(part, 1), messages.one(part, 2)
+        fetch = messages.field(1, 1) + messages.field(2, job) + messages.field(3, output)
         with self.assertRaisesRegex(flight.FlightError, "the parts of their results alone"):
             executor.do_get(flight.Ticket(fetch)).read_all()
         with self.assertRaisesRegex(flight.FlightError, NOBODYS):
             executor.do_get(flipped(endpoint.ticket, -1)).read_all()
         with self.assertRaisesRegex(flight.FlightError, "processes of its cluster alone"):
             list(executor.do_action(("status", b"")))
-        alice = flight.FlightCallOptions(headers=[flight.connect(uri, **roots).authenticate_basic_token("alice", secured.PASSWORD)])
+        header = loader.flight.authenticate_basic_token("alice", secured.PASSWORD)
+        alice = flight.FlightCallOptions(headers=[header])
         with self.assertRaisesRegex(flight.FlightError, "there is no job"):
             loader.flight.do_get(endpoint.ticket, alice).read_all()
         self.check_rows(pa.concat_tables(read_at(each, **roots) for each in info.endpoints))

@@ -7,8 +7,8 @@ import unittest
 
 import pyarrow as pa
 
-from clients import (DISTRIBUTED, ROOT, SecuredCluster, check_lines, check_tpch, hold_rows, main, run, setup, snippet, tpch_cluster,
-                     write_queries)  # fmt: skip
+from clients import (DISTRIBUTED, ROOT, SecuredCluster, check_lines, check_tpch, hold_rows, main, run, setup, snippet,
+                     tpch_cluster, write_queries)  # fmt: skip
 
 SOURCES = ROOT / "tests" / "clients" / "jdbc"
 OPTIONS = ["--add-opens=java.base/java.nio=ALL-UNNAMED", "-Duser.timezone=UTC", "-XX:TieredStopAtLevel=1"]

@@ -16,7 +16,8 @@ class ResultKeys {
   void NoteLaunch(const control::LaunchTasksRequest& request);
   // The job has ended.
   void Forget(const std::string& job_id);
-  // Empty where the job is not known, or its results are read through the scheduler alone.
+  // Empty where the job is not known, or its results are read through the scheduler
+  // alone.
   std::string KeyOf(const std::string& job_id) const;
 
  private:

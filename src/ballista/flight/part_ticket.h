@@ -28,9 +28,9 @@ std::string FindResultKey(
 
 // The bytes of a Flight ticket, a ResultPartTicket packed in an Any. Clients tell nobody
 // when they have a ticket: it is good for as long as a result may wait for its reader.
-std::string SealPart(control::ResultPartRange part, const std::string& key,
-                     std::chrono::system_clock::time_point now =
-                         std::chrono::system_clock::now());
+std::string SealPart(
+    control::ResultPartRange part, const std::string& key,
+    std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
 
 // Whether the bytes claim to be such a ticket; else they are one of another kind.
 bool IsPartTicket(const std::string& ticket);
@@ -44,8 +44,8 @@ arrow::Result<SealedPart> ParsePart(const std::string& ticket);
 
 // Errors: Invalid, one sentence for the client, where the ticket was not sealed with this
 // key, or has expired. An empty key has sealed nothing.
-arrow::Status CheckSeal(const SealedPart& sealed, const std::string& key,
-                        std::chrono::system_clock::time_point now =
-                            std::chrono::system_clock::now());
+arrow::Status CheckSeal(
+    const SealedPart& sealed, const std::string& key,
+    std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
 
 }  // namespace ballista::flight

@@ -61,8 +61,8 @@ TEST(PartTicket, ThatWasAlteredIsRefused) {
                  // An unknown field behind the part says nothing, but was not sealed.
                  ticket->mutable_part()->append("\x78\x01");
                })).ok());
-  EXPECT_FALSE(Check(Altered(bytes, [](auto* ticket) { ticket->clear_signature(); }))
-                   .ok());
+  EXPECT_FALSE(
+      Check(Altered(bytes, [](auto* ticket) { ticket->clear_signature(); })).ok());
   EXPECT_FALSE(Check(Altered(bytes, [](auto* ticket) {
                  ticket->mutable_signature()->front() ^= 1;
                })).ok());

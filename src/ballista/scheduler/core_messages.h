@@ -218,11 +218,11 @@ struct LaunchFailed {
 // Time has passed. Needed at SchedulerCore::NextDeadline() or soon after.
 struct Tick {};
 
-using Event = std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost,
-                           ExecutorDraining, ExecutorStopped, JobSubmitted, JobRecovered,
-                           JobCancelled, JobReleased, JobResultRead, ResultPartLost,
-                           ResultGivenOut, ResultPartRead, TaskFinished, TaskFailed,
-                           LaunchFailed, Tick>;
+using Event =
+    std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost, ExecutorDraining,
+                 ExecutorStopped, JobSubmitted, JobRecovered, JobCancelled, JobReleased,
+                 JobResultRead, ResultPartLost, ResultGivenOut, ResultPartRead,
+                 TaskFinished, TaskFailed, LaunchFailed, Tick>;
 
 // ------------------------------------------------------------------------------ effects
 

@@ -253,10 +253,8 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
     ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
     reader = std::make_shared<arrow::TableBatchReader>(std::move(rows));
   }
-  return std::make_unique<ResultStream>(&context,
-                                        flight::BoundBatches(
-                                            std::move(reader),
-                                            flight::kMaxClientBatchBytes));
+  return std::make_unique<ResultStream>(
+      &context, flight::BoundBatches(std::move(reader), flight::kMaxClientBatchBytes));
 }
 
 arrow::Status FlightSqlService::DoPut(const Context& context,

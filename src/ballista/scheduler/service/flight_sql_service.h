@@ -105,8 +105,8 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
       const Context& context, const std::string& id);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStarted(
       const Context& context, Info info);
-  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Finished(
-      const Context& context, Info info);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Finished(const Context& context,
+                                                                   Info info);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollAgain(
       const Context& context, const std::string& bytes);
   arrow::Result<std::string> RenewFlightEndpoint(const Context& context,

@@ -129,9 +129,9 @@ class JobService {
   bool HasPart(const std::string& job_id, const ResultPart& part) const;
   void LosePart(const std::string& job_id, const ResultPart& part,
                 const std::string& reason);
-  // ---- the parts of a result whose job has a key (flight/part_ticket.h), read one by one
-  // Waits for the end of the job. Its parts may be asked for by tickets from then on; null
-  // where they may not: it has no key, or is not known. Errors: as of Wait.
+  // ---- the parts of a result whose job has a key (flight/part_ticket.h), read one by
+  // one Waits for the end of the job. Its parts may be asked for by tickets from then on;
+  // null where they may not: it has no key, or is not known. Errors: as of Wait.
   struct GivenOut {
     std::shared_ptr<const JobFinished> result;
     std::string key;

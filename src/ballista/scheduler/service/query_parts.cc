@@ -30,7 +30,8 @@ class JobPart : public ResultSource {
     return true;
   }
   void Touch(const ResultPart& part) override {
-    jobs_->NotePartReading(part_.job_id(), part.task_index, control::PartReading::GOES_ON);
+    jobs_->NotePartReading(part_.job_id(), part.task_index,
+                           control::PartReading::GOES_ON);
   }
   bool Has(const ResultPart& part) override {
     return jobs_->HasPart(part_.job_id(), part);
@@ -107,12 +108,12 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenPart(
   if (key.empty()) return OpenPartElsewhere(job_id, ticket);
   ARROW_RETURN_NOT_OK(flight::CheckSeal(sealed, key));
   const uint32_t task = sealed.part.output().task_index();
-  return OpenPartReader(
-      std::make_unique<JobPart>(jobs_, sealed.part, abandoned), task, clients_,
-      kResultStall, [jobs = jobs_, job_id, task](bool whole) {
-        jobs->NotePartReading(
-            job_id, task, whole ? control::PartReading::WHOLE : control::PartReading::LEFT);
-      });
+  return OpenPartReader(std::make_unique<JobPart>(jobs_, sealed.part, abandoned), task,
+                        clients_, kResultStall, [jobs = jobs_, job_id, task](bool whole) {
+                          jobs->NotePartReading(job_id, task,
+                                                whole ? control::PartReading::WHOLE
+                                                      : control::PartReading::LEFT);
+                        });
 }
 
 arrow::Result<std::string> QueryService::RenewPart(const std::string& ticket) {

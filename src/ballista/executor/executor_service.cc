@@ -99,11 +99,10 @@ arrow::Status ExecutorService::DoGet(const fl::ServerCallContext& context,
     return served.ok() ? served : flight::ToFlightStatus(context, served);
   }
   if (!flight::IdentityOf(context).MayActAsCluster()) {
-    return flight::ToFlightStatus(
-        context,
-        arrow::Status::Invalid(
-            "this executor gives clients the parts of their results alone, by the "
-            "tickets that the scheduler has made for them"));
+    return fl::MakeFlightError(
+        fl::FlightStatusCode::Unauthorized,
+        "this executor gives clients the parts of their results alone, by the tickets "
+        "that the scheduler has made for them");
   }
   return shuffle::ServeFetch(store_, context, request, stream);
 }

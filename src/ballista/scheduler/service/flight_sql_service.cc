@@ -238,7 +238,8 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
       return context.is_cancelled();
     }));
   } else if (!flight::IdentityOf(context).MayActAsClient()) {
-    return arrow::Status::Invalid(
+    return fl::MakeFlightError(
+        fl::FlightStatusCode::Unauthorized,
         "the cluster token is no client's: it runs no queries and reads no results");
   } else if (UnpackInto(any, &ticket)) {
     ARROW_RETURN_NOT_OK(CheckMayTouch(context, ticket.statement_handle()));

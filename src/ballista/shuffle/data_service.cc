@@ -50,9 +50,9 @@ class BatchReader : public arrow::RecordBatchReader {
 class FetchStream : public arrow::flight::FlightDataStream {
  public:
   FetchStream(const arrow::flight::ServerCallContext& context,
-              std::shared_ptr<arrow::RecordBatchReader> reader,
+              const std::shared_ptr<arrow::RecordBatchReader>& reader,
               const arrow::ipc::IpcWriteOptions& options)
-      : context_(context), stream_(std::move(reader), options) {}
+      : context_(context), stream_(reader, options) {}
 
   std::shared_ptr<arrow::Schema> schema() override { return stream_.schema(); }
 
@@ -83,8 +83,8 @@ class FetchStream : public arrow::flight::FlightDataStream {
 class PartStream : public FetchStream {
  public:
   PartStream(const arrow::flight::ServerCallContext& context,
-             std::shared_ptr<arrow::RecordBatchReader> reader, PartWatch watch)
-      : FetchStream(context, std::move(reader), arrow::ipc::IpcWriteOptions::Defaults()),
+             const std::shared_ptr<arrow::RecordBatchReader>& reader, PartWatch watch)
+      : FetchStream(context, reader, arrow::ipc::IpcWriteOptions::Defaults()),
         watch_(std::move(watch)) {
     watch_(control::PartReading::GOES_ON);
   }

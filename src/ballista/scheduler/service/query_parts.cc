@@ -67,10 +67,10 @@ arrow::Result<std::vector<fl::Location>> QueryService::LocationsOf(
   if (part.inline_result != nullptr || part.executor.host().empty()) {
     return std::vector<fl::Location>();
   }
-  ARROW_ASSIGN_OR_RAISE(auto executor,
+  ARROW_ASSIGN_OR_RAISE(const auto executor,
                         flight::MakeLocation(part.executor.host(), part.executor.port(),
                                              executors_have_tls_));
-  return std::vector<fl::Location>{std::move(executor), fl::Location::ReuseConnection()};
+  return std::vector<fl::Location>{executor, fl::Location::ReuseConnection()};
 }
 
 arrow::Result<QueryService::GivenOut> QueryService::GiveOut(

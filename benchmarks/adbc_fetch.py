@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fetching a large result by the stock ADBC driver: from a cluster, and from a Flight SQL server of one process, DuckDB
-in pyarrow. Both read the same Parquet file; runs alternate. Prints one JSON object a line: rows a second, and the peak
+"""Fetching a large result by the stock ADBC driver: from a cluster, through its scheduler and from its executors, and
+from a Flight SQL server of one process, DuckDB in pyarrow. All read the same Parquet file; runs alternate. Prints one JSON object a line: rows a second, and the peak
 memory of the processes that serve.
 
   adbc_fetch.py [--rows N] [--runs N] [--executors N]
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -82,8 +83,12 @@ def main():
         single = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             uris = {"duckdb": f"grpc://127.0.0.1:{int(single.stdout.readline())}"}
-            with Cluster(executors=arguments.executors) as cluster:
-                uris["cluster"] = cluster.uri
+            with contextlib.ExitStack() as stack:
+                clusters = {}
+                for way in ("scheduler", "executors"):
+                    options = ["--flight-endpoints", way]
+                    clusters[way] = stack.enter_context(Cluster(arguments.executors, scheduler_args=options))
+                    uris[way] = clusters[way].uri
                 seconds = {name: [] for name in uris}
                 for _ in range(arguments.runs):
                     for name, uri in uris.items():
@@ -91,7 +96,8 @@ def main():
                         assert rows == arguments.rows, (name, rows)
                         seconds[name].append(taken)
                 memory = {"duckdb": {"server": peak_mib(single.pid)}}
-                memory["cluster"] = {process.name: peak_mib(process.pid) for process in cluster.processes()}
+                for way, cluster in clusters.items():
+                    memory[way] = {process.name: peak_mib(process.pid) for process in cluster.processes()}
         finally:
             single.kill()
             single.wait()

@@ -13,6 +13,7 @@ import sys
 import textwrap
 
 import pyarrow as pa
+import pyarrow.flight as flight
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 for folder in ("cluster", "oracle", "security"):
@@ -21,6 +22,7 @@ import compare  # noqa: E402
 import tpc_data  # noqa: E402
 from certificates import Authority  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from raw_client import RawClient  # noqa: E402
 from summary import main  # noqa: E402,F401
 
 FOLDER = tpc_data.ensure("tpch", "0.01")
@@ -54,12 +56,25 @@ def tpch_cluster(**options) -> Cluster:
     return cluster
 
 
+def hold_rows(test, cluster: Cluster) -> None:
+    """Fills the memory for rows of a scheduler with --result-memory-limit 1MiB, by a result that nobody reads: all
+    results of tasks stay at the executors from now on, however small."""
+    client = RawClient(cluster.port, TIMEOUT)
+    test.addCleanup(client.close)
+    for size in range(1 << 20, 1 << 19, -128):
+        try:
+            client.start(f"SELECT '{'x' * size}' AS held")
+            return
+        except flight.FlightError as error:
+            test.assertIn("result-memory-limit", str(error))
+
+
 class SecuredCluster:
     """Two executors with TLS and users: alice has PASSWORD, `token` is one of another user."""
 
     PASSWORD = "Pass-word-of-alice-1"
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, scheduler_args=(), **more):
         folder.mkdir()
         self.authority = Authority(folder)
         cert, key = self.authority.issue("node")
@@ -71,7 +86,8 @@ class SecuredCluster:
         self.token = run([*program, "--add-token", "loader"]).strip()
         tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", self.ca, "--cluster-token-file", token_file]
         tls = [str(each) for each in tls]
-        self.cluster = Cluster(executors=2, scheduler_args=[*tls, "--auth-file", str(users)], executor_args=tls)
+        scheduler_args = [*tls, "--auth-file", str(users), *scheduler_args]
+        self.cluster = Cluster(executors=2, scheduler_args=scheduler_args, executor_args=tls, **more)
 
     @property
     def ca(self) -> pathlib.Path:

@@ -7,8 +7,8 @@ import unittest
 
 import pyarrow as pa
 
-from clients import (DISTRIBUTED, ROOT, SecuredCluster, check_lines, check_tpch, main, run, setup, snippet, tpch_cluster,
-                     write_queries)  # fmt: skip
+from clients import (DISTRIBUTED, ROOT, SecuredCluster, check_lines, check_tpch, hold_rows, main, run, setup, snippet,
+                     tpch_cluster, write_queries)  # fmt: skip
 
 SOURCES = ROOT / "tests" / "clients" / "jdbc"
 OPTIONS = ["--add-opens=java.base/java.nio=ALL-UNNAMED", "-Duser.timezone=UTC", "-XX:TieredStopAtLevel=1"]
@@ -43,12 +43,22 @@ class Jdbc(unittest.TestCase):
         # Nothing goes on of what was cancelled and of what timed out.
         self.cluster.check_no_leaks()
 
-    def test_tpch(self):
-        folder = self.folder / "tpch"
+    def check_tpch(self, cluster, folder):
         folder.mkdir()
         write_queries(folder)
-        self.java("Queries", self.url(self.cluster), folder, *DISTRIBUTED)
+        self.java("Queries", self.url(cluster), folder, *DISTRIBUTED)
         check_tpch(self, folder, type_name)
+
+    def test_tpch(self):
+        self.check_tpch(self.cluster, self.folder / "tpch")
+
+    def test_tpch_from_the_executors(self):
+        options = ["--flight-endpoints", "executors", "--result-memory-limit", "1MiB"]
+        cluster = tpch_cluster(scheduler_args=options, env={"BALLISTA_LOG": "debug"})
+        self.addCleanup(cluster.stop)
+        hold_rows(self, cluster)
+        self.check_tpch(cluster, self.folder / "executors")
+        self.assertNotIn("reading the result of job", cluster.scheduler.text())
 
     def test_snippet(self):
         program = self.folder / "Example.java"

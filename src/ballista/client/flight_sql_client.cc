@@ -464,8 +464,10 @@ class Query::State : public std::enable_shared_from_this<Query::State> {
       if (reader.ok()) return std::shared_ptr(*std::move(reader));
       *lost = LostServer(reader.status());
       failure = FromServerError(reader.status());
-      // Only where nobody answers may another location do better.
-      if (!IsUnreachable(reader.status())) return failure;
+      // What an executor does not have (any more) another location may have.
+      if (&location == &locations.back() && !IsUnreachable(reader.status())) {
+        return failure;
+      }
       failure = failure.WithMessage("cannot read the result at ", location.ToString(),
                                     ": ", failure.message());
     }

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/auth_middleware.h"
+#include "ballista/flight/part_ticket.h"
+#include "ballista/flight/status_transport.h"
 #include "ballista/shuffle/data_service.h"
 
 namespace ballista::executor {
@@ -54,6 +57,7 @@ ExecutorService::ExecutorService(control::ExecutorMetadata self, TaskRunner* run
 void ExecutorService::Remove(const std::string& job_id) {
   runner_->RemoveJob(job_id);
   links_->Forget(job_id);
+  result_keys_.Forget(job_id);
 }
 
 std::string ExecutorService::Status() const {
@@ -82,6 +86,7 @@ arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
         "these tasks are for another process at this address, which is gone", "");
   }
   ARROW_RETURN_NOT_OK(links_->Check(request));
+  result_keys_.NoteLaunch(request);
   ARROW_RETURN_NOT_OK(runner_->Launch(request));
   return control::LaunchTasksResponse();
 }
@@ -89,7 +94,43 @@ arrow::Result<control::LaunchTasksResponse> ExecutorService::Launch(
 arrow::Status ExecutorService::DoGet(const fl::ServerCallContext& context,
                                      const fl::Ticket& request,
                                      std::unique_ptr<fl::FlightDataStream>* stream) {
+  if (flight::IsPartTicket(request.ticket)) {
+    auto served = GetPart(context, request.ticket, stream);
+    return served.ok() ? served : flight::ToFlightStatus(context, served);
+  }
+  if (!flight::IdentityOf(context).MayActAsCluster()) {
+    return fl::MakeFlightError(
+        fl::FlightStatusCode::Unauthorized,
+        "this executor gives clients the parts of their results alone, by the tickets "
+        "that the scheduler has made for them");
+  }
   return shuffle::ServeFetch(store_, context, request, stream);
+}
+
+arrow::Status ExecutorService::GetPart(const fl::ServerCallContext& context,
+                                       const std::string& ticket,
+                                       std::unique_ptr<fl::FlightDataStream>* stream) {
+  ARROW_ASSIGN_OR_RAISE(const auto sealed, flight::ParsePart(ticket));
+  const auto& job_id = sealed.part.job_id();
+  const auto& output = sealed.part.output();
+  const auto key = result_keys_.KeyOf(job_id);
+  if (key.empty()) {
+    return arrow::Status::Invalid(
+        "this executor has nothing (any more) of the query that the ticket is of: ask "
+        "the scheduler for this part, or run the query again");
+  }
+  ARROW_RETURN_NOT_OK(flight::CheckSeal(sealed, key));
+  const auto tell = [this, job_id, output](control::PartReading::State state) {
+    control::TaskStatus status;
+    status.mutable_id()->set_job_id(job_id);
+    status.mutable_id()->set_stage_id(output.stage_id());
+    status.mutable_id()->set_task_index(output.task_index());
+    status.mutable_id()->set_attempt(output.attempt());
+    status.set_executor_id(self_.id());
+    status.mutable_reading()->set_state(state);
+    links_->Report(std::move(status));
+  };
+  return shuffle::ServePart(store_, context, job_id, output, tell, stream);
 }
 
 arrow::Status ExecutorService::DoAction(const fl::ServerCallContext& context,

@@ -1,5 +1,6 @@
-// The executor's Flight server: outputs for other executors and clients by DoGet, tasks
-// from the scheduler by DoAction.
+// The executor's Flight server: outputs by DoGet, for the processes of the cluster, and
+// for clients that have a ticket for a part of their result; tasks from the scheduler by
+// DoAction.
 #pragma once
 
 #include <arrow/flight/server.h>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "ballista/executor/result_keys.h"
 #include "ballista/executor/scheduler_links.h"
 #include "ballista/executor/task_runner.h"
 #include "ballista/flight/rpc.h"
@@ -39,6 +41,9 @@ class ExecutorService : public arrow::flight::FlightServerBase {
   arrow::Result<control::LaunchTasksResponse> Launch(
       const control::LaunchTasksRequest& request);
   void Remove(const std::string& job_id);
+  arrow::Status GetPart(const arrow::flight::ServerCallContext& context,
+                        const std::string& ticket,
+                        std::unique_ptr<arrow::flight::FlightDataStream>* stream);
   // What is kept of jobs at the moment, as JSON.
   std::string Status() const;
 
@@ -47,6 +52,7 @@ class ExecutorService : public arrow::flight::FlightServerBase {
   SchedulerLinks* const links_;
   shuffle::ShuffleStore* const store_;
   const std::function<int64_t()> fetched_bytes_;
+  ResultKeys result_keys_;
   flight::ActionRouter router_;
 };
 

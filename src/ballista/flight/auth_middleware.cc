@@ -17,6 +17,8 @@ using security::Identity;
 
 constexpr const char* kMiddleware = "ballista-identity";
 constexpr const char* kHeader = "authorization";
+// Drivers that log in at every server want to have one.
+constexpr const char* kNobodysToken = "tickets-only";
 
 class IdentityMiddleware : public fl::ServerMiddleware {
  public:
@@ -46,6 +48,13 @@ class IdentityCheck : public fl::ServerMiddlewareFactory {
     const auto header = context.incoming_headers().find(kHeader);
     auto identity = authenticator_->Authenticate(
         header == context.incoming_headers().end() ? std::string_view() : header->second);
+    if (cluster_only_ && IsForTickets(info.method)) {
+      const bool known = identity.ok() && identity->MayActAsCluster();
+      *middleware = std::make_shared<IdentityMiddleware>(
+          known ? *identity : Identity{Identity::Kind::kClient, ""},
+          info.method == fl::FlightMethod::Handshake ? kNobodysToken : "");
+      return arrow::Status::OK();
+    }
     if (!identity.ok()) {
       LogRefusal(context, identity.status().message());
       return fl::MakeFlightError(fl::FlightStatusCode::Unauthenticated,
@@ -65,6 +74,10 @@ class IdentityCheck : public fl::ServerMiddlewareFactory {
   }
 
  private:
+  static bool IsForTickets(fl::FlightMethod method) {
+    return method == fl::FlightMethod::DoGet || method == fl::FlightMethod::Handshake;
+  }
+
   const char* Forbidden(const Identity& identity, fl::FlightMethod method) const {
     if (cluster_only_) {
       return identity.MayActAsCluster()
@@ -72,9 +85,11 @@ class IdentityCheck : public fl::ServerMiddlewareFactory {
                  : "this executor answers the processes of its cluster alone, which show "
                    "the cluster token (cluster-token-file)";
     }
-    const bool action =
-        method == fl::FlightMethod::DoAction || method == fl::FlightMethod::ListActions;
-    return identity.MayActAsClient() || action
+    // What a scheduler may be asked for by another one; the server looks at the rest.
+    const bool of_cluster = method == fl::FlightMethod::DoAction ||
+                            method == fl::FlightMethod::ListActions ||
+                            method == fl::FlightMethod::DoGet;
+    return identity.MayActAsClient() || of_cluster
                ? nullptr
                : "the cluster token is no client's: it runs no queries";
   }
@@ -134,7 +149,7 @@ void Secure(const ServerSecurity& security, fl::FlightServerOptions* options) {
   options->middleware.emplace_back(kMiddleware,
                                    std::make_shared<IdentityCheck>(security));
   // Without a handler Flight refuses every Handshake; the check is the middleware's.
-  if (security.authenticator->checks_clients() && !security.cluster_only) {
+  if (security.authenticator->checks_clients() || security.cluster_only) {
     options->auth_handler = std::make_shared<fl::NoOpAuthHandler>();
   }
 }

@@ -20,7 +20,9 @@ struct ServerSecurity {
   security::TlsMaterial tls;
   // Null, or not enabled(): everybody is let in.
   std::shared_ptr<security::Authenticator> authenticator;
-  // Whether the cluster's own processes alone may call.
+  // Whether the cluster's own processes alone may call. Anybody may come with a ticket
+  // (DoGet) all the same, which the server has to check by itself, and is given a token
+  // that stands for nothing where he logs in first, as stock clients do.
   bool cluster_only = false;
 };
 

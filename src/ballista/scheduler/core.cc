@@ -151,6 +151,11 @@ bool SchedulerCore::IsResultPart(const std::string& job_id, uint32_t task,
   return job != nullptr && job->IsResultPart(task, attempt);
 }
 
+bool SchedulerCore::AllPartsRead(const std::string& job_id) const {
+  const JobState* job = impl_->FindJob(job_id);
+  return job != nullptr && job->unread_parts && job->unread_parts->empty();
+}
+
 std::vector<std::string> SchedulerCore::Jobs() const {
   std::vector<std::string> ids;
   for (const auto& [id, number] : impl_->job_numbers()) ids.push_back(id);

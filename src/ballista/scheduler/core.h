@@ -114,6 +114,8 @@ class SchedulerCore {
   // before the client gets its first row and the event of that, JobResultRead: it stays
   // so or the job fails.)
   bool IsResultPart(const std::string& job_id, uint32_t task, uint32_t attempt) const;
+  // Whether its parts were given out (ResultGivenOut), and each was read whole.
+  bool AllPartsRead(const std::string& job_id) const;
   std::vector<std::string> Jobs() const;
   // What the job's finished tasks have put out, in bytes.
   uint64_t OutputBytes(const std::string& job_id) const;

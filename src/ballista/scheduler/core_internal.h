@@ -118,6 +118,8 @@ class SchedulerCore::Impl {
   // ---- core_results.cc
   void On(JobResultRead& event);
   void On(ResultPartLost& event);
+  void On(ResultGivenOut& event);
+  void On(ResultPartRead& event);
   // As Recover, for a job that may have finished: it goes on where something is missing
   // that the client has not read.
   arrow::Status Reopen(JobState* job, const std::string& why);

@@ -109,7 +109,9 @@ void SchedulerCore::Impl::FinishJob(JobState* job) {
   for (uint32_t t = 0; t < state.tasks.size(); ++t) {
     const TaskState& task = state.tasks[t];
     const bool schema_only = finished.parts.empty() && t + 1 == state.tasks.size();
-    if (task.output.rows() == 0 && !schema_only) continue;
+    // One that was given out and has no rows any more tells so itself.
+    const bool given_out = job->unread_parts && job->unread_parts->contains(t);
+    if (task.output.rows() == 0 && !schema_only && !given_out) continue;
     ResultPart& part = finished.parts.emplace_back();
     part.stage_id = result;
     part.task_index = t;

@@ -169,6 +169,25 @@ struct ResultPartLost {
   std::string reason;
 };
 
+// The parts of a finished job's result are given out, to be read one by one in any order,
+// several at once. From now on ResultPartRead says what of them was read, and which rows
+// belong to the result is settled: where they cannot be had again, the job fails.
+struct ResultGivenOut {
+  std::string job_id;
+};
+
+// A client reads a part of such a result; puts off CoreOptions::reader_ttl.
+struct ResultPartRead {
+  enum class Progress {
+    kWanted,  // it comes for it: what of it is lost is computed again
+    kGoesOn,  // it takes rows
+    kWhole,   // all of it was sent: it is not computed again unless it is wanted again
+  };
+  std::string job_id;
+  uint32_t task = 0;
+  Progress progress = Progress::kGoesOn;
+};
+
 struct TaskFinished {
   job::TaskId id;
   std::string executor_id;
@@ -199,10 +218,11 @@ struct LaunchFailed {
 // Time has passed. Needed at SchedulerCore::NextDeadline() or soon after.
 struct Tick {};
 
-using Event = std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost,
-                           ExecutorDraining, ExecutorStopped, JobSubmitted, JobRecovered,
-                           JobCancelled, JobReleased, JobResultRead, ResultPartLost,
-                           TaskFinished, TaskFailed, LaunchFailed, Tick>;
+using Event =
+    std::variant<ExecutorRegistered, ExecutorHeartbeat, ExecutorLost, ExecutorDraining,
+                 ExecutorStopped, JobSubmitted, JobRecovered, JobCancelled, JobReleased,
+                 JobResultRead, ResultPartLost, ResultGivenOut, ResultPartRead,
+                 TaskFinished, TaskFailed, LaunchFailed, Tick>;
 
 // ------------------------------------------------------------------------------ effects
 

@@ -59,6 +59,37 @@ void SchedulerCore::Impl::On(ResultPartLost& event) {
   }
 }
 
+void SchedulerCore::Impl::On(ResultGivenOut& event) {
+  JobState* job = FindJob(event.job_id);
+  if (job == nullptr || !job->finished || job->unread_parts) return;
+  std::set<uint32_t> unread;
+  const auto& tasks = job->stages[job->graph.result_stage()].tasks;
+  for (uint32_t t = 0; t < tasks.size(); ++t) {
+    if (job->IsUnread(t)) unread.insert(t);
+  }
+  job->unread_parts = std::move(unread);
+}
+
+void SchedulerCore::Impl::On(ResultPartRead& event) {
+  JobState* job = FindJob(event.job_id);
+  if (job == nullptr) return;
+  job->last_read = job->last_progress = now_;
+  // Where a scheduler before this one has given them out, nobody has told this one.
+  ResultGivenOut given_out{event.job_id};
+  On(given_out);
+  const auto& tasks = job->stages[job->graph.result_stage()].tasks;
+  if (!job->unread_parts || event.task >= tasks.size()) return;
+  if (event.progress == ResultPartRead::Progress::kWhole) {
+    job->unread_parts->erase(event.task);
+    return;
+  }
+  job->being_read = true;
+  const bool back = job->unread_parts->insert(event.task).second;
+  if (!back || event.progress != ResultPartRead::Progress::kWanted) return;
+  arrow::Status status = Reopen(job, "its executor was lost after it had been read");
+  if (!status.ok()) FailJob(job, std::move(status));
+}
+
 arrow::Status SchedulerCore::Impl::Reopen(JobState* job, const std::string& why) {
   if (!job->finished) return Recover(job, why);
   if (job->data_removed || job->ResultIsThere()) return arrow::Status::OK();
@@ -70,6 +101,8 @@ arrow::Status SchedulerCore::Impl::Reopen(JobState* job, const std::string& why)
   }
   job->finished = false;
   job->reopened = true;
+  // A client that was reading the lost part may have gone with its stream.
+  if (job->unread_parts) job->being_read = false;
   job->ended = kNever;
   // It has as long as it had before.
   job->options.deadline = After(now_, job->time_limit);

@@ -188,6 +188,68 @@ TEST_F(ResultsTest, KeepsAWholePartOfWhatMayComeOutDifferentlyWhereItsInputIsThe
   EXPECT_THAT(Running(), ElementsAre("j/1/1/1"));
 }
 
+TEST_F(ResultsTest, PartsThatAreGivenOutAreReadInAnyOrder) {
+  using enum ResultPartRead::Progress;
+  Run(OneScan(4));
+  Send(ResultGivenOut{"j"});
+  EXPECT_FALSE(core_->AllPartsRead("j"));
+  Send(ResultPartRead{"j", 1, kGoesOn});
+  Send(ResultPartRead{"j", 1, kWhole});
+  const std::string first = finished_["j"].parts[0].executor.executor_id();
+  const std::string second = finished_["j"].parts[1].executor.executor_id();
+  // What was read is not needed, and what was not is computed again.
+  EXPECT_TRUE(core_->MayLeave(second, ""));
+  EXPECT_FALSE(core_->MayLeave(first, ""));
+  Join("c", 2);
+  Lose(second);
+  EXPECT_THAT(reopened_, IsEmpty());
+  Lose(first);
+  EXPECT_THAT(reopened_, ElementsAre("j"));
+  EXPECT_THAT(Running(), ElementsAre("j/0/0/1"));
+  FinishAll();
+  EXPECT_TRUE(core_->IsResultPart("j", 0, 1));
+  EXPECT_THAT(core_->FindInconsistencies(), IsEmpty());
+  // Somebody reads the other one again.
+  Send(ResultPartRead{"j", 1, kWanted});
+  EXPECT_THAT(Running(), ElementsAre("j/0/1/1"));
+  FinishAll();
+  for (const uint32_t part : {1, 0}) {
+    EXPECT_FALSE(core_->AllPartsRead("j"));
+    Send(ResultPartRead{"j", part, kGoesOn});
+    Send(ResultPartRead{"j", part, kWhole});
+  }
+  EXPECT_TRUE(core_->AllPartsRead("j"));
+  Send(ResultPartRead{"j", 2, kWhole});  // there is none
+  Send(JobReleased{"j"});
+  EXPECT_TRUE(core_->IsIdle());
+  EXPECT_THAT(failed_, IsEmpty());
+}
+
+TEST_F(ResultsTest, WhatWasGivenOutIsNotReplacedByOtherRows) {
+  job::JobGraph graph = TwoStages();
+  graph.mutable_stages(0)->mutable_fragment()->mutable_sample();
+  Run(graph);
+  Send(ResultGivenOut{"j"});
+  Lose("a");
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("run the query again"));
+  EXPECT_TRUE(core_->IsIdle());
+}
+
+TEST_F(ResultsTest, AReaderThatMayHaveGoneWithItsExecutorIsNotWaitedForLong) {
+  Start({.executor_timeout = kNever, .result_ttl = seconds(300)});
+  Run(OneScan(4));
+  Send(ResultGivenOut{"j"});
+  Send(ResultPartRead{"j", PartOf("a"), ResultPartRead::Progress::kGoesOn});
+  now_ += seconds(301);
+  Send(Tick{});
+  ASSERT_THAT(failed_, IsEmpty());
+  Lose("a");
+  FinishAll();
+  now_ += seconds(301);
+  Send(Tick{});
+  EXPECT_THAT(failed_["j"].message(), HasSubstr("--result-timeout"));
+}
+
 TEST_F(ResultsTest, GivesUpAPartThatCanNeverBeRead) {
   Start({.max_fetch_failures = 3});
   Run(OneScan(4));

@@ -36,6 +36,7 @@ JobState::JobState(uint64_t number, JobSubmitted submitted, Time now)
 }
 
 bool JobState::IsUnread(uint32_t task) const {
+  if (unread_parts) return unread_parts->contains(task);
   if (task < reads_task || (task == reads_task && part_begun)) return false;
   const std::vector<TaskState>& tasks = stages[graph.result_stage()].tasks;
   if (tasks[task].output.rows() > 0) return true;

@@ -160,6 +160,9 @@ struct JobState {
   // of this one some rows where `part_begun`.
   uint32_t reads_task = 0;
   bool part_begun = false;
+  // Instead of these two where the parts were given out one by one: those that were not
+  // read whole.
+  std::optional<std::set<uint32_t>> unread_parts;
   // The readers of some output run again, and the result stage is one of them: nothing
   // that it has put out counts any more.
   bool result_restarted = false;
@@ -178,7 +181,9 @@ struct JobState {
   // Whether the client has to read the output of this task of the result stage, and has
   // no row of it yet.
   bool IsUnread(uint32_t task) const;
-  bool AnyRowGiven() const { return reads_task > 0 || part_begun; }
+  bool AnyRowGiven() const {
+    return reads_task > 0 || part_begun || unread_parts.has_value();
+  }
   // All parts that are unread are there.
   bool ResultIsThere() const;
   bool IsResultPart(uint32_t task, uint32_t attempt) const;

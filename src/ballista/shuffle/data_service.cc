@@ -2,11 +2,13 @@
 
 #include <arrow/util/key_value_metadata.h>
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/bounded_batches.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/plan/plan.h"
@@ -16,6 +18,9 @@
 
 namespace ballista::shuffle {
 namespace {
+
+// How often a reader that goes on is heard of.
+constexpr auto kNews = std::chrono::minutes(1);
 
 class BatchReader : public arrow::RecordBatchReader {
  public:
@@ -45,10 +50,9 @@ class BatchReader : public arrow::RecordBatchReader {
 class FetchStream : public arrow::flight::FlightDataStream {
  public:
   FetchStream(const arrow::flight::ServerCallContext& context,
-              std::unique_ptr<OutputReader> reader,
+              const std::shared_ptr<arrow::RecordBatchReader>& reader,
               const arrow::ipc::IpcWriteOptions& options)
-      : context_(context),
-        stream_(std::make_shared<BatchReader>(std::move(reader)), options) {}
+      : context_(context), stream_(reader, options) {}
 
   std::shared_ptr<arrow::Schema> schema() override { return stream_.schema(); }
 
@@ -75,6 +79,36 @@ class FetchStream : public arrow::flight::FlightDataStream {
   arrow::flight::RecordBatchStream stream_;
 };
 
+// A stream of which somebody is told how far it is.
+class PartStream : public FetchStream {
+ public:
+  PartStream(const arrow::flight::ServerCallContext& context,
+             const std::shared_ptr<arrow::RecordBatchReader>& reader, PartWatch watch)
+      : FetchStream(context, reader, arrow::ipc::IpcWriteOptions::Defaults()),
+        watch_(std::move(watch)) {
+    watch_(control::PartReading::GOES_ON);
+  }
+  ~PartStream() override {
+    watch_(whole_ ? control::PartReading::WHOLE : control::PartReading::LEFT);
+  }
+
+  arrow::Result<arrow::flight::FlightPayload> Next() override {
+    ARROW_ASSIGN_OR_RAISE(auto payload, FetchStream::Next());
+    whole_ = payload.ipc_message.metadata == nullptr;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - told_ >= kNews) {
+      told_ = now;
+      watch_(control::PartReading::GOES_ON);
+    }
+    return payload;
+  }
+
+ private:
+  const PartWatch watch_;
+  std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
+  bool whole_ = false;
+};
+
 arrow::Result<std::unique_ptr<OutputReader>> OpenTicket(ShuffleStore* store,
                                                         const std::string& bytes) {
   control::FetchTicket ticket;
@@ -95,8 +129,22 @@ arrow::Status ServeFetch(ShuffleStore* store,
   auto reader = OpenTicket(store, ticket.ticket);
   if (!reader.ok()) return flight::ToFlightStatus(context, reader.status());
   ARROW_ASSIGN_OR_RAISE(const auto options, WriteOptions(store->options().compression));
-  *stream =
-      std::make_unique<FetchStream>(context, std::move(reader).ValueUnsafe(), options);
+  *stream = std::make_unique<FetchStream>(
+      context, std::make_shared<BatchReader>(std::move(reader).ValueUnsafe()), options);
+  return arrow::Status::OK();
+}
+
+arrow::Status ServePart(ShuffleStore* store,
+                        const arrow::flight::ServerCallContext& context,
+                        const std::string& job_id, const control::OutputRange& output,
+                        PartWatch watch,
+                        std::unique_ptr<arrow::flight::FlightDataStream>* stream) {
+  ARROW_ASSIGN_OR_RAISE(auto reader, store->Read(job_id, {output}));
+  *stream = std::make_unique<PartStream>(
+      context,
+      flight::BoundBatches(std::make_shared<BatchReader>(std::move(reader)),
+                           flight::kMaxClientBatchBytes),
+      std::move(watch));
   return arrow::Status::OK();
 }
 

@@ -8,7 +8,9 @@
 
 #include <arrow/flight/server.h>
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "ballista/shuffle/shuffle_store.h"
 
@@ -23,5 +25,18 @@ arrow::Status ServeFetch(ShuffleStore* store,
                          const arrow::flight::ServerCallContext& context,
                          const arrow::flight::Ticket& ticket,
                          std::unique_ptr<arrow::flight::FlightDataStream>* stream);
+
+// Is told how far a client is with a part of a result; from the call's thread.
+using PartWatch = std::function<void(control::PartReading::State)>;
+
+// The same for one output as a stock client takes it: not compressed, and cut into
+// messages that are not too large for it (flight/bounded_batches.h). `watch` hears that
+// the client reads, once a minute as long as it takes rows, and how that ended. Errors:
+// as of ShuffleStore::Read, not in Flight's form yet.
+arrow::Status ServePart(ShuffleStore* store,
+                        const arrow::flight::ServerCallContext& context,
+                        const std::string& job_id, const control::OutputRange& output,
+                        PartWatch watch,
+                        std::unique_ptr<arrow::flight::FlightDataStream>* stream);
 
 }  // namespace ballista::shuffle

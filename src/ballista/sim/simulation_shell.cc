@@ -61,6 +61,13 @@ struct EventDescriber {
     if (!e.task) return "renewed " + e.job_id;
     return fmt::format("read {}, task {}{}", e.job_id, *e.task, e.begun ? " begun" : "");
   }
+  std::string operator()(const scheduler::ResultGivenOut& e) const {
+    return "given out " + e.job_id;
+  }
+  std::string operator()(const scheduler::ResultPartRead& e) const {
+    return "read " + e.job_id + " part " + std::to_string(e.task) + " (" +
+           std::to_string(static_cast<int>(e.progress)) + ")";
+  }
   std::string operator()(const scheduler::ResultPartLost& e) const {
     return fmt::format("cannot read {}, task {}#{}", e.job_id, e.task, e.attempt);
   }

@@ -72,6 +72,18 @@ void ReleaseAt(flight::ClientPool* clients, const record::Scheduler& owner,
       request, kCallTimeout);
 }
 
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenTicketAt(
+    flight::ClientPool* clients, const record::Scheduler& owner, std::string ticket,
+    std::function<void(bool whole)> done) {
+  ARROW_ASSIGN_OR_RAISE(auto client, clients->Get(owner.host(), owner.port()));
+  auto stream = client->DoGet(arrow::flight::Ticket{std::move(ticket)});
+  if (!stream.ok()) return flight::FromFlightStatus(stream.status());
+  auto schema = (*stream)->GetSchema();
+  if (!schema.ok()) return flight::FromFlightStatus(schema.status());
+  return std::make_shared<RemoteReader>(std::move(client), std::move(*stream), *schema,
+                                        std::move(done));
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
     flight::ClientPool* clients, const record::Scheduler& owner,
     const std::string& job_id) {
@@ -79,13 +91,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
   ticket.set_job_id(job_id);
   google::protobuf::Any any;
   any.PackFrom(ticket);
-  ARROW_ASSIGN_OR_RAISE(auto client, clients->Get(owner.host(), owner.port()));
-  auto stream = client->DoGet(arrow::flight::Ticket{any.SerializeAsString()});
-  if (!stream.ok()) return flight::FromFlightStatus(stream.status());
-  auto schema = (*stream)->GetSchema();
-  if (!schema.ok()) return flight::FromFlightStatus(schema.status());
-  return std::make_shared<RemoteReader>(
-      std::move(client), std::move(*stream), *schema,
+  return OpenTicketAt(
+      clients, owner, any.SerializeAsString(),
       [clients, owner, job_id](bool whole) { ReleaseAt(clients, owner, job_id, whole); });
 }
 
@@ -161,6 +168,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::TryOwner(
     return nullptr;
   }
   return reader;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenPartElsewhere(
+    const std::string& job_id, const std::string& ticket) {
+  const auto owner = OwnerOf(job_id);
+  if (!owner) return arrow::Status::Invalid(JobService::NoSuchJob(job_id).message());
+  // That one hears how its own stream ends.
+  return OpenTicketAt(clients_, *owner, ticket, [](bool) {});
 }
 
 profile::QueryProfile QueryService::Outline(const std::string& job_id) {

@@ -60,7 +60,7 @@ inline std::string_view TraceParentOf(const arrow::flight::ServerCallContext& co
   return header == context.incoming_headers().end() ? std::string_view() : header->second;
 }
 
-// Of no endpoint where there is no ticket.
+// Of no endpoint where there is no ticket. `app_metadata`: the query's id.
 inline arrow::Result<std::unique_ptr<arrow::flight::FlightInfo>> MakeInfo(
     const arrow::Schema& schema, const arrow::flight::FlightDescriptor& descriptor,
     std::string ticket, int64_t rows, std::string app_metadata) {

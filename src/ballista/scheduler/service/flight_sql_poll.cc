@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ballista/base/status.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/flight_sql.pb.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
@@ -69,10 +70,6 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> Unfinished(const fl::FlightInfo& in
       progress, std::nullopt);
 }
 
-std::unique_ptr<fl::PollInfo> Finished(std::unique_ptr<fl::FlightInfo> info) {
-  return std::make_unique<fl::PollInfo>(std::move(info), std::nullopt, 1.0, std::nullopt);
-}
-
 }  // namespace
 
 arrow::Status FlightSqlService::PollFlightInfo(const Context& context,
@@ -96,7 +93,7 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Poll(
     if (any.ok() && IsQuery(*any)) return PollQuery(context, *any, request);
   }
   ARROW_ASSIGN_OR_RAISE(auto info, DispatchInfo(context, request));
-  return PollStarted(std::move(info));
+  return PollStarted(context, std::move(info));
 }
 
 // It may be a COPY, prepared or not, or a data frame that writes: those have run when
@@ -124,7 +121,7 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollPending(
     ARROW_RETURN_NOT_OK(outcome.handle->status());
     ARROW_ASSIGN_OR_RAISE(auto info, StartedInfo(context, outcome.session.get(),
                                                  **outcome.handle, outcome.request));
-    return PollStarted(std::move(info));
+    return PollStarted(context, std::move(info));
   }
   // What its columns are is not known yet.
   ARROW_ASSIGN_OR_RAISE(auto info, MakeInfo(*arrow::schema(arrow::FieldVector{}),
@@ -137,11 +134,18 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollPending(
       std::nullopt);
 }
 
-arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStarted(Info info) {
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::Finished(
+    const Context& context, Info info) {
+  ARROW_ASSIGN_OR_RAISE(info, WithParts(context, std::move(info)));
+  return std::make_unique<fl::PollInfo>(std::move(info), std::nullopt, 1.0, std::nullopt);
+}
+
+arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollStarted(
+    const Context& context, Info info) {
   const std::string id = QueryOf(*info);
   // One that is not there as a job has its rows at hand, or is no query.
   const auto outline = id.empty() ? QueryProfile() : queries_->Outline(id);
-  if (Ended(outline)) return Finished(std::move(info));
+  if (Ended(outline)) return Finished(context, std::move(info));
   return Unfinished(*info, Fraction(outline));
 }
 
@@ -162,7 +166,7 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
   }
   switch (outline.job().state()) {
     case profile::JOB_STATE_FINISHED:
-      return Finished(std::move(info));
+      return Finished(context, std::move(info));
     case profile::JOB_STATE_QUEUED:
     case profile::JOB_STATE_RUNNING:
       return Unfinished(*info, Fraction(outline));
@@ -183,6 +187,13 @@ arrow::Result<std::unique_ptr<fl::PollInfo>> FlightSqlService::PollAgain(
 arrow::Result<std::string> FlightSqlService::RenewFlightEndpoint(const Context& context,
                                                                  std::string_view body) {
   ARROW_ASSIGN_OR_RAISE(auto request, fl::RenewFlightEndpointRequest::Deserialize(body));
+  if (flight::IsPartTicket(request.endpoint.ticket.ticket)) {
+    auto& ticket = request.endpoint.ticket.ticket;
+    ARROW_ASSIGN_OR_RAISE(const auto sealed, flight::ParsePart(ticket));
+    ARROW_RETURN_NOT_OK(CheckMayTouch(context, sealed.part.job_id()));
+    ARROW_ASSIGN_OR_RAISE(ticket, queries_->RenewPart(ticket));
+    return request.endpoint.SerializeToString();
+  }
   ARROW_ASSIGN_OR_RAISE(const auto any, ParseAny(request.endpoint.ticket.ticket));
   sqlp::TicketStatementQuery ticket;
   if (!UnpackInto(any, &ticket) ||

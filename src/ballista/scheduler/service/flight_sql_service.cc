@@ -12,11 +12,12 @@
 #include "ballista/base/version.h"
 #include "ballista/control.pb.h"
 #include "ballista/flight/auth_middleware.h"
+#include "ballista/flight/bounded_batches.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/flight_sql.pb.h"
 #include "ballista/plan/plan.h"
-#include "ballista/scheduler/service/bounded_batches.h"
 #include "ballista/scheduler/service/flight_sql_messages_internal.h"
 #include "ballista/scheduler/service/flight_sql_metadata.h"
 #include "ballista/substrait/translate.h"
@@ -29,8 +30,6 @@ namespace fl = arrow::flight;
 namespace sqlp = arrow::flight::protocol::sql;
 using google::protobuf::Any;
 
-// Of one message of a result: stock clients take up to 4 MiB and more.
-constexpr int64_t kMaxBatchBytes = int64_t{3} << 20;
 // How long a statement goes on for which nobody polls any more.
 constexpr auto kPollPatience = std::chrono::seconds(60);
 
@@ -92,9 +91,26 @@ arrow::Status FlightSqlService::GetFlightInfo(const Context& context,
                                               Info* info) {
   const trace::CallScope scope(TraceParentOf(context));
   auto made = DispatchInfo(context, request);
+  if (made.ok()) made = WithParts(context, std::move(*made));
   if (!made.ok()) return flight::ToFlightStatus(context, made.status());
   *info = std::move(*made);
   return arrow::Status::OK();
+}
+
+arrow::Result<FlightSqlService::Info> FlightSqlService::WithParts(const Context& context,
+                                                                  Info info) {
+  const std::string& id = info->app_metadata();
+  if (id.empty() || info->total_records() >= 0) return info;
+  ARROW_ASSIGN_OR_RAISE(
+      auto given, queries_->GiveOut(id, [&context] { return context.is_cancelled(); }));
+  if (given.rows < 0) return info;
+  if (given.endpoints.empty()) given.endpoints = info->endpoints();
+  arrow::ipc::DictionaryMemo memo;
+  ARROW_ASSIGN_OR_RAISE(const auto schema, info->GetSchema(&memo));
+  ARROW_ASSIGN_OR_RAISE(
+      auto made, fl::FlightInfo::Make(*schema, info->descriptor(), given.endpoints,
+                                      given.rows, given.bytes, /*ordered=*/true, id));
+  return std::make_unique<fl::FlightInfo>(std::move(made));
 }
 
 arrow::Result<FlightSqlService::Info> FlightSqlService::DispatchInfo(
@@ -226,6 +242,16 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
     const auto abandoned = [&] { return context.is_cancelled(); };
     ARROW_ASSIGN_OR_RAISE(
         reader, queries_->OpenOwnJob(own.job_id(), abandoned, /*release=*/false));
+  } else if (any.Is<control::ResultPartTicket>()) {
+    ARROW_ASSIGN_OR_RAISE(const auto sealed, flight::ParsePart(request.ticket));
+    ARROW_RETURN_NOT_OK(CheckMayTouch(context, sealed.part.job_id()));
+    ARROW_ASSIGN_OR_RAISE(reader, queries_->OpenPart(request.ticket, [&context] {
+      return context.is_cancelled();
+    }));
+  } else if (!flight::IdentityOf(context).MayActAsClient()) {
+    return fl::MakeFlightError(
+        fl::FlightStatusCode::Unauthorized,
+        "the cluster token is no client's: it runs no queries and reads no results");
   } else if (UnpackInto(any, &ticket)) {
     ARROW_RETURN_NOT_OK(CheckMayTouch(context, ticket.statement_handle()));
     const auto abandoned = [&context] { return context.is_cancelled(); };
@@ -239,8 +265,8 @@ arrow::Result<std::unique_ptr<fl::FlightDataStream>> FlightSqlService::DispatchG
     ARROW_ASSIGN_OR_RAISE(auto rows, MetadataRows(session.get(), any));
     reader = std::make_shared<arrow::TableBatchReader>(std::move(rows));
   }
-  return std::make_unique<ResultStream>(&context,
-                                        BoundBatches(std::move(reader), kMaxBatchBytes));
+  return std::make_unique<ResultStream>(
+      &context, flight::BoundBatches(std::move(reader), flight::kMaxClientBatchBytes));
 }
 
 arrow::Status FlightSqlService::DoPut(const Context& context,

@@ -70,6 +70,9 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
   arrow::Result<Info> StartedInfo(const Context& context, sql::SqlSession* session,
                                   const QueryHandle& query,
                                   const arrow::flight::FlightDescriptor& request);
+  // The info with where the parts of the result are, where clients read them one by one:
+  // waits for the query's end then.
+  arrow::Result<Info> WithParts(const Context& context, Info info);
   arrow::Result<std::shared_ptr<arrow::Schema>> SchemaOf(
       const Context& context, const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::unique_ptr<arrow::flight::FlightDataStream>> DispatchGet(
@@ -103,7 +106,10 @@ class FlightSqlService : public arrow::flight::FlightServerBase {
       const arrow::flight::FlightDescriptor& request);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollPending(
       const Context& context, const std::string& id);
-  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStarted(Info info);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollStarted(
+      const Context& context, Info info);
+  arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> Finished(const Context& context,
+                                                                   Info info);
   arrow::Result<std::unique_ptr<arrow::flight::PollInfo>> PollAgain(
       const Context& context, const std::string& bytes);
   arrow::Result<std::string> RenewFlightEndpoint(const Context& context,

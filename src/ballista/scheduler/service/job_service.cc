@@ -10,6 +10,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/flight/rpc.h"
 #include "ballista/flight/status_transport.h"
 
@@ -522,6 +523,9 @@ arrow::Result<control::TaskStatusResponse> JobService::ReportTasks(
         event.inline_result = HoldInline(finished.inline_result());
       }
       PostLocked(std::move(event));
+    } else if (status.has_reading()) {
+      NotePartReadingLocked(status.id().job_id(), status.id().task_index(),
+                            status.reading().state());
     } else {
       const auto& failed = status.failed();
       metrics_.tasks_failed.Add();
@@ -577,6 +581,7 @@ arrow::Status JobService::StartLocked(JobSubmitted event,
   outcomes_[job_id].session_id = event.session_id;
   outcomes_[job_id].user = event.options.user;
   outcomes_[job_id].kept = kept;
+  outcomes_[job_id].result_key = flight::FindResultKey(event.graph.settings());
   stuck_.Begin(Now());
   metrics_.submitted.Add();
   PostLocked(std::move(event));
@@ -694,6 +699,10 @@ void JobService::ReleaseLocked(const std::string& job_id) {
 
 void JobService::ReleaseRead(const std::string& job_id) {
   const std::lock_guard lock(mutex_);
+  ReleaseReadLocked(job_id);
+}
+
+void JobService::ReleaseReadLocked(const std::string& job_id) {
   const auto outcome = outcomes_.find(job_id);
   if (outcome == outcomes_.end() || !outcome->second.kept || keep_read_ == Time::zero() ||
       !core_.HasJob(job_id)) {
@@ -723,6 +732,12 @@ bool JobService::Cancel(const std::string& job_id, Cancelled::Reason reason,
   const std::lock_guard lock(mutex_);
   if (!outcomes_.contains(job_id)) return false;
   PostLocked(JobCancelled{job_id, reason, message});
+  // No reader of the whole result will drop it.
+  const auto outcome = outcomes_.find(job_id);
+  if (outcome != outcomes_.end() && outcome->second.given_out && !core_.HasJob(job_id) &&
+      outcome->second.status.ok()) {
+    ReleaseLocked(job_id);
+  }
   return true;
 }
 

@@ -129,6 +129,27 @@ class JobService {
   bool HasPart(const std::string& job_id, const ResultPart& part) const;
   void LosePart(const std::string& job_id, const ResultPart& part,
                 const std::string& reason);
+  // ---- the parts of a result whose job has a key (flight/part_ticket.h), read one by
+  // one Waits for the end of the job. Its parts may be asked for by tickets from then on;
+  // null where they may not: it has no key, or is not known. Errors: as of Wait.
+  struct GivenOut {
+    std::shared_ptr<const JobFinished> result;
+    std::string key;
+  };
+  arrow::Result<GivenOut> GiveOutParts(const std::string& job_id,
+                                       const std::function<bool()>& abandoned);
+  // Empty where there is none.
+  std::string ResultKey(const std::string& job_id) const;
+  // Where the part is, which a client wants to read; waits while it is computed again.
+  // `attempt`: as its ticket says. Errors: as of Wait; IOError where this scheduler has
+  // taken the job over, and the part may not be the one that the ticket is for.
+  arrow::Result<std::shared_ptr<const JobFinished>> WaitForPart(
+      const std::string& job_id, uint32_t task, uint32_t attempt,
+      const std::function<bool()>& abandoned);
+  // A client reads it. Drops the job as ReleaseRead does where each part was read whole,
+  // and as Release where the client has left.
+  void NotePartReading(const std::string& job_id, uint32_t task,
+                       control::PartReading::State state);
   // The error that the job has ended with; OK: none, or there is no such job.
   arrow::Status WhyEnded(const std::string& job_id) const;
 
@@ -167,7 +188,9 @@ class JobService {
     std::string user;
     Time read = kNever;  // when its result was sent, if nobody has come for it since
     bool ended = false;
-    bool kept = false;  // beyond this process
+    bool kept = false;       // beyond this process
+    bool given_out = false;  // its parts, by this process
+    std::string result_key;  // empty: they are not
     arrow::Status status;
     std::shared_ptr<const JobFinished> result;
     profile::QueryProfile outline;
@@ -220,6 +243,9 @@ class JobService {
   // Drops jobs whose results were read; when it is to be called next.
   Time DropReadJobs();
   void ReleaseLocked(const std::string& job_id);
+  void ReleaseReadLocked(const std::string& job_id);
+  void NotePartReadingLocked(const std::string& job_id, uint32_t task,
+                             control::PartReading::State state);
   // The job, which is there, can be dropped soon.
   void NoteRead(const std::string& job_id);
   // Somebody comes for its result.

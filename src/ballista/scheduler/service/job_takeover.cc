@@ -5,6 +5,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/profile/ended.h"
 #include "ballista/scheduler/service/job_service.h"
 
@@ -51,6 +52,7 @@ void JobService::Recover(StateKeeper::Recovered recovered) {
     LOG_INFO("scheduler", "Going on with job {}", job_id);
     outcomes_[job_id].session_id = job.job.session_id;
     outcomes_[job_id].user = job.job.options.user;
+    outcomes_[job_id].result_key = flight::FindResultKey(job.job.graph.settings());
     job.expected_executors = expected;
     const auto left = recovered.time_left.find(job_id);
     if (left != recovered.time_left.end()) {

@@ -12,6 +12,7 @@
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/flight/part_ticket.h"
 #include "ballista/plan/data_frame.h"
 #include "ballista/plan/plan.h"
 #include "ballista/planner/adaptive_planner.h"
@@ -19,6 +20,7 @@
 #include "ballista/scheduler/service/explain.h"
 #include "ballista/scheduler/service/job_spans.h"
 #include "ballista/scheduler/service/result_reader.h"
+#include "ballista/security/secrets.h"
 #include "ballista/sql/copy_commit.h"
 #include "ballista/sql/error_place.h"
 
@@ -181,6 +183,11 @@ arrow::Result<std::string> QueryService::Start(sql::SqlSession* session,
     auto* setting = graph.add_settings();
     setting->set_name(name);
     setting->set_value(std::to_string(value));
+  }
+  if (kept && gives_out_parts_) {
+    auto* setting = graph.add_settings();
+    setting->set_name(flight::kResultKeySetting);
+    setting->set_value(security::NewToken());
   }
   if (exporter_ != nullptr) {
     if (const auto trace = trace::BeginJobTrace()) {

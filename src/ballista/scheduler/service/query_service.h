@@ -5,6 +5,7 @@
 // once; whatever is kept of it goes when the stream ends, or when nobody came for it.
 #pragma once
 
+#include <arrow/flight/types.h>
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 #include <arrow/table.h>
@@ -49,6 +50,13 @@ class QueryService {
                StateKeeper* keeper = nullptr, KeptCatalog* catalog = nullptr,
                trace::Exporter* exporter = nullptr);
 
+  // From now on clients read large results from the executors (GiveOut), which speak TLS
+  // or do not. Before the first query.
+  void GiveOutParts(bool tls) {
+    gives_out_parts_ = true;
+    executors_have_tls_ = tls;
+  }
+
   // OK where the caller may read and cancel the query, or there is no such query. Errors:
   // that of an unknown query, for one that is another user's; IOError where that cannot
   // be found out now.
@@ -85,6 +93,24 @@ class QueryService {
   // one.
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenOwnJob(
       const std::string& job_id, const std::function<bool()>& abandoned, bool release);
+  // Waits for the end of a query whose parts clients may read one by one, by tickets that
+  // this makes. Errors: the job's own, which is forgotten then; Cancelled where
+  // `abandoned`: so is it.
+  struct GivenOut {
+    int64_t rows = -1;
+    int64_t bytes = -1;
+    // In order; none: the result is read as a whole, by the query's id.
+    std::vector<arrow::flight::FlightEndpoint> endpoints;
+  };
+  arrow::Result<GivenOut> GiveOut(const std::string& query_id,
+                                  const std::function<bool()>& abandoned);
+  // The rows of a part, by its ticket. The caller has checked whose query it is. Errors:
+  // Invalid for a ticket that is none, or of an unknown query.
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPart(
+      const std::string& ticket, const std::function<bool()>& abandoned);
+  // The same ticket, good for as long again, and keeps the result so long. Errors: as of
+  // OpenPart.
+  arrow::Result<std::string> RenewPart(const std::string& ticket);
   // Where this scheduler or another has the job.
   profile::QueryProfile Outline(const std::string& job_id);
 
@@ -167,7 +193,13 @@ class QueryService {
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenJob(
       const std::string& job_id, const std::function<bool()>& abandoned);
 
+  // Where a client reads the part.
+  arrow::Result<std::vector<arrow::flight::Location>> LocationsOf(
+      const ResultPart& part) const;
+
   // ---- elsewhere.cc: jobs of other schedulers
+  arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPartElsewhere(
+      const std::string& job_id, const std::string& ticket);
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenElsewhere(
       const std::string& job_id, const std::function<bool()>& abandoned);
   // One try at it; null: it is worth another one. Puts off the deadline whenever the
@@ -192,6 +224,8 @@ class QueryService {
   StateKeeper* const keeper_;
   KeptCatalog* const catalog_;
   trace::Exporter* const exporter_;
+  bool gives_out_parts_ = false;
+  bool executors_have_tls_ = false;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> executing_{0};
   std::atomic<uint64_t> executed_{0};

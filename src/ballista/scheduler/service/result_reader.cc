@@ -23,12 +23,16 @@ constexpr int kMaxLosses = 20;
 
 class ResultReader : public arrow::RecordBatchReader {
  public:
-  ResultReader(std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-               std::chrono::milliseconds limit, std::function<void(bool)> done)
+  // Of the tasks from `first` on and before `end`.
+  ResultReader(std::unique_ptr<ResultSource> source, uint32_t first, uint32_t end,
+               flight::ClientPool* clients, std::chrono::milliseconds limit,
+               std::function<void(bool)> done)
       : source_(std::move(source)),
+        end_task_(end),
         clients_(clients),
         limit_(limit),
-        done_(std::move(done)) {}
+        done_(std::move(done)),
+        next_task_(first) {}
 
   ~ResultReader() override {
     ClosePart();
@@ -102,6 +106,7 @@ class ResultReader : public arrow::RecordBatchReader {
   arrow::Status Locate() {
     ClosePart();
     part_ = nullptr;
+    if (next_task_ >= end_task_) return arrow::Status::OK();
     auto result = source_->From(next_task_);
     // What was found before can be read as long as it is there.
     dropped_ = result.status().IsKeyError() && result_ != nullptr;
@@ -112,7 +117,7 @@ class ResultReader : public arrow::RecordBatchReader {
     const auto part = std::find_if(parts.begin(), parts.end(), [this](const auto& one) {
       return one.task_index >= next_task_;
     });
-    if (part != parts.end()) part_ = &*part;
+    if (part != parts.end() && part->task_index < end_task_) part_ = &*part;
     return arrow::Status::OK();
   }
 
@@ -221,13 +226,14 @@ class ResultReader : public arrow::RecordBatchReader {
   }
 
   const std::unique_ptr<ResultSource> source_;
+  const uint32_t end_task_;
   flight::ClientPool* const clients_;
   const std::chrono::milliseconds limit_;
   std::function<void(bool)> done_;
   std::shared_ptr<const JobFinished> result_;
   bool at_end_ = false;               // there is nothing more to be given
   bool dropped_ = false;              // by its scheduler, which knows nothing more of it
-  uint32_t next_task_ = 0;            // of the result stage; those before it were read
+  uint32_t next_task_;                // of the result stage; those before it were read
   const ResultPart* part_ = nullptr;  // of result_; null: at the end
   std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::ipc::RecordBatchStreamReader> inline_;
@@ -243,8 +249,17 @@ class ResultReader : public arrow::RecordBatchReader {
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
     std::chrono::milliseconds limit, std::function<void(bool)> done) {
-  auto reader =
-      std::make_shared<ResultReader>(std::move(source), clients, limit, std::move(done));
+  auto reader = std::make_shared<ResultReader>(std::move(source), 0, kWholeResult,
+                                               clients, limit, std::move(done));
+  ARROW_RETURN_NOT_OK(reader->Start());
+  return reader;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPartReader(
+    std::unique_ptr<ResultSource> source, uint32_t task, flight::ClientPool* clients,
+    std::chrono::milliseconds limit, std::function<void(bool)> done) {
+  auto reader = std::make_shared<ResultReader>(std::move(source), task, task + 1, clients,
+                                               limit, std::move(done));
   ARROW_RETURN_NOT_OK(reader->Start());
   return reader;
 }

@@ -51,4 +51,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
     std::chrono::milliseconds limit, std::function<void(bool whole)> done);
 
+// The same for the part of one task.
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPartReader(
+    std::unique_ptr<ResultSource> source, uint32_t task, flight::ClientPool* clients,
+    std::chrono::milliseconds limit, std::function<void(bool whole)> done);
+
 }  // namespace ballista::scheduler

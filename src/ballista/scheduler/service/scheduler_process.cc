@@ -96,6 +96,9 @@ struct SchedulerProcess::Parts {
         service(&jobs, &queries, &sessions, &rows, uploads.get()),
         monitor(config, &jobs, &queries, history.get(), exporter.get()) {
     jobs.LimitInlineResults(&rows);
+    if (config.flight_endpoints == config::SchedulerConfig::FlightEndpoints::kExecutors) {
+      queries.GiveOutParts(security.tls.on());
+    }
     jobs.KeepReadResults(std::min(config.result_reread_timeout, config.result_timeout));
     if (!WantsProfiles(config)) return;
     jobs.OnJobEnded([this](JobEnded ended) {

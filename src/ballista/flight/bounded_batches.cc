@@ -1,4 +1,4 @@
-#include "ballista/scheduler/service/bounded_batches.h"
+#include "ballista/flight/bounded_batches.h"
 
 #include <arrow/result.h>
 #include <arrow/util/byte_size.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace ballista::scheduler {
+namespace ballista::flight {
 namespace {
 
 class BoundedReader : public arrow::RecordBatchReader {
@@ -56,4 +56,4 @@ std::shared_ptr<arrow::RecordBatchReader> BoundBatches(
   return std::make_shared<BoundedReader>(std::move(reader), max_bytes);
 }
 
-}  // namespace ballista::scheduler
+}  // namespace ballista::flight

@@ -1,4 +1,4 @@
-#include "ballista/scheduler/service/bounded_batches.h"
+#include "ballista/flight/bounded_batches.h"
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
@@ -6,7 +6,7 @@
 #include <arrow/util/byte_size.h>
 #include <gtest/gtest.h>
 
-namespace ballista::scheduler {
+namespace ballista::flight {
 namespace {
 
 std::shared_ptr<arrow::RecordBatch> Strings(const std::vector<size_t>& lengths) {
@@ -40,4 +40,4 @@ TEST(BoundBatches, LetsAnOversizedRowPassAlone) {
 }
 
 }  // namespace
-}  // namespace ballista::scheduler
+}  // namespace ballista::flight

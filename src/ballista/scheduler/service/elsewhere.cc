@@ -8,6 +8,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/flight/pooled_call.h"
+#include "ballista/flight/receive_pool.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/scheduler/service/query_service.h"
 
@@ -80,7 +81,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRemote(
   google::protobuf::Any any;
   any.PackFrom(ticket);
   ARROW_ASSIGN_OR_RAISE(auto client, clients->Get(owner.host(), owner.port()));
-  auto stream = client->DoGet(arrow::flight::Ticket{any.SerializeAsString()});
+  arrow::flight::FlightCallOptions options;
+  options.read_options.memory_pool = flight::ReceivePool();
+  auto stream = client->DoGet(options, {any.SerializeAsString()});
   if (!stream.ok()) return flight::FromFlightStatus(stream.status());
   auto schema = (*stream)->GetSchema();
   if (!schema.ok()) return flight::FromFlightStatus(schema.status());

@@ -1,7 +1,7 @@
 # What works row by row; all else is optimized less and compiled sooner.
 set(BALLISTA_HOT base plan flight shuffle engine engine_duckdb duckdb_terms)
 # What the fuzz targets call: these folders' code counts what was reached, which the fuzzer steers by.
-set(BALLISTA_FUZZED base config flight plan security shuffle)
+set(BALLISTA_FUZZED base config flight plan security shuffle substrait)
 # As -fsanitize=fuzzer-no-link, which a header precompiled without it is not for.
 set(BALLISTA_FUZZ_COVERAGE -fsanitize-coverage=inline-8bit-counters,pc-table,indirect-calls,trace-cmp)
 

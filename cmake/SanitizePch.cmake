@@ -33,3 +33,5 @@ endif()
 # In all targets, with the macros of what it includes.
 add_compile_options("SHELL:-include-pch ${BALLISTA_SANITIZE_PCH}")
 add_compile_definitions(FMT_SHARED GTEST_HAS_PTHREAD=1)
+# The compiler cache reads the header again by its text, in targets too that know nothing of DuckDB.
+include_directories(SYSTEM ${arrow_include} ${duckdb_include})

@@ -106,6 +106,12 @@ MORE = {
 }
 
 
+def write_ibis_plans(folder: str) -> None:
+    program = [sys.executable, str(ROOT / "tests" / "clients" / "ibis_plans.py")]
+    environment = {**os.environ, "PYTHONPATH": modules("ibis-substrait")}
+    subprocess.run([*program, str(FOLDER), folder], env=environment, check=True, timeout=120)
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) or pa.types.is_large_string(kind) else kind
 
@@ -204,10 +210,8 @@ class IbisPlans(OnCluster):
     OTHER_QUERIES = {2, 4, 7, 9, 11, 20, 21, 22}
 
     def test_tpch(self):
-        program = [sys.executable, str(ROOT / "tests" / "clients" / "ibis_plans.py")]
-        environment = {**os.environ, "PYTHONPATH": modules("ibis-substrait")}
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([*program, str(FOLDER), folder], env=environment, check=True, timeout=120)
+            write_ibis_plans(folder)
             plans = {int(path.stem): path.read_bytes() for path in pathlib.Path(folder).iterdir()}
         self.assertEqual(set(range(1, 23)) - set(plans), {8, 14, 17})
         for number, sql in tpc_data.queries("tpch").items():

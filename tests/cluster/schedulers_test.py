@@ -131,6 +131,20 @@ class Schedulers(unittest.TestCase):
             cluster.time_until_clean()
             self.wait_until(lambda: not self.etcd.get("ballista/jobs/"), 5, "the jobs to go")
 
+    def test_they_show_each_other_the_cluster_token(self):
+        """What one has another one gives out, also where strangers are turned away."""
+        token = pathlib.Path(self.folder, "token")
+        token.write_text("a token of the cluster that is long enough\n")
+        shown = ["--cluster-token-file", str(token)]
+        with self.start(executors=1, options=shown, executor_args=shown) as cluster:
+            self.find(cluster)
+            client = Client(self.uris)
+            pq.write_table(pa.table({"k": [1, 2, 3]}), f"{self.folder}/t.parquet")
+            for sql in ("SELECT sum(k) AS s FROM '{}/t.parquet'", "SELECT k AS s FROM '{}/t.parquet' ORDER BY k LIMIT 1"):
+                ticket = client.submit(sql.format(self.folder), self.uris[0])
+                rows = client.read_at(self.uris[1], ticket).column("s").to_pylist()
+                self.assertEqual(rows, [6] if "sum" in sql else [1])
+
     def test_says_where_others_find_it(self):
         args = ["--config-backend", "etcd", "--etcd-urls", self.etcd.urls, "--external-host", "s1.example"]
         with Cluster(executors=0, scheduler_args=args) as cluster:

@@ -5,6 +5,7 @@ after a change of the messages, then tests/fuzz/run. Needs .deps (scripts/setup)
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import pyarrow as pa
 
@@ -59,6 +60,24 @@ def ipc():
             write("ipc", f"piece-{choice}-{compression}", bytes([choice + 4 * codec]) + data)
 
 
+def substrait():
+    """The plans of tests/clients/substrait_test.py: DataFusion's, and a few of Ibis's, which writes older messages."""
+    sys.path.insert(0, str(ROOT / "tests/clients"))
+    import substrait_test
+
+    producer = substrait_test.datafusion.SessionContext()
+    for name, path in substrait_test.tpc_data.tables(substrait_test.FOLDER).items():
+        producer.register_parquet(name, str(path))
+    queries = {f"tpch-{number}": sql for number, sql in substrait_test.tpc_data.queries("tpch").items()}
+    queries |= {name.replace(" ", "-"): sql for name, (sql, _) in substrait_test.MORE.items()}
+    for name, sql in queries.items():
+        write("substrait", name, substrait_test.substrait.Serde.serialize_bytes(sql, producer))
+    with tempfile.TemporaryDirectory() as folder:
+        substrait_test.write_ibis_plans(folder)
+        for number in (1, 3, 13, 16, 18):
+            write("substrait", f"ibis-{number}", pathlib.Path(folder, f"{number}.plan").read_bytes())
+
+
 def config():
     for number, program in enumerate(("scheduler", "executor")):
         text = (ROOT / f"docs/examples/{program}.toml").read_text()
@@ -87,7 +106,7 @@ def control():
 
 
 if __name__ == "__main__":
-    for make in (seeds, ipc, config, control):
+    for make in (seeds, substrait, ipc, config, control):
         make()
     print({folder.name: len(list(folder.iterdir())) for folder in sorted((HERE / "corpus").iterdir())})
     sys.exit(0)

@@ -84,8 +84,8 @@ def literal(name, value):
     return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
-def rpc(method, claimed, body):
-    """An HTTP/2 connection with one call whose message claims a length."""
+def call(method, messages, end=False):
+    """An HTTP/2 connection with one call."""
     headers = b"".join(
         literal(*pair)
         for pair in (
@@ -93,8 +93,33 @@ def rpc(method, claimed, body):
             (":path", f"/arrow.flight.protocol.FlightService/{method}"), ("content-type", "application/grpc"),
         )
     )  # fmt: skip
-    message = b"\x00" + struct.pack(">I", claimed) + body
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 0, 1, message)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, end, 1, messages)
+
+
+def message(body, claimed=None):
+    return b"\x00" + struct.pack(">I", len(body) if claimed is None else claimed) + body
+
+
+def rpc(method, claimed, body):
+    """A call whose message claims a length."""
+    return call(method, message(body, claimed))
+
+
+def ingest(table, codec, claimed=None):
+    """An upload of 1,000 numbers, whose compressed buffer claims a length."""
+    batch = pa.record_batch({"a": pa.array(range(1000), pa.int64())})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_batch(batch)
+    schema, rows = pa.ipc.MessageReader.open_stream(sink.getvalue())
+    body = rows.body.to_pybytes()
+    if claimed is not None:
+        body = struct.pack("<q", claimed) + body[8:]
+    create = field(1, 1) + field(2, 2)
+    command = any_of("CommandStatementIngest", field(1, create) + field(2, table))
+    first = field(1, field(1, 2) + field(2, command)) + field(2, schema.metadata.to_pybytes())
+    second = field(2, rows.metadata.to_pybytes()) + field(1000, body)
+    return call("DoPut", message(first) + message(second), end=True)
 
 
 def frame_of(command, name):
@@ -333,6 +358,28 @@ class HostileInput(unittest.TestCase):
             one.close()
         for name in before:
             self.assertLess(now[name] - before[name], 100 << 20, name)
+
+    def test_claims_of_what_is_compressed(self):
+        """Buffers that claim to hold up to 4 EiB, or less than nothing: an error at once, and nothing is kept."""
+        before = self.memory()
+        for codec in ("lz4", "zstd"):
+            for claimed in (None, 8000):
+                self.assertIn(b"grpc-status\x010", self.answer(self.cluster.port, ingest("honest", codec, claimed)))
+            for claimed in (-5, 7992, 1 << 33, 1 << 36, 1 << 40, 1 << 62, (1 << 63) - 1):
+                answer = self.answer(self.cluster.port, ingest("claims", codec, claimed))
+                self.assertNotIn(b"grpc-status\x010", answer, claimed)
+                self.assertIn(b"grpc-message", answer, claimed)
+        now = self.memory()
+        for name in before:
+            self.assertLess(now[name] - before[name], 50 << 20, name)
+
+    def answer(self, port, data):
+        """All that comes until the call's status."""
+        with self.connect(port, data) as one:
+            answer = b""
+            while b"grpc-status" not in answer and (more := one.recv(65536)):
+                answer += more
+        return answer
 
     def test_idle_connections(self):
         """Ten thousand connections that say nothing: queries go on beside them, and their memory comes back."""

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "ballista/flight/receive_pool.h"
 #include "ballista/flight/status_transport.h"
 
 namespace ballista::flight {
@@ -48,7 +49,9 @@ struct TimedStream::State {
 
   arrow::Status Read(arrow::flight::FlightClient* client,
                      const arrow::flight::Ticket& ticket) {
-    ARROW_ASSIGN_OR_RAISE(auto opened, FromFlightResult(client->DoGet(ticket)));
+    arrow::flight::FlightCallOptions options;
+    options.read_options.memory_pool = ReceivePool();
+    ARROW_ASSIGN_OR_RAISE(auto opened, FromFlightResult(client->DoGet(options, ticket)));
     ARROW_ASSIGN_OR_RAISE(auto shape, FromFlightResult(opened->GetSchema()));
     std::unique_lock lock(mutex);
     reader = std::move(opened);

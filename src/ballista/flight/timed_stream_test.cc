@@ -2,6 +2,8 @@
 
 #include <arrow/api.h>
 #include <arrow/flight/api.h>
+#include <arrow/ipc/options.h>
+#include <arrow/util/compression.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,6 +13,7 @@
 
 #include "ballista/flight/client_pool.h"
 #include "ballista/flight/status_transport.h"
+#include "ballista/flight/test_claims_internal.h"
 
 namespace ballista::flight {
 namespace {
@@ -47,6 +50,7 @@ class Batches : public arrow::RecordBatchReader {
 };
 
 // A ticket is "total,silent from"; silent before the schema where that is negative.
+// "claim": one batch, compressed, that claims an exabyte.
 class Server : public arrow::flight::FlightServerBase {
  public:
   Server() {
@@ -62,6 +66,16 @@ class Server : public arrow::flight::FlightServerBase {
   arrow::Status DoGet(const arrow::flight::ServerCallContext& context,
                       const arrow::flight::Ticket& ticket,
                       std::unique_ptr<arrow::flight::FlightDataStream>* stream) override {
+    if (ticket.ticket == "claim") {
+      auto options = arrow::ipc::IpcWriteOptions::Defaults();
+      ARROW_ASSIGN_OR_RAISE(options.codec,
+                            arrow::util::Codec::Create(arrow::Compression::ZSTD));
+      *stream = std::make_unique<testing::ClaimingStream>(
+          std::make_unique<arrow::flight::RecordBatchStream>(
+              std::make_shared<Batches>(1, 2, &over_), options),
+          int64_t{1} << 60);
+      return arrow::Status::OK();
+    }
     const size_t comma = ticket.ticket.find(',');
     if (comma == std::string::npos) {
       return ToFlightStatus(context, arrow::Status::KeyError("no such ticket"));
@@ -104,6 +118,13 @@ TEST_F(TimedStreamTest, GivesTheBatchesInOrderToTheEnd) {
 
 TEST_F(TimedStreamTest, GivesTheServersError) {
   EXPECT_TRUE(Open("nonsense").status().IsKeyError());
+}
+
+TEST_F(TimedStreamTest, RefusesAClaimBeyondAllMemory) {
+  auto stream = Open("claim").ValueOrDie();
+  const auto status = stream->Next().status();
+  EXPECT_TRUE(status.IsIOError()) << status.ToString();
+  EXPECT_NE(status.message().find("claims 1152921504606846976 bytes"), std::string::npos);
 }
 
 TEST_F(TimedStreamTest, ASilentPeerIsGivenUpInTime) {

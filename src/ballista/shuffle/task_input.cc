@@ -15,6 +15,7 @@
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
 #include "ballista/control.pb.h"
+#include "ballista/flight/receive_pool.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/shuffle/batch_slice.h"
 #include "ballista/shuffle/data_service.h"
@@ -276,6 +277,7 @@ arrow::Status Fetcher::ReadOnce(const Part& part, Progress* progress, bool* stal
 
   arrow::flight::FlightCallOptions options;
   options.read_options.use_threads = false;
+  options.read_options.memory_pool = flight::ReceivePool();
   // Values of a message may lie anywhere in it; readers may rely on their alignment.
   options.read_options.ensure_alignment =
       arrow::ipc::Alignment::kDataTypeSpecificAlignment;

@@ -14,6 +14,7 @@
 
 #include "ballista/base/version.h"
 #include "ballista/flight/status_transport.h"
+#include "ballista/flight/test_claims_internal.h"
 #include "ballista/shuffle/batch_slice.h"
 #include "ballista/shuffle/data_service.h"
 #include "ballista/shuffle/test_outputs_internal.h"
@@ -77,6 +78,10 @@ class DataServer : public arrow::flight::FlightServerBase {
     if (breaks-- > 0) {
       *stream = std::make_unique<BreakingStream>(std::move(*stream), 2);
     }
+    if (claim > 0) {
+      *stream =
+          std::make_unique<flight::testing::ClaimingStream>(std::move(*stream), claim);
+    }
     if (blocked) *stream = std::make_unique<BlockedStream>(std::move(*stream), &blocked);
     return arrow::Status::OK();
   }
@@ -87,6 +92,7 @@ class DataServer : public arrow::flight::FlightServerBase {
   std::atomic<int> calls{0};
   std::atomic<int> breaks{0};  // so many calls break after two batches
   std::atomic<bool> blocked{false};
+  std::atomic<int64_t> claim{0};  // what each compressed buffer says of its length
 
  private:
   TempFolder folder_;
@@ -274,6 +280,17 @@ TEST_F(TaskInputTest, FailsWhereRowsAreMissing) {
   const auto status = ReadAll(source.get()).status();
   ASSERT_NE(AsFetchFailed(status), nullptr) << status.ToString();
   EXPECT_NE(status.message().find("10 rows came where 11"), std::string::npos);
+}
+
+TEST_F(TaskInputTest, APeersClaimsBeyondAllMemoryAreRefused) {
+  DataServer a("a", kNoLimit, arrow::Compression::LZ4_FRAME);
+  WriteOutput(a.store(), MakeTaskId("job", 0, 0), 1, {IdBatch(0, 1000)});
+  AddOutput(AddExecutor(&a), 0, 0, 1000);
+  a.claim = int64_t{1} << 60;
+  const auto status = ReadAll(Make().get()).status();
+  ASSERT_NE(AsFetchFailed(status), nullptr) << status.ToString();
+  EXPECT_NE(status.message().find("claims 1152921504606846976 bytes"), std::string::npos)
+      << status.ToString();
 }
 
 TEST_F(TaskInputTest, AnUnreachableExecutorIsAFetchFailure) {

@@ -8,6 +8,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/flight/pooled_call.h"
+#include "ballista/flight/receive_pool.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/scheduler/service/query_service.h"
 
@@ -76,7 +77,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenTicketAt(
     flight::ClientPool* clients, const record::Scheduler& owner, std::string ticket,
     std::function<void(bool whole)> done) {
   ARROW_ASSIGN_OR_RAISE(auto client, clients->Get(owner.host(), owner.port()));
-  auto stream = client->DoGet(arrow::flight::Ticket{std::move(ticket)});
+  arrow::flight::FlightCallOptions options;
+  options.read_options.memory_pool = flight::ReceivePool();
+  auto stream = client->DoGet(options, {std::move(ticket)});
   if (!stream.ok()) return flight::FromFlightStatus(stream.status());
   auto schema = (*stream)->GetSchema();
   if (!schema.ok()) return flight::FromFlightStatus(schema.status());

@@ -9,6 +9,7 @@
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
 #include "ballista/base/version.h"
+#include "ballista/flight/receive_pool.h"
 #include "ballista/flight/status_transport.h"
 #include "ballista/flight/timed_stream.h"
 
@@ -128,9 +129,11 @@ class ResultReader : public arrow::RecordBatchReader {
     } else {
       // Owned: batches point into it, and outlive the part.
       auto buffer = arrow::Buffer::FromString(*part_->inline_result);
-      ARROW_ASSIGN_OR_RAISE(inline_,
-                            arrow::ipc::RecordBatchStreamReader::Open(
-                                std::make_shared<arrow::io::BufferReader>(buffer)));
+      auto options = arrow::ipc::IpcReadOptions::Defaults();
+      options.memory_pool = flight::ReceivePool();
+      ARROW_ASSIGN_OR_RAISE(
+          inline_, arrow::ipc::RecordBatchStreamReader::Open(
+                       std::make_shared<arrow::io::BufferReader>(buffer), options));
     }
     if (schema_ == nullptr) {
       schema_ = inline_ != nullptr ? inline_->schema() : stream_->schema();

@@ -214,7 +214,7 @@ class Cluster:
             # So that nothing is left of a query that was answered.
             command += ["--result-reread-timeout", "0s"]
         process = self.spawn(name, command + self.scheduler_args)
-        self.wait_for(lambda: LISTENING in process.text(), self.start_timeout, f"{name} to listen")
+        self.wait_for(lambda: LISTENING in process.text(), self.start_timeout, f"{name} to listen", process)
         return process
 
     def schedulers(self) -> list[Process]:
@@ -284,10 +284,11 @@ class Cluster:
             raise ClusterError(f"{path} is missing: build it first (`make`)")
         return path
 
-    def wait_for(self, ready, timeout: float, what: str) -> None:
+    def wait_for(self, ready, timeout: float, what: str, *more: Process) -> None:
+        """`more`: processes that must not end meanwhile, beside the cluster's."""
         deadline = time.monotonic() + timeout
         while not ready():
-            for process in self.processes():
+            for process in [*self.processes(), *more]:
                 if not process.running():
                     raise ClusterError(
                         f"{process.name} ended with code {process.child.returncode} "

@@ -134,7 +134,7 @@ class Schedulers(unittest.TestCase):
     def test_they_show_each_other_the_cluster_token(self):
         """What one has another one gives out, also where strangers are turned away."""
         token = pathlib.Path(self.folder, "token")
-        token.write_text("a token of the cluster that is long enough\n")
+        token.write_text("0123456789abcdef0123456789abcdef\n")
         shown = ["--cluster-token-file", str(token)]
         with self.start(executors=1, options=shown, executor_args=shown) as cluster:
             self.find(cluster)

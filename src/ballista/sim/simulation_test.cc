@@ -214,7 +214,9 @@ TEST(Simulation, PoisonEndsItsOwnJobAlone) {
     }
     EXPECT_EQ(report.innocents_failed, 0u) << "seed " << seed;
   }
-  if (seeds == 60) EXPECT_GT(poisoned, 20u);
+  if (seeds == 60) {
+    EXPECT_GT(poisoned, 20u);
+  }
 }
 
 // The simulation can only find what its rows show: the result changes when one partition

@@ -296,6 +296,11 @@ class Cancelling(Base):
         del reader
         self.wait_until_idle()
 
+    def test_a_program_that_ends_leaves_no_query_behind(self):
+        script = f"import ballista\ncon = ballista.connect({self.cluster.address!r})\nresult = con.sql({LONG!r})\n"
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+        self.wait_until_idle()
+
     def test_keyboard_interrupt(self):
         self.check_interrupt(f"con.sql({LONG!r}).to_arrow()")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pathlib
 import re
 import threading
 import time
 import urllib.parse
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -23,6 +25,7 @@ from ballista.result import Result
 T = TypeVar("T")
 
 _TICK_SECONDS = 0.05
+_EXIT_SECONDS = 2.0
 
 
 class TableInfo(NamedTuple):
@@ -67,6 +70,8 @@ class Connection:
             if isinstance(typed, (AuthenticationError, VersionMismatchError)):
                 raise typed from None
             raise UnavailableError(_unreachable(location, str(error))) from None
+        self._process = os.getpid()
+        _open_connections.add(self)
 
     # ---- statements
 
@@ -85,21 +90,24 @@ class Connection:
         watch = Watch(lambda: None, choose_display(self._progress))
         try:
             info = call.wait(watch)
+            watch.end()
+            result = Result(self, sql, info, span)
+            if info.total_records >= 0:
+                result._keep()  # rows that the scheduler holds for us, of EXPLAIN or of a statement without a job
+            return result
         except KeyboardInterrupt:
             call.when_done(self._cancel_info)
             self._cancel_statement(call)
             span.end(error="interrupted")
             raise
+        except BallistaError:
+            raise  # of the rows
         except Exception as error:
             typed = from_flight(error, sql)
             span.end(error=str(typed))
             raise typed from None
         finally:
             watch.end()
-        result = Result(self, sql, info, span)
-        if info.total_records >= 0:
-            result._keep()  # rows that the scheduler holds for us, of EXPLAIN or of a statement without a job
-        return result
 
     def explain(self, sql: str, analyze: bool = False) -> str:
         """The staged plan as text; with `analyze` the query is run, and what its tasks did is in it."""
@@ -134,6 +142,7 @@ class Connection:
         """Ends the session; what it holds in the cluster is dropped. May be called again."""
         if self._closed:
             return
+        _open_connections.discard(self)
         self._registrations.close()
         self._closed = True
         try:
@@ -144,6 +153,12 @@ class Connection:
             client.close()
         if self._exporter is not None:
             self._exporter.close()
+
+    def _close_at_exit(self) -> None:
+        # A child that was forked has the session of its parent.
+        if self._process == os.getpid():
+            self._timeout = min(self._timeout, _EXIT_SECONDS)
+            self.close()
 
     def __enter__(self) -> Connection:
         return self
@@ -234,12 +249,23 @@ class Connection:
             raise BallistaError("this connection is closed")
 
 
+_open_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_connections() -> None:
+    """A program that ends leaves no session behind, with queries that run on for nobody."""
+    for connection in list(_open_connections):
+        connection._close_at_exit()
+
+
 class Background(Generic[T]):
     """A call on a thread of its own, so that waiting for it can be interrupted."""
 
     def __init__(self, work: Callable[[], T]):
         self._work = work
         self._done = threading.Event()
+        self._ended = threading.Event()  # what is to follow has been done, too
         self._lock = threading.Lock()
         self._value: T | None = None
         self._error: BaseException | None = None
@@ -256,6 +282,7 @@ class Background(Generic[T]):
             after = self._after
         if after is not None:
             self._tell(after)
+        self._ended.set()
 
     def wait(self, watch: Watch) -> T:
         while not self._done.wait(_TICK_SECONDS):
@@ -265,8 +292,8 @@ class Background(Generic[T]):
         return cast(T, self._value)
 
     def has_ended(self, seconds: float) -> bool:
-        """Whether it has, within this time."""
-        return self._done.wait(seconds)
+        """Whether it has, and what was to follow, within this time."""
+        return self._ended.wait(seconds)
 
     def when_done(self, after: Callable[[T], None]) -> None:
         """Calls `after` with the value, now or when it is there; not where the call fails."""

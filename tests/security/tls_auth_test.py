@@ -532,10 +532,24 @@ class Auth(Base):
                 environment = {"BALLISTA_TOKEN": self.user_token}
                 self.check_answer(self.ballista(scheduler, *ca, environment=environment))
                 self.check_error(self.ballista(scheduler, *ca), "credentials are needed")
+                self.check_profile(scheduler)
                 outside = self.ballista(scheduler, *ca, environment=environment, statements=["FROM read_text('/etc/passwd')"])
                 self.assertIn("Permission", outside.stderr)
             finally:
                 process.stop()
+
+    def check_profile(self, port):
+        """All that the command line needs comes out of a profile: the server, how it is checked, the token."""
+        config = self.folder / "config" / "ballista"
+        config.mkdir(parents=True)
+        (config / "token").write_text(self.user_token + "\n")
+        (config / "token").chmod(0o600)
+        (config / "config.toml").write_text(
+            f"[secured]\nhost = 'localhost'\nport = {port}\ntls_ca = '{self.folder}/ca.crt'\n"
+            "token_file = 'token'\nformat = 'csv'\n"
+        )
+        environment = {"XDG_CONFIG_HOME": str(config.parent), "BALLISTA_PROFILE": "secured"}
+        self.check_answer(run("ballista", "-c", self.query, environment=environment))
 
     def test_options_that_do_not_go_together(self):
         done = run("scheduler", "--bind-host", "127.0.0.1", "--auth-file", self.users)

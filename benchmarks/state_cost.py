@@ -9,7 +9,7 @@ per round the median of the queries, over the rounds the least. The state folder
 $TMPDIR: a sync costs what that disk makes of it.
 --faults: with a query running, from the fault until its answer, next to the query's time without a fault; the scheduler
 killed and started again at once (sqlite, etcd), the owner of two schedulers killed, and stopped (etcd), etcd itself killed
-and started again; one of two executors killed, stopped, drained, both of them killed and started again; and one killed that has a part of a result, before that is read.
+and started again; one of two executors killed, stopped, drained, both of them killed and started again; and those killed that have a result, before it is read.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def result_lost(folder: str) -> dict:
         ticket = client.submit(sql)
         cluster.wait_for(lambda: cluster.status(cluster.scheduler)["running_tasks"] == 0, 20, "the end of the query")
         start = time.perf_counter()
-        kill_executors(1, again=False)(cluster)
+        kill_executors(2, again=True)(cluster)
         client.read(ticket)
         return {"fault_to_answer_s": time.perf_counter() - start, "undisturbed_s": undisturbed}
 
@@ -198,7 +198,7 @@ def faults(folder: str, etcd: Etcd) -> dict:
         "both executors killed and started again": of_executors(folder, kill_executors(2, again=True)),
         "one of two executors stopped (SIGSTOP)": of_executors(folder, send(signal.SIGSTOP), send(signal.SIGCONT)),
         "one of two executors drained (SIGTERM)": of_executors(folder, send(signal.SIGTERM), lambda cluster: cluster.executors.pop(0)),
-        "an executor killed that has a part of the result": result_lost(folder),
+        "both executors killed that have a result": result_lost(folder),
         "etcd killed and started again": etcd_restarted(folder),
         "sqlite, scheduler killed and started again": restarted("sqlite", folder, etcd),
         "etcd, scheduler killed and started again": restarted("etcd", folder, etcd),

@@ -91,28 +91,41 @@ def slow_query(folder: str) -> str:
         FROM '{folder}/facts/*.parquet' f, range(40) r GROUP BY f.k % 7, f.v)"""
 
 
+def started(client: Client, folder: str) -> tuple:
+    """The ticket of a query a quarter of which is over, and the seconds that it takes undisturbed."""
+    client.read(client.submit(slow_query(folder)))
+    undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
+    ticket = client.submit(slow_query(folder))
+    time.sleep(undisturbed / 4)
+    return ticket, undisturbed
+
+
+def disturbed(cluster: Cluster, folder: str, harm, heal=lambda cluster: None) -> dict:
+    """`harm` is done to the cluster while the query runs, `heal` once the answer is there."""
+    client = Client([cluster.uri])
+    ticket, undisturbed = started(client, folder)
+    start = time.perf_counter()
+    harm(cluster)
+    client.read(ticket)
+    answered = time.perf_counter() - start
+    heal(cluster)
+    return {"fault_to_answer_s": answered, "undisturbed_s": undisturbed}
+
+
 def restarted(name: str, folder: str, etcd: Etcd) -> dict:
-    with Cluster(executors=2, scheduler_args=backend_args(name, folder, etcd)) as cluster:
-        client = Client([cluster.uri])
-        client.read(client.submit(slow_query(folder)))
-        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
-        ticket = client.submit(slow_query(folder))
-        time.sleep(undisturbed / 4)
-        start = time.perf_counter()
+    def harm(cluster: Cluster) -> None:
         cluster.scheduler.kill()
-        cluster.scheduler = cluster.spawn("scheduler-again", cluster.scheduler.command)
-        client.read(ticket)
-        return {"fault_to_answer_s": time.perf_counter() - start, "undisturbed_s": undisturbed}
+        cluster.restart(cluster.scheduler)
+
+    with Cluster(executors=2, scheduler_args=backend_args(name, folder, etcd)) as cluster:
+        return disturbed(cluster, folder, harm)
 
 
 def other_takes_over(folder: str, etcd: Etcd, kill: bool) -> dict:
     args = backend_args("etcd", folder, etcd)
     with Cluster(executors=2, schedulers=2, scheduler_args=args) as cluster:
         client = Client([f"grpc://127.0.0.1:{each.port}" for each in cluster.schedulers()])
-        client.read(client.submit(slow_query(folder)))
-        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
-        ticket = client.submit(slow_query(folder))
-        time.sleep(undisturbed / 4)
+        ticket, undisturbed = started(client, folder)
         owner, other = cluster.scheduler, cluster.other_schedulers[0]
         start = time.perf_counter()
         owner.child.send_signal(signal.SIGKILL if kill else signal.SIGSTOP)
@@ -131,19 +144,8 @@ def other_takes_over(folder: str, etcd: Etcd, kill: bool) -> dict:
 
 
 def of_executors(folder: str, harm, heal=lambda cluster: None) -> dict:
-    """`harm` is done to the two executors with a quarter of the query over, `heal` once the answer is there."""
     with Cluster(executors=2) as cluster:
-        client = Client([cluster.uri])
-        client.read(client.submit(slow_query(folder)))
-        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
-        ticket = client.submit(slow_query(folder))
-        time.sleep(undisturbed / 4)
-        start = time.perf_counter()
-        harm(cluster)
-        client.read(ticket)
-        answered = time.perf_counter() - start
-        heal(cluster)
-        return {"fault_to_answer_s": answered, "undisturbed_s": undisturbed}
+        return disturbed(cluster, folder, harm, heal)
 
 
 def kill_executors(count: int, again: bool):
@@ -179,15 +181,7 @@ def etcd_restarted(folder: str) -> dict:
     with Etcd(tempfile.mkdtemp(dir=folder)) as etcd, Cluster(
         executors=2, scheduler_args=backend_args("etcd", folder, etcd)
     ) as cluster:
-        client = Client([cluster.uri])
-        client.read(client.submit(slow_query(folder)))
-        undisturbed = seconds(lambda: client.read(client.submit(slow_query(folder))))
-        ticket = client.submit(slow_query(folder))
-        time.sleep(undisturbed / 4)
-        start = time.perf_counter()
-        etcd.restart()
-        client.read(ticket)
-        return {"fault_to_answer_s": time.perf_counter() - start, "undisturbed_s": undisturbed}
+        return disturbed(cluster, folder, lambda _: etcd.restart())
 
 
 def faults(folder: str, etcd: Etcd) -> dict:

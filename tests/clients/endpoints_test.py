@@ -15,13 +15,12 @@ import duckdb
 import messages
 import pyarrow as pa
 import pyarrow.flight as flight
-import pyarrow.parquet as pq
 from adbc_driver_flightsql import DatabaseOptions
 
 from clients import FOLDER, DISTRIBUTED, Cluster, SecuredCluster, compare, hold_rows, main, tpc_data, tpch_cluster
 from raw_client import RawClient
+from result_test import FILES, write_table
 
-FILES = 6
 ROWS = 200_000  # of a file: several MiB
 FROM_EXECUTORS = ["--flight-endpoints", "executors"]
 REUSE = b"arrow-flight-reuse-connection://?"
@@ -79,18 +78,11 @@ def flipped(ticket, at):
     return flight.Ticket(ticket.ticket[:at] + bytes([ticket.ticket[at] ^ 1]) + ticket.ticket[at + 1 :])
 
 
-def write_table(folder):
-    for part in range(FILES):
-        i = pa.array(range(part * ROWS, (part + 1) * ROWS), pa.int64())
-        text = pa.array([f"row {n:060d}" for n in range(part * ROWS, (part + 1) * ROWS)])
-        pq.write_table(pa.table({"i": i, "text": text}), pathlib.Path(folder, f"{part}.parquet"))
-
-
 class WithTable(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        write_table(cls.folder)
+        write_table(cls.folder, "i", ROWS)
         cls.files = f"'{cls.folder}/*.parquet'"
         cls.query = f"SELECT i, text FROM {cls.files}"
         cls.rows = set(range(FILES * ROWS))

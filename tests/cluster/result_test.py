@@ -24,11 +24,12 @@ ROWS = 300_000  # of a file; each part is more than all buffers on its way take
 LOST = "result.* executor .*run the query again"
 
 
-def write_table(folder):
+def write_table(folder, name="v", rows=ROWS):
+    """Numbers from 0 in a column of that name, and texts; so many rows a file."""
     for part in range(FILES):
-        v = pa.array(range(part * ROWS, (part + 1) * ROWS), pa.int64())
-        text = pa.array([f"row {i:060d}" for i in range(part * ROWS, (part + 1) * ROWS)])
-        pq.write_table(pa.table({"v": v, "text": text}), pathlib.Path(folder, f"{part}.parquet"))
+        numbers = range(part * rows, (part + 1) * rows)
+        text = pa.array([f"row {i:060d}" for i in numbers])
+        pq.write_table(pa.table({name: pa.array(numbers, pa.int64()), "text": text}), pathlib.Path(folder, f"{part}.parquet"))
 
 
 class Results(unittest.TestCase):

@@ -19,6 +19,9 @@ inline bool IsUploadPath(std::string_view path) {
   return path.starts_with(kUploadScheme);
 }
 
+// The UserError (RUNTIME) for an upload, or a file of one, that is not there (any more).
+arrow::Status UploadGone(const std::string& name);
+
 // Thread-safe.
 class UploadReader {
  public:

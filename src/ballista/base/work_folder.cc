@@ -76,7 +76,7 @@ arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Create(const std::string&
   std::error_code error;
   fs::create_directories(root, error);
   if (error) {
-    return arrow::Status::IOError("the work_dir ", root,
+    return arrow::Status::IOError("the folder ", root,
                                   " cannot be made: ", error.message());
   }
   const int swept = Sweep(root);
@@ -87,12 +87,12 @@ arrow::Result<std::unique_ptr<WorkFolder>> WorkFolder::Create(const std::string&
     if (::mkdir(path.c_str(), 0700) != 0) {
       const int failure = errno;
       RemoveLocked(path, lock);
-      return arrow::Status::IOError("no folder can be made in the work_dir ", root, ": ",
+      return arrow::Status::IOError("no folder can be made in ", root, ": ",
                                     std::strerror(failure));
     }
     return std::unique_ptr<WorkFolder>(new WorkFolder(path, lock, swept));
   }
-  return arrow::Status::IOError("no lock file can be made in the work_dir ", root,
+  return arrow::Status::IOError("no lock file can be made in ", root,
                                 ": is it writable?");
 }
 

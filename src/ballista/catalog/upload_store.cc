@@ -21,13 +21,6 @@ namespace {
 // Others write to the disk, too: the state of the scheduler, its log.
 constexpr int64_t kLeftFree = int64_t{256} << 20;
 
-arrow::Status Gone(const std::string& path) {
-  return UserErrorStatus(
-      UserError::RUNTIME,
-      "the rows of an uploaded table are not there any more (" + path +
-          "): it was dropped, or the scheduler that had them has ended; upload it again");
-}
-
 struct Parts {
   std::string id;
   std::string file;
@@ -154,14 +147,21 @@ std::shared_ptr<Upload> UploadStore::Find(const std::string& path) const {
   return found == all_.end() ? nullptr : found->second.lock();
 }
 
+std::vector<std::string> UploadStore::PathsIn(const std::string& text) {
+  std::vector<std::string> paths;
+  for (size_t at = text.find(kUploadScheme); at != std::string::npos;
+       at = text.find(kUploadScheme, at + 1)) {
+    paths.push_back(text.substr(at, text.find('\'', at) - at));
+  }
+  return paths;
+}
+
 std::vector<std::string> UploadStore::IdsIn(const std::string& text) {
   std::vector<std::string> ids;
-  for (size_t at = text.find(kUploadScheme); at != std::string::npos;
-       at = text.find(kUploadScheme, at)) {
-    at += kUploadScheme.size();
-    const auto end = text.find('/', at);
-    if (end == std::string::npos) break;
-    auto id = text.substr(at, end - at);
+  for (const auto& path : PathsIn(text)) {
+    const auto end = path.find('/', kUploadScheme.size());
+    if (end == std::string::npos) continue;
+    auto id = path.substr(kUploadScheme.size(), end - kUploadScheme.size());
     if (ids.empty() || ids.back() != id) ids.push_back(std::move(id));
   }
   return ids;
@@ -169,16 +169,16 @@ std::vector<std::string> UploadStore::IdsIn(const std::string& text) {
 
 arrow::Result<std::string> UploadStore::LocalPath(const std::string& path) const {
   const auto upload = Find(path);
-  if (upload == nullptr) return Gone(path);
+  if (upload == nullptr) return UploadGone(path);
   const std::lock_guard lock(upload->mutex_);
-  if (upload->kept_.find(path) == upload->kept_.end()) return Gone(path);
+  if (upload->kept_.find(path) == upload->kept_.end()) return UploadGone(path);
   return upload->folder_ + "/" + Split(path).file;
 }
 
 arrow::Result<UploadReader::File> UploadStore::Stat(const std::string& path) {
   ARROW_ASSIGN_OR_RAISE(const auto local, LocalPath(path));
   struct stat info {};
-  if (::stat(local.c_str(), &info) != 0) return Gone(path);
+  if (::stat(local.c_str(), &info) != 0) return UploadGone(path);
   return File{
       static_cast<int64_t>(info.st_size),
       static_cast<int64_t>(info.st_mtim.tv_sec) * 1000000 + info.st_mtim.tv_nsec / 1000};
@@ -189,7 +189,7 @@ arrow::Result<std::string> UploadStore::Read(const std::string& path, int64_t of
   const auto hold = Find(path);
   ARROW_ASSIGN_OR_RAISE(const auto local, LocalPath(path));
   const int file = ::open(local.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return Gone(path);
+  if (file < 0) return UploadGone(path);
   std::string bytes(static_cast<size_t>(length), '\0');
   int64_t done = 0;
   ssize_t got = 1;

@@ -73,6 +73,8 @@ class UploadStore : public UploadReader,
   bool empty() const;
   // Null: it is gone, or that is no path of one.
   std::shared_ptr<Upload> Find(const std::string& path) const;
+  // Paths of files of uploads in SQL text, each up to the quote that ends it.
+  static std::vector<std::string> PathsIn(const std::string& text);
   // Ids of the uploads that a text names.
   static std::vector<std::string> IdsIn(const std::string& text);
 

@@ -84,11 +84,7 @@ arrow::Result<upload::ReadResponse> RemoteUploads::Ask(
         "the uploaded table ", upload,
         " cannot be read, since a scheduler does not answer: ", silent.message());
   }
-  return UserErrorStatus(UserError::RUNTIME,
-                         "the rows of an uploaded table are not there any more (" +
-                             upload +
-                             "): it was dropped, or the scheduler that had them has "
-                             "ended; upload it again");
+  return UploadGone(upload);
 }
 
 }  // namespace ballista::executor

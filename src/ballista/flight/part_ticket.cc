@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "ballista/base/unix_time.h"
 #include "ballista/plan/plan.h"
 #include "ballista/security/secrets.h"
 
@@ -15,11 +16,6 @@ using Clock = std::chrono::system_clock;
 // A reader of many parts may come for the last one late; how long the result itself is
 // kept is the scheduler's matter.
 constexpr auto kTicketLife = std::chrono::hours(24);
-
-int64_t UnixMs(Clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch())
-      .count();
-}
 
 std::string Signature(const std::string& part, const std::string& key) {
   const auto digest = security::HmacSha256(key, part);
@@ -42,7 +38,7 @@ std::string FindResultKey(
 
 std::string SealPart(control::ResultPartRange part, const std::string& key,
                      Clock::time_point now) {
-  part.set_expires_unix_ms(UnixMs(now + kTicketLife));
+  part.set_expires_unix_ms(static_cast<int64_t>(UnixMs(now + kTicketLife)));
   control::ResultPartTicket ticket;
   ticket.set_part(part.SerializeAsString());
   ticket.set_signature(Signature(ticket.part(), key));
@@ -73,7 +69,7 @@ arrow::Status CheckSeal(const SealedPart& sealed, const std::string& key,
                                      Signature(sealed.ticket.part(), key))) {
     return NoTicket();
   }
-  if (sealed.part.expires_unix_ms() < UnixMs(now)) {
+  if (sealed.part.expires_unix_ms() < static_cast<int64_t>(UnixMs(now))) {
     return arrow::Status::Invalid("the ticket has expired; run the query again");
   }
   return arrow::Status::OK();

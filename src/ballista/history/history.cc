@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ballista/base/log.h"
+#include "ballista/base/unix_time.h"
 #include "ballista/base/version.h"
 #include "ballista/history/slow_log.h"
 #include "ballista/profile/complete.h"
@@ -19,12 +20,6 @@ constexpr size_t kShortText = 500;
 constexpr size_t kMaxProfile = size_t{8} << 20;
 // What a state backend takes in one piece, compressed.
 constexpr size_t kMaxStored = 900 << 10;
-
-uint64_t UnixMs() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
-}
 
 // One for each use: a codec is not said to be thread-safe. Null where there is none.
 std::unique_ptr<arrow::util::Codec> MakeCodec() {

@@ -5,6 +5,7 @@
 // Project on top; an executor's engine pushes both down again.
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
+#include "ballista/sql/names_internal.h"
 #include "ballista/sql/plan_translator.h"
 #include "ballista/sql/query_planner.h"
 #include "ballista/sql/scan_options.h"
@@ -118,10 +119,6 @@ duckdb::unique_ptr<duckdb::Expression> FilterExpression(
   }
 }
 
-std::string Quoted(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
-
 // The expression of a source column in SQL.
 std::string ColumnSql(const SourceColumn& column) {
   if (column.name.empty()) return "TRUE";
@@ -220,8 +217,8 @@ plan::Node PlanTranslator::PlannerScan(duckdb::LogicalGet& op) {
   if (table) {
     pending.name = table->name;
     pending.sql = "SELECT " + JoinedSql(columns) + " FROM " +
-                  Quoted(table->ParentCatalog().GetName()) + "." +
-                  Quoted(table->ParentSchema().name) + "." + Quoted(table->name);
+                  QualifiedName(table->ParentCatalog().GetName(),
+                                table->ParentSchema().name, table->name);
   } else {
     std::string aliases;
     for (size_t i = 0; i < op.names.size(); ++i) {

@@ -2,6 +2,7 @@
 #include "ballista/base/status.h"
 #include "ballista/plan/plan.h"
 #include "ballista/sql/error_conversion.h"
+#include "ballista/sql/names_internal.h"
 #include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session_internal.h"
 #include "ballista/sql/value_conversion.h"
@@ -10,18 +11,6 @@ namespace ballista::sql {
 namespace {
 
 using duckdb::CatalogType;
-
-std::string Quoted(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
-
-std::string TableName(const std::string& catalog, const std::string& schema,
-                      const std::string& name) {
-  std::string text;
-  if (!catalog.empty()) text += Quoted(catalog) + ".";
-  if (!schema.empty()) text += Quoted(schema) + ".";
-  return text + Quoted(name);
-}
 
 // By the extension, as COPY takes it: csv where nothing else is known.
 std::string FormatOfPath(const std::string& path) {
@@ -131,7 +120,7 @@ arrow::Result<Statement> Session::CompileCreateTableAs(
           auto create,
           Parse(std::string("CREATE ") + (info.temporary ? "TEMP " : "") + "TABLE " +
                 (ignore ? "IF NOT EXISTS " : "") +
-                TableName(info.catalog, info.schema, info.table) + " (a INTEGER)"));
+                QualifiedName(info.catalog, info.schema, info.table) + " (a INTEGER)"));
       return RunHere(std::move(create.at(0)), {}, false, "CREATE TABLE AS");
     }
   }
@@ -238,7 +227,7 @@ arrow::Result<Statement> Session::CompileCopyFrom(
     if (duckdb::StringUtil::Lower(name) == "format") continue;
     arguments += ", " + name + " := " + (expression ? expression->ToString() : "true");
   }
-  const auto target = TableName(info.catalog, info.schema, info.table);
+  const auto target = QualifiedName(info.catalog, info.schema, info.table);
   const auto sql = "INSERT INTO " + target +
                    (columns.empty() ? "" : " (" + columns + ")") +
                    " SELECT * FROM read_" + format + "(" + arguments + ")";

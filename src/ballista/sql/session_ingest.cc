@@ -3,6 +3,7 @@
 
 #include "ballista/base/status.h"
 #include "ballista/sql/error_conversion.h"
+#include "ballista/sql/names_internal.h"
 #include "ballista/sql/result_conversion.h"
 #include "ballista/sql/session_internal.h"
 
@@ -11,15 +12,8 @@ namespace {
 
 using duckdb::CatalogType;
 
-std::string Quoted(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
-
 std::string FullName(const IngestTarget& target) {
-  std::string text;
-  if (!target.catalog.empty()) text += Quoted(target.catalog) + ".";
-  if (!target.schema.empty()) text += Quoted(target.schema) + ".";
-  return text + Quoted(target.table);
+  return QualifiedName(target.catalog, target.schema, target.table);
 }
 
 arrow::Status CatalogError(const std::string& sentence) {

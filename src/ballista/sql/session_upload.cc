@@ -5,6 +5,7 @@
 #include "ballista/plan/plan.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/external_table.h"
+#include "ballista/sql/names_internal.h"
 #include "ballista/sql/session_internal.h"
 
 namespace ballista::sql {
@@ -12,31 +13,14 @@ namespace {
 
 using duckdb::CatalogType;
 
-std::string Quoted(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
-
 std::string FullName(const IngestTarget& target) {
-  std::string text;
-  if (target.temporary) text += "temp.main.";
-  if (!target.catalog.empty() && !target.temporary) text += Quoted(target.catalog) + ".";
-  if (!target.schema.empty() && !target.temporary) text += Quoted(target.schema) + ".";
-  return text + Quoted(target.table);
+  return target.temporary ? QualifiedName("temp", "main", target.table)
+                          : QualifiedName(target.catalog, target.schema, target.table);
 }
 
 arrow::Status Run(duckdb::Connection& connection, const std::string& sql) {
   const auto done = connection.Query(sql);
   return done->HasError() ? ToStatus(done->GetErrorObject()) : arrow::Status::OK();
-}
-
-// The strings of a view's text that are paths of an upload.
-std::vector<std::string> PathsIn(const std::string& text) {
-  std::vector<std::string> paths;
-  for (size_t at = text.find(kUploadScheme); at != std::string::npos;
-       at = text.find(kUploadScheme, at + 1)) {
-    paths.push_back(text.substr(at, text.find('\'', at) - at));
-  }
-  return paths;
 }
 
 }  // namespace
@@ -127,7 +111,8 @@ arrow::Result<UploadedTable> Session::ReadUploadedTable(const IngestTarget& targ
         duckdb::EntryLookupInfo(CatalogType::VIEW_ENTRY, target.table),
         duckdb::OnEntryNotFound::RETURN_NULL);
     if (!entry || entry->type != CatalogType::VIEW_ENTRY) return;
-    table.paths = PathsIn(entry->Cast<duckdb::ViewCatalogEntry>().GetQuery().ToString());
+    table.paths = catalog::UploadStore::PathsIn(
+        entry->Cast<duckdb::ViewCatalogEntry>().GetQuery().ToString());
   });
   if (!table.paths.empty()) table.upload = engine_->uploads->Find(table.paths.front());
   return table;

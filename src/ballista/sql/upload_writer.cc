@@ -6,6 +6,7 @@
 #include "ballista/base/status.h"
 #include "ballista/sql/error_conversion.h"
 #include "ballista/sql/external_table.h"
+#include "ballista/sql/names_internal.h"
 #include "ballista/sql/result_conversion.h"
 
 namespace ballista::sql {
@@ -18,10 +19,6 @@ using duckdb::LogicalTypeId;
 constexpr const char* kMemoryLimit = "512MiB";
 // Each is opened by who plans a query over the table.
 constexpr size_t kMaxFiles = 4096;
-
-std::string Quoted(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
 
 bool SameName(const std::string& a, const std::string& b) {
   return duckdb::StringUtil::CIEquals(a, b);

@@ -4,7 +4,6 @@
 #include "ballista/base/version.h"
 #include "ballista/profile/complete.h"
 #include "ballista/scheduler/service/job_service.h"
-#include "ballista/scheduler/service/state_keys_internal.h"
 
 namespace ballista::scheduler {
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ballista/base/log.h"
+#include "ballista/base/unix_time.h"
 #include "ballista/base/version.h"
 #include "ballista/profile/complete.h"
 #include "ballista/scheduler/service/state_keys_internal.h"

@@ -108,12 +108,12 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> QueryService::OpenPart(
   if (key.empty()) return OpenPartElsewhere(job_id, ticket);
   ARROW_RETURN_NOT_OK(flight::CheckSeal(sealed, key));
   const uint32_t task = sealed.part.output().task_index();
-  return OpenPartReader(std::make_unique<JobPart>(jobs_, sealed.part, abandoned), task,
-                        clients_, kResultStall, [jobs = jobs_, job_id, task](bool whole) {
-                          jobs->NotePartReading(job_id, task,
-                                                whole ? control::PartReading::WHOLE
-                                                      : control::PartReading::LEFT);
-                        });
+  auto done = [jobs = jobs_, job_id, task](bool whole) {
+    jobs->NotePartReading(
+        job_id, task, whole ? control::PartReading::WHOLE : control::PartReading::LEFT);
+  };
+  return OpenResultReader(std::make_unique<JobPart>(jobs_, sealed.part, abandoned),
+                          clients_, kResultStall, std::move(done), task);
 }
 
 arrow::Result<std::string> QueryService::RenewPart(const std::string& ticket) {

@@ -251,17 +251,10 @@ class ResultReader : public arrow::RecordBatchReader {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void(bool)> done) {
-  auto reader = std::make_shared<ResultReader>(std::move(source), 0, kWholeResult,
-                                               clients, limit, std::move(done));
-  ARROW_RETURN_NOT_OK(reader->Start());
-  return reader;
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPartReader(
-    std::unique_ptr<ResultSource> source, uint32_t task, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void(bool)> done) {
-  auto reader = std::make_shared<ResultReader>(std::move(source), task, task + 1, clients,
+    std::chrono::milliseconds limit, std::function<void(bool)> done,
+    std::optional<uint32_t> task) {
+  auto reader = std::make_shared<ResultReader>(std::move(source), task.value_or(0),
+                                               task ? *task + 1 : kWholeResult, clients,
                                                limit, std::move(done));
   ARROW_RETURN_NOT_OK(reader->Start());
   return reader;

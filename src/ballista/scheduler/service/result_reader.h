@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ballista/flight/client_pool.h"
@@ -47,13 +48,10 @@ class ResultSource {
 // connection that breaks is made again, and goes on where it stopped. Errors of ReadNext:
 // ExecutorLost when an executor is gone, or silent for `limit` three times, with a part
 // of which the client has rows; what the job has ended with.
+// `task`: of its part alone.
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenResultReader(
     std::unique_ptr<ResultSource> source, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void(bool whole)> done);
-
-// The same for the part of one task.
-arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenPartReader(
-    std::unique_ptr<ResultSource> source, uint32_t task, flight::ClientPool* clients,
-    std::chrono::milliseconds limit, std::function<void(bool whole)> done);
+    std::chrono::milliseconds limit, std::function<void(bool whole)> done,
+    std::optional<uint32_t> task = std::nullopt);
 
 }  // namespace ballista::scheduler

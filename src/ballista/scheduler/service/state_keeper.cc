@@ -7,6 +7,7 @@
 #include "ballista/base/ids.h"
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/base/unix_time.h"
 #include "ballista/base/version.h"
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/state_keys_internal.h"

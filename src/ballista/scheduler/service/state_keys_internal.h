@@ -1,9 +1,8 @@
-// The keys of what schedulers keep (docs/state.md), and what their times are counted in.
+// The keys of what schedulers keep (docs/state.md).
 #pragma once
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -32,12 +31,6 @@ inline std::string JobKey(const std::string& job_id, const std::string& what) {
 
 inline std::string PieceKey(const std::string& job_id, uint32_t version, uint32_t piece) {
   return JobKey(job_id, fmt::format("graph/{}/{:06}", version, piece));
-}
-
-inline uint64_t UnixMs() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
 }
 
 }  // namespace ballista::scheduler

@@ -6,6 +6,7 @@
 
 #include "ballista/base/log.h"
 #include "ballista/base/status.h"
+#include "ballista/base/unix_time.h"
 #include "ballista/plan/plan.h"
 #include "ballista/scheduler/service/state_keeper.h"
 #include "ballista/scheduler/service/state_keys_internal.h"
